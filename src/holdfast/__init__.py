@@ -1,0 +1,1 @@
+"""Fine-tune pre-trained models without depending on luck."""

@@ -1,0 +1,1 @@
+"""What changes in training. One method, one file."""

@@ -1,0 +1,137 @@
+"""The documented schema of ``summary.json``: what a study found.
+
+Scores are in points: the metric times 100 (accuracy 0.871 is 87.1 points). Differences are method minus
+baseline. A field is null where it does not exist: no interval below two runs, none for the baseline itself.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Verdict = Literal["baseline", "better", "worse", "practically equal", "cannot be told apart", "too few runs"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Row(_Model):
+    """One method on one task, compared with the baseline on the same task."""
+
+    task: str
+    method: str
+    n: int
+    """Runs that ended, failed ones included."""
+    failed: int
+    """Runs that trained but are useless (see ``study.failures``)."""
+    missing: int
+    """Runs of the grid without a result: stopped with an error, or never started."""
+    mean: float | None
+    """Mean over all ended runs, failed ones included."""
+    std: float | None
+    """Standard deviation over the same runs (n - 1 in the denominator)."""
+    worst: float | None
+    best: float | None
+    trained_mean: float | None
+    """Mean over the runs that did not fail."""
+    difference: float | None
+    """Mean minus the baseline's mean, failures counted."""
+    ci_low: float | None
+    ci_high: float | None
+    p_value: float | None
+    p_adjusted: float | None
+    """After Holm over this summary's comparisons with the baseline."""
+    trained_difference: float | None
+    """Difference among runs that trained; only when a run of the pair failed."""
+    trained_ci_low: float | None
+    trained_ci_high: float | None
+    win_probability: float | None
+    """Share of run pairs in which the method is ahead of the baseline, ties counted half."""
+    win_low: float | None
+    win_high: float | None
+    verdict: Verdict
+    seconds: float | None
+    """Median training time of a run."""
+    cost_ratio: float | None
+    """``seconds`` over the baseline's."""
+    scores: list[float | None]
+    """Score of each seed in the order of ``Settings.seeds``; null where missing."""
+    failed_seeds: list[int]
+
+
+class TaskInfo(_Model):
+    """What was trained and scored on, once a task."""
+
+    task: str
+    metric: str
+    kind: str
+    train_rows: int
+    scored_split: str
+    scored_rows: int
+    selection: str
+    """How the scored checkpoint of a run was chosen, in words."""
+    constant_score: float
+    """Points of the best constant prediction."""
+    labels: list[str]
+    notes: list[str]
+    warnings: list[str]
+
+
+class Overall(_Model):
+    """A method's mean difference over all tasks: "on these tasks", not "on tasks like these"."""
+
+    method: str
+    difference: float
+    ci_low: float
+    ci_high: float
+    tasks: int
+
+
+class Best(_Model):
+    """The model in ``best/``."""
+
+    task: str
+    run: str
+    method: str
+    seed: int
+    selection_score: float
+    """Points on the selection split."""
+    score: float | None
+    """Points on the scored split."""
+    optimistic: bool
+    """True when the selection split is the scored split, so the score chose the model."""
+    path: str
+
+
+class Settings(_Model):
+    """What the summary was computed with."""
+
+    model: str
+    methods: list[str]
+    baseline: str
+    tasks: list[str]
+    seeds: list[int]
+    delta: float
+    """Smallest difference that matters, in points, set before the runs."""
+    alpha: float
+    """Significance level of a look (0.025 in a declared two-stage study)."""
+    training: dict[str, Any]
+    train_size: int | None
+
+
+class Summary(_Model):
+    """The whole of ``summary.json``."""
+
+    schema_version: Literal[1] = 1
+    holdfast: str
+    settings: Settings
+    tasks: list[TaskInfo]
+    results: list[Row]
+    overall: list[Overall]
+    sentences: list[str]
+    """Verdicts in words, one a comparison, then notes on what they rest on."""
+    errors: list[dict[str, str]]
+    """Runs stopped with an error: ``run``, ``task``, ``method``, ``seed``, ``error``."""
+    best: list[Best]
+    looks: int
+    """How many times results of this study with differing run counts were looked at."""

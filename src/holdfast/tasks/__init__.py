@@ -1,0 +1,1 @@
+"""Data in: catalogue, loading, validation, metrics, generated tasks."""

@@ -1,0 +1,1 @@
+"""What runs methods: the engine, the Trainer glue, one run."""

@@ -1,0 +1,126 @@
+"""What one run is (RunSpec) and what came of it (RunRecord)."""
+
+import hashlib
+import json
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from holdfast.tasks.spec import TaskSpec
+
+
+class TrainingSettings(BaseModel):
+    """How a run trains, apart from the method. The defaults suit small encoders on small data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: float = Field(default=3.0, gt=0)
+    max_steps: int | None = Field(default=None, gt=0)
+    """Optimizer steps; overrides ``epochs``."""
+    batch_size: int = Field(default=16, gt=0)
+    """Rows in one forward pass of the clean batch, per process."""
+    eval_batch_size: int = Field(default=64, gt=0)
+    accumulation: int = Field(default=1, gt=0)
+    learning_rate: float = Field(default=5e-5, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup: float = Field(default=0.1, ge=0)
+    """Share of the steps when below 1, else a number of steps."""
+    schedule: Literal["linear", "cosine", "constant_with_warmup"] = "linear"
+    max_grad_norm: float = Field(default=1.0, ge=0)
+    """0 switches clipping off."""
+    adam_beta2: float = Field(default=0.999, gt=0, lt=1)
+    adam_epsilon: float = Field(default=1e-8, gt=0)
+    max_length: int = Field(default=128, gt=0)
+    """Tokens kept of a text or pair."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    activation_checkpointing: bool = False
+
+
+class RunSpec(BaseModel):
+    """One run: model x task x method x seeds x settings. Its content hash is its identity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    revision: str | None = None
+    task: TaskSpec
+    data: str
+    """Fingerprint of the loaded task (``Task.fingerprint``)."""
+    method: str
+    """Canonical text of the methods, as ``holdfast.methods.describe`` writes it."""
+    train_size: int | None = Field(default=None, gt=0)
+    """Rows drawn from the training split; None keeps all."""
+    seed: int
+    """Head initialisation, dropout, the method's own noise."""
+    data_seed: int
+    """Order of the training rows."""
+    subset_seed: int = 0
+    """Which rows ``train_size`` draws."""
+    settings: TrainingSettings = TrainingSettings()
+    remote_code: bool = False
+    pickled_weights: bool = False
+
+    @property
+    def id(self) -> str:
+        """First 16 hex digits of the SHA-256 of the canonical JSON of all fields."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Checkpoint(BaseModel):
+    """Scores of one evaluation during training."""
+
+    step: int
+    epoch: float
+    metrics: dict[str, float | None]
+
+
+class RunRecord(BaseModel):
+    """What came of a run. Written once, when the run ends, whether it trained or stopped with an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    spec: RunSpec
+    status: Literal["finished", "error"]
+    error: str | None = None
+    """One line, for ``status == "error"``; the traceback is in ``error.txt`` beside the record."""
+    task_name: str = ""
+    scored_split: str = ""
+    """The split that ``metrics`` come from; it selected nothing."""
+    metrics: dict[str, float | None] = {}
+    """Scores on the scored split, on the metric's own scale (accuracy in 0..1); None where undefined."""
+    primary: str = ""
+    """Name of the task's first metric."""
+    selection_score: float | None = None
+    """Primary metric on the split that may select models (validation)."""
+    constant_scores: dict[str, float] = {}
+    """What the best constant prediction scores, per metric, on the scored split."""
+    dominant_share: float | None = None
+    """Largest share of the scored rows predicted as one class; None for regression."""
+    diverged: bool = False
+    """A loss, a gradient or an output was not finite."""
+    extra_metrics: dict[str, dict[str, float | None]] = {}
+    """Scores on further labelled splits, such as ``ood``."""
+    losses: list[dict[str, float]] = []
+    """Logged training terms: ``step``, ``loss``, ``loss/task``, one ``loss/<method>`` each."""
+    evaluations: list[Checkpoint] = []
+    chosen_step: int | None = None
+    """Step of the checkpoint that was scored."""
+    steps: int = 0
+    train_rows: int = 0
+    scored_rows: int = 0
+    truncated: dict[str, int] = {}
+    """Rows per split cut to ``max_length``."""
+    parameters: int = 0
+    seconds: float = 0.0
+    """Wall time of the whole run."""
+    train_seconds: float = 0.0
+    """Wall time of training without evaluation and saving."""
+    peak_memory_bytes: int | None = None
+    """Peak accelerator memory; None on CPU."""
+    device: str = ""
+    threads: int = 0
+    versions: dict[str, str] = {}
+    started: str = ""
+    """UTC, ISO 8601."""
