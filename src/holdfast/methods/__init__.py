@@ -1,1 +1,19 @@
 """What changes in training. One method, one file."""
+
+from holdfast.methods.base import Forward, Method, Plan, Step, View
+from holdfast.methods.catalogue import catalogue
+from holdfast.methods.parsing import arguments, check_combination, describe, parse, split
+
+__all__ = [
+    "Forward",
+    "Method",
+    "Plan",
+    "Step",
+    "View",
+    "arguments",
+    "catalogue",
+    "check_combination",
+    "describe",
+    "parse",
+    "split",
+]

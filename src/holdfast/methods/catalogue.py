@@ -1,0 +1,42 @@
+"""Which methods there are: Holdfast's own, and those other packages bring."""
+
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from holdfast.errors import HoldfastError
+from holdfast.methods.base import Method
+
+_OWN = {
+    "vanilla": "holdfast.methods.vanilla:Vanilla",
+    "r3f": "holdfast.methods.r3f:R3F",
+    "r4f": "holdfast.methods.r4f:R4F",
+}
+
+GROUP = "holdfast.methods"
+"""Entry-point group: name = "package.module:Class", a subclass of ``Method`` whose ``name`` is the same."""
+
+
+def catalogue() -> dict[str, type[Method]]:
+    """Return the method classes by name, Holdfast's own first.
+
+    Raises ``HoldfastError`` when an installed package registers something that is no method, or takes a name
+    that is in use.
+    """
+    found: dict[str, type[Method]] = {}
+    for name, path in _OWN.items():
+        module, _, attribute = path.partition(":")
+        found[name] = getattr(import_module(module), attribute)
+    for entry in entry_points(group=GROUP):
+        method = entry.load()
+        if not (isinstance(method, type) and issubclass(method, Method) and method.name == entry.name):
+            raise HoldfastError(
+                f"entry point {entry.name} = {entry.value} in group {GROUP} is not a Method class "
+                f"named {entry.name!r}: fix or uninstall the package that registers it"
+            )
+        if entry.name in found:
+            raise HoldfastError(
+                f"entry point {entry.name} = {entry.value} takes a method name in use: "
+                "rename it or uninstall its package"
+            )
+        found[entry.name] = method
+    return found

@@ -1,0 +1,41 @@
+"""The classification head: the linear layers on top of the pre-trained body."""
+
+from torch import nn
+
+from holdfast.errors import HoldfastError
+
+
+def head_linears(model: nn.Module, method: str) -> list[tuple[str, nn.Linear]]:
+    """Return the head's linear layers with their names, in the order in which they are defined.
+
+    The head is everything outside ``model.base_model``, so a pooler that belongs to the pre-trained body
+    (BERT) is not part of it, while the dense layer of RoBERTa's head is.
+
+    Raises ``HoldfastError``, naming ``method``, when there is no head of its own: language models (the output
+    layer is the vocabulary's) and models without ``base_model``.
+    """
+    kind = type(model).__name__
+    body = getattr(model, "base_model", None)
+    if not isinstance(body, nn.Module) or body is model:
+        raise HoldfastError(
+            f"{method} works on a head above a pre-trained body, and {kind} has no base_model to tell them apart"
+        )
+    output = getattr(model, "get_output_embeddings", None)
+    if callable(output) and output() is not None:
+        raise HoldfastError(
+            f"{method} needs a classification head: {kind} generates tokens "
+            "and its output layer is the vocabulary's; use r3f instead"
+        )
+    inside = {id(module) for module in body.modules()}
+    found = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.Linear) and id(m) not in inside]
+    if not found:
+        raise HoldfastError(
+            f"{method} found no linear layer in the head of {kind}: it needs an nn.Linear outside base_model"
+        )
+    for name, module in found:
+        if type(module) is not nn.Linear:
+            raise HoldfastError(
+                f"{method} can only take over a plain nn.Linear, and {name} of {kind} is a {type(module).__name__}: "
+                "apply it before quantisation, adapters or other methods that replace the head"
+            )
+    return found

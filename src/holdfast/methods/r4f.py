@@ -1,0 +1,84 @@
+"""R4F: R3F with a head that cannot stretch distances."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from holdfast.errors import HoldfastError
+from holdfast.methods.base import Plan, Step
+from holdfast.methods.parts.heads import head_linears
+from holdfast.methods.parts.spectral import SpectralLinear, constrain, release
+from holdfast.methods.r3f import R3F
+
+
+@dataclass(frozen=True)
+class R4F(R3F):
+    """R3F with every weight matrix of the head divided by its largest singular value (Aghajanyan et al. 2020).
+
+    The head is what lies above the pre-trained body. The division is by sigma_max itself, also where that is
+    below 1. It is estimated by power iteration, once an optimizer step, from the exact singular vectors at
+    the start. In the saved model the division is carried out, so it is an ordinary model.
+
+    Differs from the published code, which normalises the last layer alone: ``layers="last"``. Generation has
+    no head weights, so only R3F exists there.
+    """
+
+    name: ClassVar[str] = "r4f"
+    summary: ClassVar[str] = "r3f with a spectrally normalised head"
+    replaces: ClassVar[frozenset[str]] = frozenset({"head"})
+
+    layers: Literal["last", "all"] = "all"
+    """Which linear layers of the head: the paper's "all" weight matrices, or the published code's "last"."""
+
+    def check(self, model: nn.Module) -> None:
+        """Raise ``HoldfastError`` when the model has no classification head of plain linear layers."""
+        super().check(model)
+        head_linears(model, self.name)
+
+    def prepare(self, model: nn.Module, plan: Plan) -> None:
+        """Constrain the head's layers in place."""
+        super().prepare(model, plan)
+        found = head_linears(model, self.name)
+        for name, layer in found if self.layers == "all" else found[-1:]:
+            if not bool(layer.weight.detach().any()):
+                raise HoldfastError(
+                    f"{self.name} divides by the largest singular value, and the weight of {name} is all zero"
+                )
+            constrain(layer)
+
+    def on_update(self, step: Step) -> None:
+        """Let the singular vectors follow the weights."""
+        for _, layer in _constrained(step.model):
+            layer.refresh()
+
+    def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
+        """The undivided weights and the singular vectors, which a plain checkpoint does not hold."""
+        state = super().state_dict(model)
+        for name, layer in _constrained(model):
+            state |= {f"{name}.{key}": getattr(layer, key).detach().clone() for key in ("weight", "u", "v")}
+        return state
+
+    @torch.no_grad()
+    def load_state_dict(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+        """Restore the undivided weights and the singular vectors."""
+        super().load_state_dict(model, state)
+        for name, layer in _constrained(model):
+            for key in ("weight", "u", "v"):
+                getattr(layer, key).copy_(state[f"{name}.{key}"])
+
+    @torch.no_grad()
+    def plain_state(self, model: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Carry out the division in the saved weights."""
+        return state | {f"{name}.weight": layer.normalised_weight() for name, layer in _constrained(model)}
+
+    def finish(self, model: nn.Module) -> None:
+        """Carry out the division in the model and leave plain linear layers."""
+        for _, layer in _constrained(model):
+            release(layer)
+
+
+def _constrained(model: nn.Module) -> list[tuple[str, SpectralLinear]]:
+    return [(name, module) for name, module in model.named_modules() if isinstance(module, SpectralLinear)]

@@ -1,0 +1,254 @@
+"""Methods in a hand-written training loop.
+
+The loop of a step, in order::
+
+    loss = engine.loss(batch)         views are asked for, one stacked forward, task loss + penalties
+    engine.backward(loss)             loss / accumulation, scaled for fp16
+    engine.step()                     every accumulation-th call:
+                                          gradients unscaled; skipped when one is not finite
+                                          method.on_gradients
+                                          clipping
+                                          optimizer.step
+                                          method.on_update
+                                          scheduler.step, zero_grad
+"""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from holdfast.errors import HoldfastError
+from holdfast.methods import check_combination
+from holdfast.methods.base import Method, Plan, Step
+from holdfast.training.objective import Call, Objective
+
+logger = logging.getLogger(__name__)
+
+
+class Engine:
+    """Trains a model with a list of methods in any loop.
+
+    ``model``: the plain module, or it wrapped by DDP. ``optimizer``: an optimizer over its parameters, or a
+    function that makes one of an iterable of parameters; the function is called after the methods prepared the
+    model, and is needed where they replace parameters. ``accumulation``: micro-batches an optimizer step.
+    ``max_grad_norm``: gradients are clipped to this global norm; None switches clipping off. ``scheduler`` and
+    ``scaler`` (``torch.amp.GradScaler``, for fp16) are stepped along when given. ``stacked=False`` runs a
+    batch's copies in turn: half the activation memory, more forward passes.
+
+    Raises ``HoldfastError`` when methods cannot work together or on this model.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        methods: Iterable[Method] = (),
+        *,
+        optimizer: torch.optim.Optimizer | Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        total_steps: int | None = None,
+        accumulation: int = 1,
+        max_grad_norm: float | None = 1.0,
+        seed: int = 0,
+        scheduler: torch.optim.lr_scheduler.LRScheduler | None = None,
+        scaler: torch.amp.GradScaler | None = None,
+        stacked: bool = True,
+    ) -> None:
+        if accumulation < 1:
+            raise HoldfastError(f"accumulation={accumulation}: it counts micro-batches and must be at least 1")
+        self._call: Call = model
+        self.model = unwrap(model)
+        given = {id(p) for p in self.model.parameters()}
+        self.methods = prepare(self.model, methods, Plan(total_steps, seed))
+        if isinstance(optimizer, torch.optim.Optimizer):
+            check_covered(self.model, optimizer, given)
+            self.optimizer = optimizer
+        else:
+            self.optimizer = optimizer(p for p in self.model.parameters() if p.requires_grad)
+        self.scheduler = scheduler
+        self.scaler = scaler
+        self.accumulation = accumulation
+        self.max_grad_norm = max_grad_norm
+        self.total_steps = total_steps
+        self.steps = 0
+        """Optimizer steps done, skipped ones not counted."""
+        self.skipped = 0
+        """Optimizer steps left out because a gradient was not finite."""
+        self._micro = 0
+        self._terms: dict[str, Tensor] = {}
+        self._objective = Objective(self.model, self.methods, stacked=stacked)
+
+    @property
+    def terms(self) -> dict[str, float]:
+        """The last loss by part, each as it entered the loss: ``task`` and one entry a method."""
+        return {name: float(value) for name, value in self._terms.items()}
+
+    def loss(self, batch: Mapping[str, Any]) -> Tensor:
+        """Return the scalar loss of one micro-batch, the mean over its rows.
+
+        ``batch``: the model's keyword arguments, with ``labels``. In ``model.eval()`` it is the plain task
+        loss of one clean forward.
+        """
+        if "labels" not in batch:
+            raise HoldfastError(f"the batch has no labels (its keys: {', '.join(batch)}): pass them as labels=...")
+        step = self._step_now()
+        if not self.model.training:
+            task: Tensor = self._call(**batch)["loss"]
+            self._terms = {"task": task.detach()}
+            return task
+        result = self._objective.run(self._call, batch, step)
+        terms = {"task": result.outputs["loss"], **self._objective.penalties(result, batch, step)}
+        self._terms = {name: value.detach() for name, value in terms.items()}
+        return torch.stack([value.float() for value in terms.values()]).sum()
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradient of ``loss`` to that of the other micro-batches of this optimizer step."""
+        loss = loss / self.accumulation
+        (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
+
+    def step(self) -> bool:
+        """Close a micro-batch; at the last of an optimizer step, update the weights. Return whether they moved."""
+        self._micro += 1
+        if self._micro % self.accumulation:
+            return False
+        moved = self._update()
+        self.optimizer.zero_grad(set_to_none=True)
+        return moved
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything needed to go on, beside the states of model, optimizer, scheduler and scaler.
+
+        The random generators' states are part of it, since dropout and noise draw from them. Save it at the
+        end of an optimizer step, together with ``model.state_dict()``.
+        """
+        return {
+            "steps": self.steps,
+            "skipped": self.skipped,
+            "micro": self._micro,
+            "methods": {method.name: method.state_dict(self.model) for method in self.methods},
+            "rng": torch.get_rng_state(),
+            "accelerator_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``state_dict``'s result: restores the methods' state, counters and random generators.
+
+        Load the model's and the optimizer's own states first. Raises ``HoldfastError`` when ``state`` was
+        written with other methods.
+        """
+        names = [method.name for method in self.methods]
+        if list(state["methods"]) != names:
+            raise HoldfastError(
+                f"the state was saved with methods {'+'.join(state['methods'])}, this engine has {'+'.join(names)}: "
+                "build it with the same methods"
+            )
+        for method in self.methods:
+            method.load_state_dict(self.model, state["methods"][method.name])
+        self.steps, self.skipped, self._micro = state["steps"], state["skipped"], state["micro"]
+        torch.set_rng_state(state["rng"])
+        if state["accelerator_rng"]:
+            torch.cuda.set_rng_state_all(state["accelerator_rng"])
+
+    def plain_state_dict(self) -> dict[str, Tensor]:
+        """Return the state dict of the plain model, for ``model.save_pretrained(folder, state_dict=...)``."""
+        return plain_state(self.model, self.methods)
+
+    def finish(self) -> None:
+        """Leave the model a plain one: undo all surgery and remove the hook. Call it once, after training."""
+        finish(self.model, self.methods)
+        self._objective.remove()
+
+    def _step_now(self) -> Step:
+        return Step(self.steps, self.total_steps, self.model, self.optimizer)
+
+    def _update(self) -> bool:
+        if self.scaler is not None:
+            self.scaler.unscale_(self.optimizer)
+        step = self._step_now()
+        parameters = [p for p in self.model.parameters() if p.grad is not None]
+        norm = _gradient_norm(parameters)
+        finite = bool(torch.isfinite(norm))
+        if finite:
+            if any(type(method).on_gradients is not Method.on_gradients for method in self.methods):
+                for method in self.methods:
+                    method.on_gradients(step)
+                norm = _gradient_norm(parameters)
+            if self.max_grad_norm is not None:
+                torch.nn.utils.clip_grads_with_norm_(parameters, self.max_grad_norm, norm)
+        elif not self.skipped:
+            logger.warning("a gradient is not finite at step %d: such steps are skipped and counted", self.steps)
+        if self.scaler is not None:
+            # It saw the same gradients while unscaling, and skips by itself.
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        elif finite:
+            self.optimizer.step()
+        if not finite:
+            self.skipped += 1
+            return False
+        for method in self.methods:
+            method.on_update(step)
+        if self.scheduler is not None:
+            self.scheduler.step()
+        self.steps += 1
+        return True
+
+
+def prepare(model: nn.Module, methods: Iterable[Method], plan: Plan) -> list[Method]:
+    """Check ``methods`` against each other and the model, and let each prepare the model.
+
+    Returns copies with memory of their own, so that one method object can serve several engines.
+    Raises ``HoldfastError`` before anything was changed.
+    """
+    own = [dataclasses.replace(method) for method in methods]
+    check_combination(own)
+    for method in own:
+        method.check(model)
+    for method in own:
+        method.prepare(model, plan)
+    return own
+
+
+def plain_state(model: nn.Module, methods: Sequence[Method]) -> dict[str, Tensor]:
+    """Return the state dict of ``model`` without the methods' surgery."""
+    state: dict[str, Tensor] = model.state_dict()
+    for method in reversed(methods):
+        state = method.plain_state(model, state)
+    return state
+
+
+def finish(model: nn.Module, methods: Sequence[Method]) -> None:
+    """Undo the methods' surgery on ``model``, the last first."""
+    for method in reversed(methods):
+        method.finish(model)
+
+
+def check_covered(model: nn.Module, optimizer: torch.optim.Optimizer, given: set[int]) -> None:
+    """Raise ``HoldfastError`` when the optimizer misses a trainable parameter that a method made.
+
+    ``given``: ids of the parameters before the methods prepared the model; leaving one of those out of the
+    optimizer is the user's choice.
+    """
+    known = given | {id(p) for group in optimizer.param_groups for p in group["params"]}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and id(parameter) not in known:
+            raise HoldfastError(
+                f"the optimizer does not train {name}: a method made it, so pass a function that builds the optimizer, "
+                "optimizer=lambda parameters: AdamW(parameters, 2e-5)"
+            )
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """Return the plain module inside DistributedDataParallel or a compiled model."""
+    while True:
+        inner = getattr(model, "module", None) if isinstance(model, nn.parallel.DistributedDataParallel) else None
+        inner = inner if inner is not None else getattr(model, "_orig_mod", None)
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner
+
+
+def _gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
+    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])

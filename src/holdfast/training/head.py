@@ -1,0 +1,133 @@
+"""What a model's head computes, learned from one batch instead of from a list of class names.
+
+Stacked copies must not enter the task loss, so the loss of the clean rows is computed here from their logits.
+Which formula is right, and whether the head divides by ``num_items_in_batch``, is settled by comparing with the
+loss the model itself returns.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from holdfast.methods.base import Kind
+
+Formula = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Head:
+    """The meaning of a model's outputs and the formula of its own loss."""
+
+    kind: Kind
+    formula: Formula | None
+    """Mean task loss from (logits, labels); None when no known formula gives the model's own loss."""
+    shifts: bool = False
+    """Position t predicts the label at t + 1 (causal language models)."""
+    counts_items: bool = False
+    """The head divides its summed loss by ``num_items_in_batch`` when that is passed."""
+
+    def loss(self, logits: Tensor, batch: Mapping[str, Any]) -> Tensor:
+        """Return the task loss of the clean rows, as the model would have returned it. Needs ``formula``."""
+        assert self.formula is not None
+        labels = batch["labels"]
+        mean = self.formula(logits, labels)
+        items: Tensor | None = batch.get("num_items_in_batch")
+        if items is None or not self.counts_items:
+            return mean
+        return mean * self.mask(labels).sum() / items
+
+    def mask(self, labels: Tensor) -> Tensor:
+        """Return, (rows, positions), which output positions have a label."""
+        if self.shifts:
+            labels = F.pad(labels[:, 1:], (0, 1), value=-100)
+        labelled: Tensor = labels != -100
+        return labelled
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross entropy over labels other than -100, in float32."""
+    return F.cross_entropy(logits.float().flatten(0, -2), labels.flatten().to(logits.device))
+
+
+def shifted_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """As ``cross_entropy``, where position t predicts the label at t + 1."""
+    return cross_entropy(logits[:, :-1], labels[:, 1:])
+
+
+def squared_error(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean squared error, in float32."""
+    return F.mse_loss(logits.float().flatten(), labels.float().flatten())
+
+
+def binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean binary cross entropy of independent labels, in float32."""
+    return F.binary_cross_entropy_with_logits(logits.float(), labels.float())
+
+
+def learn_head(model: nn.Module, batch: Mapping[str, Any]) -> Head | None:
+    """Find out what ``model`` (not wrapped) computes on ``batch``, labels included, without changing anything.
+
+    Costs one or two forward passes without gradient or dropout. Returns None when this batch cannot tell: its
+    loss is not finite, as when no position has a label.
+    """
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            plain = {key: value for key, value in batch.items() if key != "num_items_in_batch"}
+            outputs = model(**plain)
+            logits, labels = outputs["logits"], batch["labels"]
+            own = outputs["loss"].float()
+            if not torch.isfinite(own):
+                return None
+            kind, formula, shifts = _match(logits, labels, own, _is_causal(model))
+            counts = False
+            if _takes_items(model):
+                # Twice the true count: a head that divides by it returns half its loss.
+                mask = Head(kind, formula, shifts).mask(labels) if labels.ndim == 2 else labels != -100
+                counted = model(**plain, num_items_in_batch=2 * mask.sum())["loss"].float()
+                counts = bool(torch.isclose(counted, own / 2, rtol=1e-2)) and not bool(torch.isclose(counted, own))
+    finally:
+        model.train(training)
+        # Autocast remembers weights cast without gradient and would hand them to the next forward.
+        torch.clear_autocast_cache()
+    return Head(kind, formula, shifts, counts)
+
+
+def _match(logits: Tensor, labels: Tensor, own: Tensor, causal: bool) -> tuple[Kind, Formula | None, bool]:
+    candidates: list[tuple[Kind, Formula, bool]] = []
+    if logits.ndim == 3:
+        candidates = [("tokens", cross_entropy, False), ("tokens", shifted_cross_entropy, True)]
+        if causal:  # an untrained head can give both formulas the same value, log of the vocabulary's size
+            candidates.reverse()
+        if labels.shape != logits.shape[:2]:
+            return "tokens", None, False
+    elif labels.is_floating_point() or logits.shape[-1] == 1 or logits.ndim == 1:
+        candidates = [("regression", squared_error, False)]
+        if labels.shape == logits.shape:
+            candidates.append(("multi_label", binary_cross_entropy, False))
+    elif labels.ndim == 1:
+        candidates = [("single_label", cross_entropy, False)]
+    elif labels.shape == logits.shape:
+        candidates = [("multi_label", binary_cross_entropy, False)]
+    # Half-precision heads reduce in another order and width than the formulas do.
+    exact = logits.dtype in (torch.float32, torch.float64) and own.dtype == torch.float32
+    for kind, formula, shifts in candidates:
+        if torch.isclose(formula(logits, labels), own, rtol=1e-4 if exact else 2e-2, atol=1e-6):
+            return kind, formula, shifts
+    return (candidates[0][0] if candidates else "single_label"), None, False
+
+
+def _is_causal(model: nn.Module) -> bool:
+    generates = getattr(model, "can_generate", None)
+    return callable(generates) and bool(generates()) and not model.config.is_encoder_decoder  # type: ignore[union-attr]
+
+
+def _takes_items(model: nn.Module) -> bool:
+    parameters = inspect.signature(model.forward).parameters
+    return "num_items_in_batch" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())

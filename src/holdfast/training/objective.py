@@ -1,0 +1,190 @@
+"""The loss of one batch: the task's, and every method's penalty, from as few forward passes as there can be."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from holdfast.errors import HoldfastError
+from holdfast.methods.base import Forward, Method, Step, View
+from holdfast.training.head import Head, learn_head
+from holdfast.training.perturbing import EmbeddingHook, Perturbation
+from holdfast.training.stacking import stack, unstack
+
+logger = logging.getLogger(__name__)
+
+Call = Callable[..., Any]
+"""What runs the model: the model itself, or what wraps it (DDP, a compiled model)."""
+
+
+@dataclass
+class Pass:
+    """The outputs of one forward: on the clean rows, and on each view."""
+
+    outputs: Mapping[str, Any]
+    views: dict[View, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Window:
+    """What an optimizer step averages over, as seen from one of its micro-batches.
+
+    Dividing sums over the micro-batch by these gives means over the whole step once the micro-batches' losses
+    are averaged, also where they differ in size.
+    """
+
+    rows: float
+    tokens: float
+
+
+class Objective:
+    """Runs a model on batches for a list of methods.
+
+    All views that need gradient are stacked with the clean batch into one forward; views without gradient are
+    stacked into one before it. With ``stacked=False``, and for models where stacking would be wrong (batch
+    statistics, a loss of their own making), the copies run in turn with the same results.
+    """
+
+    def __init__(self, model: nn.Module, methods: Sequence[Method], *, stacked: bool = True) -> None:
+        self.model = model
+        self.methods = methods
+        self.head: Head | None = None
+        self._hook: EmbeddingHook | None = None
+        self._stacked = stacked
+        if stacked and (name := _batch_statistics(model)):
+            logger.warning("%s normalises over the batch, so copies of a batch run in turn", name)
+            self._stacked = False
+        self._needs_head = any(type(method).penalty is not Method.penalty for method in methods)
+        if any(type(method).views is not Method.views for method in methods):
+            self._hook = EmbeddingHook(model)
+
+    def run(self, call: Call, batch: Mapping[str, Any], step: Step, labels: Tensor | None = None) -> Pass:
+        """Run the model on ``batch`` and on every view the methods ask for at ``step``.
+
+        The outputs hold the task's ``loss`` when ``batch`` holds ``labels``. Where the caller computes the
+        task's loss itself and took them out, ``labels`` tells what they were.
+        """
+        labelled = batch if labels is None else {**batch, "labels": labels}
+        if self._needs_head:
+            self.learn(labelled)
+        wanted = list(dict.fromkeys(view for method in self.methods for view in method.views(step)))
+        if not wanted:
+            return Pass(call(**batch), {})
+        rows = self._rows(batch)
+        bare = self._without_labels(labelled)
+        views: dict[View, Mapping[str, Any]] = {}
+        silent = [view for view in wanted if not view.grad]
+        with torch.no_grad():
+            views |= self._run_views(call, bare, rows, silent)
+        if silent:
+            # Autocast remembers weights cast without gradient and would hand them to the next forward.
+            torch.clear_autocast_cache()
+        loud = [view for view in wanted if view.grad]
+        if not loud or not self._may_stack("labels" in batch):
+            outputs = call(**batch)
+            return Pass(outputs, views | self._run_views(call, bare, rows, loud))
+        clean, *rest = self._forward(call, bare, rows, [None, *(view.perturb for view in loud)])
+        if "labels" in batch:
+            assert self.head is not None
+            clean = type(clean)(**{"loss": self.head.loss(clean["logits"], batch), **clean})
+        return Pass(clean, views | dict(zip(loud, rest, strict=True)))
+
+    def penalties(
+        self, result: Pass, batch: Mapping[str, Any], step: Step, window: Window | None = None
+    ) -> dict[str, Tensor]:
+        """Return each method's penalty, weight included, by method name. ``batch`` holds the labels."""
+        found: dict[str, Tensor] = {}
+        for method in self.methods:
+            penalty = method.penalty(self._forward_of(method, result, batch, step, window))
+            if penalty is not None:
+                found[method.name] = penalty
+        return found
+
+    def remove(self) -> None:
+        """Take the hook off the model."""
+        if self._hook is not None:
+            self._hook.remove()
+
+    def _forward_of(
+        self, method: Method, result: Pass, batch: Mapping[str, Any], step: Step, window: Window | None
+    ) -> Forward:
+        labels = batch.get("labels")
+        rows = self._rows(batch)
+        head = self.head
+        mask = head.mask(labels) if head is not None and head.kind == "tokens" and labels is not None else None
+        tokens = float(mask.sum()) if mask is not None and window is None else 0.0
+        return Forward(
+            outputs=result.outputs,
+            views=[result.views[view] for view in method.views(step)],
+            batch=batch,
+            kind="single_label" if head is None else head.kind,
+            rows=rows if window is None else window.rows,
+            token_mask=mask,
+            tokens=tokens if window is None else window.tokens,
+            step=step,
+        )
+
+    def learn(self, batch: Mapping[str, Any]) -> None:
+        """Find out what the model's head computes, at the first batch that tells; ``batch`` holds the labels."""
+        if self.head is None and "labels" in batch:
+            self.head = learn_head(self.model, batch)
+            if self.head is not None and self.head.formula is None and self._stacked:
+                logger.warning(
+                    "%s computes a task loss of its own making, so copies of a batch run in turn",
+                    type(self.model).__name__,
+                )
+
+    def _may_stack(self, needs_loss: bool) -> bool:
+        return self._stacked and (not needs_loss or (self.head is not None and self.head.formula is not None))
+
+    def _run_views(
+        self, call: Call, bare: Mapping[str, Any], rows: int, views: Sequence[View]
+    ) -> dict[View, Mapping[str, Any]]:
+        if not views:
+            return {}
+        if self._stacked:
+            return dict(zip(views, self._forward(call, bare, rows, [view.perturb for view in views]), strict=True))
+        return {view: self._forward(call, bare, rows, [view.perturb])[0] for view in views}
+
+    def _forward(
+        self, call: Call, bare: Mapping[str, Any], rows: int, copies: Sequence[Perturbation]
+    ) -> list[Mapping[str, Any]]:
+        assert self._hook is not None
+        with self._hook.perturbing(rows, copies):
+            outputs = call(**stack(bare, rows, len(copies)))
+        if not isinstance(outputs, Mapping):
+            raise HoldfastError(
+                f"{type(self.model).__name__} returned a {type(outputs).__name__}: "
+                "its outputs need names, use return_dict=True"
+            )
+        return unstack(outputs, rows, len(copies))
+
+    def _rows(self, batch: Mapping[str, Any]) -> int:
+        main = batch.get(getattr(self.model, "main_input_name", "input_ids"))
+        if not isinstance(main, Tensor):
+            main = next((value for value in batch.values() if isinstance(value, Tensor) and value.ndim), None)
+        if main is None:
+            raise HoldfastError(
+                f"the batch holds no tensors (its keys: {', '.join(batch) or 'none'}): pass the model's inputs"
+            )
+        return len(main)
+
+    def _without_labels(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        bare = {key: value for key, value in batch.items() if key not in ("labels", "num_items_in_batch")}
+        config = getattr(self.model, "config", None)
+        if "labels" in batch and getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" not in bare:
+            # The model derives the decoder's input from the labels, which the copies do not get.
+            derive = getattr(self.model, "prepare_decoder_input_ids_from_labels", None)
+            if callable(derive) and batch["labels"].ndim == 2:
+                bare["decoder_input_ids"] = derive(labels=batch["labels"])
+        return bare
+
+
+def _batch_statistics(model: nn.Module) -> str:
+    for name, module in model.named_modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            return f"{name} ({type(module).__name__})"
+    return ""

@@ -1,0 +1,333 @@
+"""Methods on a Transformers ``Trainer``: everything else in the script stays as it is."""
+
+import os
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import Trainer, TrainerCallback
+
+from holdfast.errors import HoldfastError
+from holdfast.methods import check_combination, describe
+from holdfast.methods.base import Method, Plan, Step
+from holdfast.training.engine import check_covered, finish, plain_state, prepare
+from holdfast.training.objective import Objective, Pass, Window
+
+STATE_FILE = "holdfast.safetensors"
+"""The methods' state inside a Trainer checkpoint."""
+
+
+def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
+    """Make ``trainer`` train with ``methods``; returns it.
+
+    Works on ``Trainer`` and its subclasses, before the first ``train()``. Training, evaluation, saving, logging
+    and resuming go on as ever; logs gain ``loss/task`` and one ``loss/<method>`` each, checkpoints a small file
+    with the methods' state. Evaluation is one clean forward with the plain loss, and what is saved is a plain
+    model. After ``train()`` the model itself is plain again.
+
+    It also mends the gradient of heads that ignore ``num_items_in_batch``, which the Trainer of Transformers 5
+    multiplies by the number of accumulation steps and processes.
+
+    ``stacked=False`` runs a batch's copies in turn: half the activation memory, more forward passes.
+
+    Raises ``HoldfastError`` when the methods cannot work together, on this model or in this set-up.
+    """
+    if isinstance(trainer, _Attached):
+        raise HoldfastError("methods are attached to this trainer already: name all of them in one attach() call")
+    if trainer.args.n_gpu > 1:
+        raise HoldfastError(
+            "the trainer replicates the model over GPUs with DataParallel, which copies no hooks: "
+            "start it with torchrun or accelerate launch, or set CUDA_VISIBLE_DEVICES to one GPU"
+        )
+    if trainer.is_deepspeed_enabled and any(_alters_gradients(method) for method in methods):
+        raise HoldfastError(f"{describe(methods)}: DeepSpeed keeps gradients out of reach, use DDP or FSDP")
+    check_combination(methods)
+    trainer.__class__ = type(type(trainer).__name__, (_Attached, type(trainer)), {})
+    attached = cast(_Attached, trainer)
+    attached._holdfast = _Attachment(methods, stacked)
+    attached.add_callback(_AfterUpdate(attached))
+    if not attached._holdfast_model_is_made_anew():
+        attached._holdfast_prepare(attached.model)
+    return attached
+
+
+class _Attachment:
+    """What attach() adds to a trainer."""
+
+    def __init__(self, given: tuple[Method, ...], stacked: bool) -> None:
+        self.given = given
+        self.stacked = stacked
+        self.methods: list[Method] = []
+        self.objective: Objective | None = None
+        self.prepared = False
+        self.samples: list[Mapping[str, Any]] = []
+        """The micro-batches of the current optimizer step."""
+        self.window: Window | None = None
+        self.terms: dict[str, Tensor] = {}
+        """Sums of the logged terms since the last log, and the step of that log."""
+        self.logged_step = 0
+
+
+class _Attached(Trainer):
+    """Mixed in before the trainer's own class by ``attach``."""
+
+    _holdfast: _Attachment
+
+    # Life of the model
+
+    def _holdfast_prepare(self, model: nn.Module | None) -> None:
+        assert model is not None
+        own = self._holdfast
+        total = self.args.max_steps if self.args.max_steps > 0 else None
+        plan = Plan(total, self.args.seed)
+        given = {id(p) for p in model.parameters()}
+        if own.objective is None or own.objective.model is not model:
+            own.methods = prepare(model, own.given, plan)
+            own.objective = Objective(model, own.methods, stacked=own.stacked)
+        else:
+            # Trained, finished and now trained again: the hook must stay the one that was compiled in.
+            for method in own.methods:
+                method.prepare(model, plan)
+        if self.optimizer is not None:
+            check_covered(model, self.optimizer, given)
+        own.prepared = True
+
+    def _holdfast_model_is_made_anew(self) -> bool:
+        init: Any = self.model_init
+        return init is not None
+
+    def call_model_init(self, trial: Any = None) -> nn.Module:
+        model: nn.Module = super().call_model_init(trial)
+        self._holdfast_prepare(model)
+        return model
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        own = self._holdfast
+        if not own.prepared and not self._holdfast_model_is_made_anew():
+            self._holdfast_prepare(self.model)
+        own.terms, own.logged_step = {}, 0
+        result = super().train(*args, **kwargs)
+        assert own.objective is not None
+        finish(own.objective.model, own.methods)
+        own.prepared = False
+        return result
+
+    # One optimizer step
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+        samples, items = super().get_batch_samples(*args, **kwargs)
+        self._holdfast.samples, self._holdfast.window = samples, None
+        return samples, items
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        if not model.training:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        if "labels" not in inputs:
+            raise HoldfastError(
+                f"the batch has no labels (its keys: {', '.join(inputs)}): "
+                "name the label column 'labels' in the dataset"
+            )
+        objective = self._holdfast.objective
+        assert objective is not None
+        objective.learn(inputs)
+        head = objective.head
+        if head is not None and not head.counts_items and self.loss_is_scaled_for_ga is None:
+            # The head takes num_items_in_batch and ignores it: its loss is a mean the Trainer must divide.
+            self.model_accepts_loss_kwargs = False
+        step = self._holdfast_step()
+        stacked = _StackedModel(model, objective, step, inputs["labels"])
+        # The base class takes the labels out of the dictionary under label smoothing.
+        loss, outputs = super().compute_loss(cast(nn.Module, stacked), dict(inputs), True, num_items_in_batch)
+        window = self._holdfast_window()
+        accumulation = self.current_gradient_accumulation_steps
+        if self._loss_is_scaled(num_items_in_batch):
+            share, term_scale = 1.0, 1.0
+        else:
+            share, term_scale = self._holdfast_share(inputs, window), 1.0 / accumulation
+            loss = loss if share == 1.0 else loss * share
+        assert stacked.result is not None
+        penalties = objective.penalties(stacked.result, inputs, step, window)
+        self._holdfast_note("task", loss.detach() * term_scale)
+        for name, penalty in penalties.items():
+            self._holdfast_note(name, penalty.detach() / accumulation)
+            loss = loss + penalty / (accumulation * term_scale)
+        return (loss, outputs) if return_outputs else loss
+
+    def _loss_is_scaled(self, num_items_in_batch: Any) -> bool:
+        """Whether the loss is a mean over the optimizer step already, as ``training_step`` will judge it."""
+        if self.loss_is_scaled_for_ga is not None:
+            return bool(self.loss_is_scaled_for_ga)
+        counted = self.model_accepts_loss_kwargs and num_items_in_batch is not None
+        return counted or self.compute_loss_func is not None
+
+    def _holdfast_step(self) -> Step:
+        assert self._holdfast.objective is not None
+        return Step(self.state.global_step, self.state.max_steps, self._holdfast.objective.model, self.optimizer)
+
+    def _holdfast_window(self) -> Window:
+        own = self._holdfast
+        assert own.objective is not None
+        if own.window is None:
+            micro = max(1, len(own.samples))
+            rows = sum(len(sample["labels"]) for sample in own.samples) / micro
+            tokens = 0.0
+            head = own.objective.head
+            if head is not None and head.kind == "tokens":
+                count = sum(head.mask(sample["labels"]).sum() for sample in own.samples)
+                count = torch.as_tensor(count, dtype=torch.float32, device=self.args.device)
+                if self.args.world_size > 1:
+                    count = self.accelerator.gather(count).mean()
+                tokens = float(count) / micro
+            own.window = Window(rows, tokens)
+        return own.window
+
+    def _holdfast_share(self, inputs: Mapping[str, Any], window: Window) -> float:
+        """This micro-batch's size over the mean size in its optimizer step."""
+        assert self._holdfast.objective is not None
+        head = self._holdfast.objective.head
+        if head is not None and head.kind == "tokens":
+            return float(head.mask(inputs["labels"]).sum()) / window.tokens
+        return float(len(inputs["labels"])) / window.rows
+
+    def _clip_grad_norm(self, model: nn.Module) -> Any:
+        if not any(_alters_gradients(method) for method in self._holdfast.methods):
+            return super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
+        self._holdfast_gradients(model)
+        return nn.utils.clip_grad_norm_(model.parameters(), self.args.max_grad_norm)
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        if grad_norm is None and any(_alters_gradients(method) for method in self._holdfast.methods):
+            self._holdfast_gradients(model)
+            return nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+        return super()._get_grad_norm(model, grad_norm)  # type: ignore[no-untyped-call]
+
+    def _holdfast_gradients(self, model: nn.Module) -> None:
+        # Clipping to infinity unscales fp16 gradients, which may be done only once a step.
+        norm = self.accelerator.clip_grad_norm_(model.parameters(), float("inf"))
+        if torch.isfinite(norm):
+            for method in self._holdfast.methods:
+                method.on_gradients(self._holdfast_step())
+
+    # Logging
+
+    def _holdfast_note(self, name: str, value: Tensor) -> None:
+        terms = self._holdfast.terms
+        terms[name] = terms[name] + value if name in terms else value
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        own = self._holdfast
+        if "loss" in logs and own.terms:
+            steps = max(1, self.state.global_step - own.logged_step)
+            for name, total in own.terms.items():
+                mean = self.accelerator.gather(total).mean() if self.args.world_size > 1 else total
+                logs[f"loss/{name}"] = float(mean) / steps
+            own.terms, own.logged_step = {}, self.state.global_step
+        super().log(logs, *args, **kwargs)
+
+    # Checkpoints
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        own = self._holdfast
+        if state_dict is None and own.prepared and any(_operates(method) for method in own.methods):
+            assert own.objective is not None
+            state_dict = plain_state(own.objective.model, own.methods)
+        super()._save(output_dir, state_dict)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        own = self._holdfast
+        assert own.objective is not None
+        if not self.args.should_save:
+            return
+        state = {
+            f"{method.name}/{key}": value.contiguous().cpu()
+            for method in own.methods
+            for key, value in method.state_dict(own.objective.model).items()
+        }
+        if state:
+            folder = os.path.join(self._get_output_dir(trial), f"checkpoint-{self.state.global_step}")
+            save_file(state, os.path.join(folder, STATE_FILE), metadata={"methods": describe(own.methods)})
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is not None:
+            self._holdfast_restore(checkpoint)
+            self._holdfast.logged_step = self.state.global_step
+
+    def _load_best_model(self) -> None:
+        super()._load_best_model()
+        if self.state.best_model_checkpoint is not None:
+            self._holdfast_restore(self.state.best_model_checkpoint)
+
+    def _holdfast_restore(self, checkpoint: str) -> None:
+        own = self._holdfast
+        assert own.objective is not None
+        model = own.objective.model
+        path = os.path.join(checkpoint, STATE_FILE)
+        if not os.path.exists(path):
+            if any(method.state_dict(model) for method in own.methods):
+                raise HoldfastError(
+                    f"{checkpoint} holds no {STATE_FILE}: it was not written with {describe(own.methods)}, "
+                    "resume from a checkpoint that was"
+                )
+            return
+        with safe_open(path, framework="pt") as file:
+            saved = (file.metadata() or {}).get("methods", "")
+            if saved != describe(own.methods):
+                raise HoldfastError(
+                    f"{checkpoint} was written with {saved}, this trainer has {describe(own.methods)}: "
+                    "attach the same methods"
+                )
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+        for method in own.methods:
+            prefix = f"{method.name}/"
+            found = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+            method.load_state_dict(model, found)
+
+
+class _StackedModel:
+    """Stands in for the model inside ``Trainer.compute_loss``: runs the views along and returns clean outputs."""
+
+    def __init__(self, call: nn.Module, objective: Objective, step: Step, labels: Tensor) -> None:
+        self._call = call
+        self._objective = objective
+        self._step = step
+        self._labels = labels
+        self.result: Pass | None = None
+
+    def __call__(self, **batch: Any) -> Mapping[str, Any]:
+        self.result = self._objective.run(self._call, batch, self._step, self._labels)
+        return self.result.outputs
+
+    def __getattr__(self, name: str) -> Any:
+        # The Trainer asks for the class name, subclasses for the configuration.
+        return getattr(self._objective.model, name)
+
+
+class _AfterUpdate(TrainerCallback):
+    """Calls ``on_update`` after each optimizer step that was not skipped."""
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer = trainer
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if not self.trainer.accelerator.optimizer_step_was_skipped:
+            for method in self.trainer._holdfast.methods:
+                method.on_update(self.trainer._holdfast_step())
+
+
+def _alters_gradients(method: Method) -> bool:
+    return type(method).on_gradients is not Method.on_gradients
+
+
+def _operates(method: Method) -> bool:
+    return type(method).plain_state is not Method.plain_state
