@@ -1,8 +1,8 @@
 """What changes in training. One method, one file."""
 
 from holdfast.methods.base import Forward, Method, Plan, Step, View
-from holdfast.methods.catalogue import catalogue
 from holdfast.methods.parsing import arguments, check_combination, describe, parse, split
+from holdfast.methods.registry import catalogue
 
 __all__ = [
     "Forward",

@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method
-from holdfast.methods.catalogue import catalogue
+from holdfast.methods.registry import catalogue
 
 _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 

@@ -15,16 +15,16 @@ def head_linears(model: nn.Module, method: str) -> list[tuple[str, nn.Linear]]:
     layer is the vocabulary's) and models without ``base_model``.
     """
     kind = type(model).__name__
-    body = getattr(model, "base_model", None)
-    if not isinstance(body, nn.Module) or body is model:
-        raise HoldfastError(
-            f"{method} works on a head above a pre-trained body, and {kind} has no base_model to tell them apart"
-        )
     output = getattr(model, "get_output_embeddings", None)
     if callable(output) and output() is not None:
         raise HoldfastError(
             f"{method} needs a classification head: {kind} generates tokens "
             "and its output layer is the vocabulary's; use r3f instead"
+        )
+    body = getattr(model, "base_model", None)
+    if not isinstance(body, nn.Module) or body is model:
+        raise HoldfastError(
+            f"{method} works on a head above a pre-trained body, and {kind} has no base_model to tell them apart"
         )
     inside = {id(module) for module in body.modules()}
     found = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.Linear) and id(m) not in inside]

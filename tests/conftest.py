@@ -1,0 +1,17 @@
+"""What all tests share: one thread, tiny models of every architecture, small batches."""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
