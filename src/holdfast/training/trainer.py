@@ -143,6 +143,8 @@ class _Attached(Trainer):
         if head is not None and not head.counts_items and self.loss_is_scaled_for_ga is None:
             # The head takes num_items_in_batch and ignores it: its loss is a mean the Trainer must divide.
             self.model_accepts_loss_kwargs = False
+            if self.compute_loss_func is None:
+                num_items_in_batch = None  # counted for the first step, before this was known
         step = self._holdfast_step()
         stacked = _StackedModel(model, objective, step, inputs["labels"])
         # The base class takes the labels out of the dictionary under label smoothing.
