@@ -24,6 +24,9 @@ class Row(_Model):
     """Runs that ended, failed ones included."""
     failed: int
     """Runs that trained but are useless (see ``study.failures``)."""
+    failed_low: float | None = None
+    """Wilson interval for the share of runs that fail; null without runs."""
+    failed_high: float | None = None
     missing: int
     """Runs of the grid without a result: stopped with an error, or never started."""
     mean: float | None
@@ -85,6 +88,10 @@ class Overall(_Model):
     ci_low: float
     ci_high: float
     tasks: int
+    """Tasks with at least two runs of both methods."""
+    normalised: bool = False
+    """True when metrics of different scales were mixed: every task then counts in percent of the way from its
+    best constant prediction to a perfect score, else in points."""
 
 
 class Best(_Model):

@@ -25,7 +25,7 @@ class Split:
         return Split(
             texts=[self.texts[i] for i in rows],
             pairs=None if self.pairs is None else [self.pairs[i] for i in rows],
-            labels=None if self.labels is None else [self.labels[i] for i in rows],  # type: ignore[arg-type]
+            labels=None if self.labels is None else [self.labels[i] for i in rows],
             ids=[self.ids[i] for i in rows],
         )
 

@@ -178,7 +178,7 @@ class _Watch(TrainerCallback):
         entry |= {name: float(value) for name, value in logs.items() if name.startswith("loss/")}
         # JSON has no NaN: a term that is not finite is left out, and `diverged` says so.
         finite = {name: value for name, value in entry.items() if math.isfinite(value)}
-        self.diverged |= len(finite) < len(entry) or not math.isfinite(float(logs.get("grad_norm", 0.0)))
+        self.diverged |= len(finite) < len(entry)
         self.losses.append(finite)
         self.loss = finite.get("loss", self.loss)
 
@@ -228,6 +228,7 @@ def _arguments(spec: RunSpec, rows: int, select_by: str | None, folder: Path) ->
         data_seed=spec.data_seed,
         logging_steps=max(1, steps // 50),
         logging_nan_inf_filter=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
         report_to="none",
         disable_tqdm=True,
         **selecting,

@@ -1,0 +1,96 @@
+"""The command ``holdfast``: its sub-commands, and how it ends."""
+
+import difflib
+import os
+import sys
+from typing import Annotated, cast
+
+import typer
+
+import holdfast
+from holdfast.cli.compare import compare
+from holdfast.cli.methods import methods
+from holdfast.cli.report import report
+from holdfast.cli.stopping import exit_code, stoppable
+from holdfast.cli.tasks import tasks
+from holdfast.cli.tune import tune
+from holdfast.errors import HoldfastError
+from holdfast.study.executors.environment import QUIET
+
+_UsageError = cast(type[Exception], typer.BadParameter.__mro__[1])
+"""What Typer raises for a command line it cannot read; older releases take it from click."""
+
+app = typer.Typer(
+    name="holdfast",
+    help="""Fine-tune pre-trained models without depending on luck.
+
+    \b
+    A first try, on a task that Holdfast generates:
+      holdfast compare playground/negation
+    On your own data:
+      holdfast compare tickets.csv --methods vanilla,r3f,r4f --seeds 5
+    """,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for command in (compare, tune, report, methods, tasks):
+    app.command()(command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"holdfast {holdfast.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _start(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run ``holdfast`` with ``arguments`` (the process's own by default) and return its exit code.
+
+    0: done; 1: no run of a study finished; 2: something the user must mend, told in one line on standard
+    error; 130 and 143: stopped by Ctrl-C and SIGTERM.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        with stoppable():
+            return app(arguments, prog_name="holdfast", standalone_mode=False) or 0
+    except HoldfastError as error:
+        return _mistake(" ".join(str(error).splitlines()))
+    except _UsageError as error:
+        return _mistake(_usage(error))
+    except KeyboardInterrupt as stop:
+        typer.echo("holdfast: stopped", err=True)
+        return exit_code(stop)
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough; what is left in the buffer has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _mistake(line: str) -> int:
+    typer.echo(f"holdfast: error: {line}", err=True)
+    return 2
+
+
+def _usage(error: BaseException) -> str:
+    """Return a usage error as one line that says where to look."""
+    message = " ".join(error.format_message().split()).rstrip(".")  # type: ignore[attr-defined]
+    context: typer.Context | None = error.ctx  # type: ignore[attr-defined]
+    if context is None:
+        return message
+    known = getattr(context.command, "commands", {})
+    wrong = message.split("'")[1] if known and "'" in message else ""
+    close = difflib.get_close_matches(wrong, known, n=1)
+    return message + (f", did you mean {close[0]!r}?" if close else "") + f"; see `{context.command_path} --help`"

@@ -1,0 +1,62 @@
+"""What ``holdfast compare`` says before the runs and when it is stopped."""
+
+import shlex
+from pathlib import Path
+
+import typer
+
+from holdfast.cli.display import duration
+from holdfast.study.estimate import estimate, steps_of_run
+from holdfast.study.prepare import Prepared
+from holdfast.study.store import Store
+
+
+def show_plan(prepared: Prepared, target: Path) -> None:
+    """Print the grid of runs and a rough estimate of their time; write nothing."""
+    study, grid = prepared.study, prepared.grid
+    records = Store(target).records(grid)
+    missing = [spec for spec in grid if spec.id not in records]
+    typer.echo(
+        f"{len(grid)} runs: {len(study.tasks)} tasks x {len(study.methods)} methods x {len(study.seeds)} seeds"
+        + (f", {len(records)} of them done in {target}" if records else f", to be written to {target}")
+    )
+    typer.echo(f"model    {study.model}")
+    for stored in prepared.stored:
+        info = stored.info
+        steps = steps_of_run(study.settings, info.train_rows)
+        typer.echo(
+            f"task     {info.task}: {info.train_rows} training rows, {steps} steps a run, "
+            f"{info.metric} on {info.scored_rows} {info.scored_split} rows"
+        )
+    for method in study.methods:
+        typer.echo(f"method   {method}" + (" (baseline)" if method == study.baseline else ""))
+    typer.echo(f"seeds    {', '.join(map(str, study.seeds))}")
+    if not missing:
+        typer.echo("time     nothing left to do")
+        return
+    try:
+        guess = estimate(prepared)
+    except (RuntimeError, OSError, MemoryError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        typer.echo(f"time     could not be measured here: {reason}")
+        return
+    typer.echo(
+        f"time     roughly {duration(guess.total(missing))} for {len(missing)} runs, {guess.slots} at a time; "
+        "from a few steps of each method, timed just now on this machine"
+    )
+    for stored, task in zip(prepared.stored, study.tasks, strict=True):
+        for method in study.methods:
+            run = next(spec for spec in grid if spec.task == task and spec.method == method)
+            typer.echo(f"         {stored.info.task}  {method}  {duration(guess.runs[run.id])} a run")
+
+
+def how_to_go_on(prepared: Prepared, target: Path) -> str:
+    """Return what to tell when a study was stopped: how far it is, and the command that goes on."""
+    done = len(Store(target).records(prepared.grid))
+    command = ["holdfast", "compare", str(target / "study.yaml")]
+    if prepared.data_dir is not None:
+        command += ["--data-dir", str(prepared.data_dir)]
+    for flag in ("remote_code", "pickled_weights"):
+        if getattr(prepared.study, flag):
+            command.append(f"--{flag.replace('_', '-')}")
+    return f"stopped with {done} of {len(prepared.grid)} runs done; go on with: {shlex.join(command)}"

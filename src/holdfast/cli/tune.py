@@ -1,0 +1,100 @@
+"""``holdfast tune``: one run, for its model."""
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from holdfast.cli import options as o
+
+if TYPE_CHECKING:
+    from holdfast.training.run import Progress
+
+
+def tune(
+    context: typer.Context,
+    data: Annotated[
+        str, typer.Argument(help="Task name, hub id (org/name:config), file or folder.", show_default=False)
+    ],
+    method: Annotated[str, o.option("Method, such as r3f(weight=0.5), or several joined by +. Default: r3f.")] = "r3f",
+    out: Annotated[Path | None, o.option("Folder for the model. Default: holdfast-models/<task>.")] = None,
+    model: o.Model = None,
+    revision: o.Revision = None,
+    seed: Annotated[int, o.option("Seed of head, dropout and noise. Default: 0.")] = 0,
+    data_seed: Annotated[int | None, o.option("Order of the training rows. Default: the seed.")] = None,
+    train_size: o.TrainSize = None,
+    subset_seed: o.SubsetSeed = None,
+    text: o.Text = None,
+    text_pair: o.TextPair = None,
+    label: o.Label = None,
+    kind: o.Kind = None,
+    validation: o.Validation = None,
+    test: o.Test = None,
+    holdout: o.Holdout = None,
+    size: o.Size = None,
+    data_dir: o.DataDir = None,
+    epochs: o.Epochs = None,
+    max_steps: o.MaxSteps = None,
+    batch_size: o.BatchSize = None,
+    eval_batch_size: o.EvalBatchSize = None,
+    accumulation: o.Accumulation = None,
+    learning_rate: o.LearningRate = None,
+    weight_decay: o.WeightDecay = None,
+    warmup: o.Warmup = None,
+    schedule: o.Schedule = None,
+    max_grad_norm: o.MaxGradNorm = None,
+    max_length: o.MaxLength = None,
+    precision: o.Precision = None,
+    activation_checkpointing: o.ActivationCheckpointing = False,
+    threads: Annotated[int | None, o.option("CPU threads. Default: all cores.")] = None,
+    remote_code: o.RemoteCode = False,
+    pickled_weights: o.PickledWeights = False,
+) -> None:
+    """Fine-tune one model with one method, and save it as an ordinary checkpoint with a model card.
+
+    One run says little about a method; `holdfast compare` tells which to use on your data.
+
+    \b
+    Examples:
+      holdfast tune tickets.csv --method r3f --out tickets-model
+      holdfast tune rte --data-dir glue --method "r3f(sigma=0.001)" --epochs 5
+    """
+    from holdfast.cli import display
+    from holdfast.report.card import model_card
+    from holdfast.study.prepare import prepare
+    from holdfast.study.single import check_free
+    from holdfast.study.single import tune as tune_one
+
+    given: dict[str, Any] = {
+        **context.params,
+        "methods": [method],
+        "seeds": [seed],
+        "data_seeds": None if data_seed is None else [data_seed],
+    }
+    study, _ = o.read_data([data], given)
+    prepared = prepare(study, data_dir)
+    name = prepared.tasks[0].name
+    target = out or Path("holdfast-models", re.sub(r"[^\w.-]+", "-", name))
+    check_free(target)
+    display.announce(prepared)
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    if sys.stdout.isatty() and sys.stderr.isatty():
+        with display.live_progress() as live:
+            bar = live.add_task(f"{name}  {prepared.grid[0].method}", total=None, state="")
+
+            def show(progress: "Progress") -> None:
+                state = display.running_state(progress)
+                live.update(bar, total=progress.total or None, completed=progress.step, state=state)
+
+            record = tune_one(prepared, target, lambda record: model_card(None, record, None), show)
+    else:
+        record = tune_one(prepared, target, lambda record: model_card(None, record, None), lambda progress: None)
+    score = record.metrics.get(record.primary)
+    points = "undefined" if score is None else f"{100 * score:.1f}"
+    typer.echo(f"{name}: {record.primary} {points} on {record.scored_rows} {record.scored_split} rows")
+    typer.echo(f"model: {target}")

@@ -1,0 +1,111 @@
+"""One task's results in the columns there are: a line a method, two lines a method, or a paragraph a method."""
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from holdfast.report.table import Cells
+from holdfast.report.text import breakable, wrap
+
+_GAP = 2
+"""Blank columns between cells."""
+_STYLES = {"better": "bold green", "worse": "bold red", "baseline": "dim"}
+
+
+class TaskTable:
+    """A renderable of Rich that takes the widest layout which leaves the methods' names legible.
+
+    ``level``: confidence level in words.
+    """
+
+    def __init__(self, rows: list[Cells], level: str) -> None:
+        self.rows, self.level = rows, level
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = options.max_width
+        lines = [self._header(), *map(_line, self.rows)]
+        # The verdict, the widest cell but the name, moves beside the name first.
+        verdict = _widest(["verdict", *(row.verdict for row in self.rows)])
+        total = sum(_GAP + cells for cells in _widths(lines))
+        if all(_legible(row.method, width - total - _GAP - verdict) for row in self.rows):
+            yield self._one_line(lines, width - total - _GAP - verdict)
+        elif total - _GAP <= width:
+            yield from self._two_lines(lines, width)
+        else:
+            yield from map(_paragraph, self.rows)
+
+    def _header(self) -> list[str]:
+        return ["runs", "mean ± std", "worst–best", f"difference [{self.level} CI]", "P(ahead)", "cost"]
+
+    def _one_line(self, lines: list[list[str]], rest: int) -> Table:
+        # Rich adds one blank column of its own between cells.
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
+        name = min(rest, _widest(["method", *(row.method for row in self.rows)]))
+        table.add_column("method", overflow="fold", width=name)
+        for header in lines[0][:-1]:
+            table.add_column(Text(header), justify="right", no_wrap=True)
+        table.add_column("verdict", no_wrap=True)
+        table.add_column(Text(lines[0][-1]), justify="right", no_wrap=True)
+        for row, (*cells, cost) in zip(self.rows, lines[1:], strict=True):
+            method = Text("\n".join(wrap(row.method, name)))
+            verdict = Text(row.verdict, style=_STYLES.get(row.verdict, ""))
+            table.add_row(method, *map(Text, cells), verdict, Text(cost), style="dim" if row.baseline else "")
+        return table
+
+    def _two_lines(self, lines: list[list[str]], width: int) -> Iterator[RenderableType]:
+        widths = _widths(lines)
+        yield _numbers(lines[0], widths, "bold")
+        yield Text("─" * min(width, sum(widths) + _GAP * (len(widths) - 1)))
+        for row, line in zip(self.rows, lines[1:], strict=True):
+            yield _title(row)
+            yield _numbers(line, widths, "dim" if row.baseline else "")
+
+
+def _line(row: Cells) -> list[str]:
+    runs = "\n".join([row.runs, *row.troubles])
+    spread = row.spread + (f"\ntrained {row.trained}" if row.trained else "")
+    difference = f"{row.difference} {row.interval}".strip()
+    trained = f"\ntrained {row.trained_difference}" if row.trained_difference else ""
+    return [runs, spread, row.range, difference + trained, row.ahead, row.cost]
+
+
+def _numbers(line: list[str], widths: list[int], style: str) -> Table:
+    table = Table.grid(padding=(0, _GAP, 0, 0))
+    for width in widths:
+        table.add_column(justify="right", width=width, no_wrap=True)
+    table.add_row(*map(Text, line), style=style)
+    return table
+
+
+def _title(row: Cells) -> Text:
+    return Text.assemble((row.method, "bold"), ": ", (row.verdict, _STYLES.get(row.verdict, "")))
+
+
+def _paragraph(row: Cells) -> Padding:
+    sayings = [f"runs {', '.join([row.runs, *row.troubles])}", f"mean ± std {row.spread}", f"worst–best {row.range}"]
+    if not row.baseline:
+        sayings += [f"difference {row.difference} {row.interval}".rstrip(), f"P(ahead) {row.ahead}"]
+    if row.trained:
+        sayings.append(f"mean of trained runs {row.trained}")
+    if row.trained_difference:
+        sayings.append(f"difference among trained runs {row.trained_difference}")
+    text = _title(row) + Text("\n" + "; ".join([*sayings, f"cost {row.cost}"]))
+    return Padding(text, (0, 0, 1, 0), expand=False)
+
+
+def _widths(lines: list[list[str]]) -> list[int]:
+    return [_widest(list(column)) for column in zip(*lines, strict=True)]
+
+
+def _widest(cells: list[str]) -> int:
+    return max(cell_len(line) for cell in cells for line in cell.split("\n"))
+
+
+def _legible(name: str, width: int) -> bool:
+    """Whether a name fits in two lines without being cut inside a word."""
+    return all(cell_len(piece.rstrip()) <= width for piece in breakable(name)) and len(wrap(name, width)) <= 2

@@ -1,0 +1,74 @@
+"""Results as GitHub Markdown, for a README, a documentation page or a model card."""
+
+import re
+
+from holdfast.report import remarks
+from holdfast.report.table import cells, description, heading, overall_cells, overall_title, rows_of
+from holdfast.report.text import clean, decimals, level
+from holdfast.study.summary import Row, Settings, Summary
+
+_BAR = re.compile(r"(?<!\\)\|")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
+
+
+def markdown(summary: Summary) -> str:
+    """Return the tables, the verdicts in words, warnings and missing runs of ``summary`` as GitHub Markdown."""
+    settings = summary.settings
+    parts = []
+    for info in summary.tasks:
+        parts += [
+            f"**{escape(heading(info))}**. {escape(description(info, decimals(settings.delta)))}",
+            table(rows_of(summary, info.task), settings),
+        ]
+    if summary.overall:
+        header = ["method", f"mean difference [{level(settings.alpha)} CI]", "tasks"]
+        lines = []
+        for overall in summary.overall:
+            method, difference, between = overall_cells(overall, settings)
+            lines.append([code(method), f"{difference} {between}", str(overall.tasks)])
+        parts += [f"**{overall_title(summary)}**", grid(header, lines)]
+    for title, sentences in (
+        ("", summary.sentences),
+        ("Runs without a result:", remarks.errors(summary)),
+        ("Warnings:", remarks.warnings(summary)),
+    ):
+        if sentences:
+            items = "\n".join(f"- {escape(sentence)}" for sentence in sentences)
+            parts.append(f"{title}\n\n{items}".strip())
+    return "\n\n".join(parts) + "\n"
+
+
+def table(rows: list[Row], settings: Settings) -> str:
+    """Return the results of one task as a Markdown table."""
+    header = ["method", "runs", "mean ± std", "worst–best", f"difference [{level(settings.alpha)} CI]"]
+    header += ["P(ahead)", "verdict", "cost"]
+    lines = []
+    for row in (cells(row, settings) for row in rows):
+        trained = f"<br>trained {row.trained}" if row.trained else ""
+        trained_difference = f"<br>trained {row.trained_difference}" if row.trained_difference else ""
+        line = [code(row.method), ", ".join([row.runs, *row.troubles]), row.spread + trained, row.range]
+        line += [f"{row.difference} {row.interval}".strip() + trained_difference, row.ahead]
+        lines.append([*line, f"**{row.verdict}**" if row.verdict in ("better", "worse") else row.verdict, row.cost])
+    return grid(header, lines)
+
+
+def escape(text: str) -> str:
+    """Return ``text`` on one line so that Markdown shows it as it is."""
+    return _SPECIAL.sub(r"\\\1", clean(text))
+
+
+def code(text: str) -> str:
+    """Return ``text`` as a code span, whatever is in it."""
+    inner = clean(text)
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", inner)), default=0))
+    pad = " " if inner.startswith("`") or inner.endswith("`") or not inner else ""
+    return f"{fence}{pad}{inner}{pad}{fence}"
+
+
+def grid(header: list[str], lines: list[list[str]]) -> str:
+    """Return a table of cells in Markdown; all columns but the first are aligned to the right."""
+    rule = ["---", *("---:" for _ in header[1:])]
+    # A bar ends a cell even inside a code span.
+    return "\n".join(
+        "| " + " | ".join(_BAR.sub(r"\\|", cell) for cell in line) + " |" for line in [header, rule, *lines]
+    )

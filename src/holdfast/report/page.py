@@ -1,0 +1,140 @@
+"""The report as one HTML file that needs nothing else: no server, no network."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from holdfast.errors import HoldfastError
+from holdfast.report import remarks
+from holdfast.report.figures import cost, forest, losses, strip
+from holdfast.report.figures.style import BAND, COLOURS, DARK, GRID, INK, MUTED, PAPER
+from holdfast.report.sections import data, figures, items, key, pairs, results, section, text
+from holdfast.report.text import clean, count, level
+from holdfast.study.atomic import write_text
+from holdfast.study.summary import Summary
+from holdfast.training.spec import RunRecord
+
+
+def write_page(summary: Summary, records: Sequence[RunRecord], path: Path) -> None:
+    """Write the report of a study to ``path``, whole or not at all.
+
+    ``records`` give the loss curves and on what the runs ran. Raises ``HoldfastError`` when the file cannot be
+    written.
+    """
+    try:
+        write_text(path, page(summary, records))
+    except OSError as error:
+        raise HoldfastError(f"cannot write the report {path}: {error.strerror}; choose a writable folder") from error
+
+
+def page(summary: Summary, records: Sequence[RunRecord]) -> str:
+    """Return the report of a study as HTML."""
+    from plotly.offline import get_plotlyjs
+
+    folder = files("holdfast.report")
+    template = (folder / "page.html").read_text(encoding="utf-8")
+    plotly = get_plotlyjs()
+    own = re.findall(r"<script>(.*?)</script>", template, re.DOTALL)[-1]
+    names = [clean(info.task) for info in summary.tasks]
+    title = f"Which fine-tuning method on {', '.join(names) if len(names) <= 3 else count(len(names), 'task')}?"
+    return Template(template).substitute(
+        # Only the page's own two scripts may run, whatever a name or a message holds.
+        hashes=" ".join(f"'sha256-{_digest(script)}'" for script in (plotly, own)),
+        title=text(title),
+        lead=text(_lead(summary)),
+        css=_colours() + (folder / "page.css").read_text(encoding="utf-8"),
+        body=_body(summary, records),
+        foot=text(f"Made by Holdfast {summary.holdfast}."),
+        dark=data(DARK),
+        plotly=plotly,
+    )
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _colours() -> str:
+    """The colours of the figures as CSS variables and classes, light and dark."""
+    named = {"ink": INK, "muted": MUTED, "grid": GRID, "band": BAND, "paper": PAPER}
+    named |= {colour.removeprefix("#"): colour for colour in COLOURS}
+    light = "".join(f"--{name}:{colour};" for name, colour in named.items())
+    dark = "".join(f"--{name}:{DARK[colour]};" for name, colour in named.items())
+    classes = "".join(f".c{name}{{color:var(--{name})}}" for name in named)
+    return f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n{classes}\n"
+
+
+def _lead(summary: Summary) -> str:
+    settings = summary.settings
+    return (
+        f"{count(len(settings.methods), 'method')} × {count(len(settings.seeds), 'seed')} × "
+        f"{count(len(summary.tasks), 'task')}, model {settings.model}, compared with {settings.baseline}"
+    )
+
+
+def _body(summary: Summary, records: Sequence[RunRecord]) -> str:
+    settings = summary.settings
+    decided = forest.panels(summary)
+    costs = cost.panels(summary)
+    curves = losses.panels(summary, records)
+    parts = [
+        section("Verdict", items(summary.sentences)),
+        section("Best model", items(remarks.kept(best, summary) for best in summary.best)),
+        section("Results", results(summary)),
+        section(
+            "Every run",
+            figures(strip.panels(summary), "strip") if any(row.n for row in summary.results) else "",
+            intro="A dot is a run, hollow when it failed; the tick below is the mean of the runs that trained with its "
+            f"{level(settings.alpha)} interval, the diamond the mean that counts failed runs. Faint lines join the "
+            "same seed. Intervals of two methods that overlap do not decide: the differences do.",
+        ),
+        section(
+            "Differences",
+            figures(decided, "forest") if decided else "",
+            intro=f"Right of zero is better than {text(settings.baseline)}. Shaded: within ±{settings.delta:g}, too "
+            "small to matter. Open circles: among the runs that trained.",
+        ),
+        section(
+            "Cost",
+            key(summary) + figures(costs, "cost") if costs else "",
+            intro="Mean score against median training time of a run. Up and to the left is better.",
+        ),
+        section(
+            "Losses",
+            key(summary) + figures(curves, "loss") if curves else "",
+            intro="Strong: the mean over seeds; faint: single runs. Penalties, as they entered the loss, on a "
+            "logarithmic scale.",
+        ),
+        section("Runs without a result", items(remarks.errors(summary))),
+        section("Warnings", items(remarks.warnings(summary))),
+        section("Notes on the data", items(remarks.notes(summary))),
+        section("How to read this", items(remarks.reading(summary))),
+        section("Settings", pairs(_settings(summary, records))),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _settings(summary: Summary, records: Sequence[RunRecord]) -> list[tuple[str, str]]:
+    settings = summary.settings
+    values = [
+        ("model", settings.model),
+        ("methods", "; ".join(settings.methods)),
+        ("baseline", settings.baseline),
+        ("tasks", ", ".join(settings.tasks)),
+        ("seeds", ", ".join(map(str, settings.seeds))),
+        ("training rows", "all" if settings.train_size is None else str(settings.train_size)),
+        ("smallest difference that matters", f"{settings.delta:g} {'point' if settings.delta == 1 else 'points'}"),
+        ("level of significance", f"{settings.alpha:g}"),
+        ("looks at the results", str(summary.looks)),
+    ]
+    values += [(name.replace("_", " "), str(value)) for name, value in settings.training.items()]
+    ran = {
+        "device": {record.device for record in records},
+        "threads": {str(record.threads) for record in records if record.threads},
+        "versions": {f"{name} {version}" for record in records for name, version in record.versions.items()},
+    }
+    return values + [(name, ", ".join(sorted(found))) for name, found in ran.items() if found - {""}]

@@ -1,0 +1,24 @@
+"""Which rows each run got right, for what is known about new rows."""
+
+from collections.abc import Sequence
+
+from holdfast.study.prepare import StoredTask
+from holdfast.study.store import Store
+from holdfast.training.spec import RunRecord
+
+
+def correct_rows(store: Store, records: Sequence[RunRecord], stored: Sequence[StoredTask]) -> dict[str, list[float]]:
+    """Return, by run id, 1.0 for each scored row predicted right and 0.0 for the others, in the task's order.
+
+    Only for tasks scored by accuracy, where a score is a mean over rows; runs without predictions are left out.
+    """
+    import numpy as np
+
+    by_accuracy = {task.source for task in stored if task.info.metric == "accuracy"}
+    right = {}
+    for record in records:
+        path = store.runs / record.id / "predictions.npz"
+        if record.status == "finished" and record.spec.task.source in by_accuracy and path.is_file():
+            with np.load(path) as saved:
+                right[record.id] = (saved["logits"].argmax(-1) == saved["labels"]).astype(float).tolist()
+    return right

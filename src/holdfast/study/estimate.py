@@ -1,0 +1,126 @@
+"""About how long a study will take: a few real steps of every method, timed here and now."""
+
+import itertools
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from holdfast.study.executors.environment import threads_per_worker
+from holdfast.study.prepare import Prepared
+from holdfast.tasks.task import Task
+from holdfast.training.spec import RunSpec, TrainingSettings
+
+STEPS = 5
+"""Optimizer steps timed for each method; the first is left out, since it also warms everything up."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds that runs are expected to take."""
+
+    runs: dict[str, float]
+    """By run id, the start of the run's process included."""
+    slots: int
+
+    def total(self, specs: Sequence[RunSpec]) -> float:
+        """Return the seconds until all of ``specs`` are done, as many at a time as there are slots."""
+        each = [self.runs[spec.id] for spec in specs]
+        return max([sum(each) / self.slots, *each], default=0.0)
+
+
+@dataclass(frozen=True)
+class _Timing:
+    step: float
+    """Seconds of an optimizer step."""
+    around: float
+    """Seconds of loading the model and of all else that does not grow with the rows."""
+
+
+def steps_of_run(settings: TrainingSettings, rows: int) -> int:
+    """Return the optimizer steps of a run on ``rows`` training rows."""
+    if settings.max_steps is not None:
+        return settings.max_steps
+    batches = math.ceil(rows / settings.batch_size)
+    return math.ceil(settings.epochs * math.ceil(batches / settings.accumulation))
+
+
+def estimate(prepared: Prepared) -> Estimate:
+    """Return a rough estimate for every run of the grid, by timing a few steps on this machine.
+
+    The baseline is timed on every task and every method on the first, so that it takes seconds, not minutes.
+    Raises what the runs themselves would raise.
+    """
+    study = prepared.study
+    threads = threads_per_worker(study.workers, study.threads, os.environ) if study.workers else study.threads
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    firsts = {(spec.task, spec.method): spec for spec in reversed(prepared.grid)}
+    tasks = dict(zip(study.tasks, prepared.tasks, strict=True))
+    infos = dict(zip(study.tasks, (stored.info for stored in prepared.stored), strict=True))
+    baseline = study.baseline or study.methods[0]
+    plain = {spec: _time(firsts[spec, baseline], tasks[spec]) for spec in study.tasks}
+    first = study.tasks[0]
+    cost = {
+        method: 1.0 if method == baseline else _time(firsts[first, method], tasks[first]).step / plain[first].step
+        for method in study.methods
+    }
+    start = 0.0 if study.workers == 0 else _start_up()
+    runs = {}
+    for spec in prepared.grid:
+        info, timing = infos[spec.task], plain[spec.task]
+        steps = steps_of_run(study.settings, info.train_rows)
+        training = steps * timing.step * cost[spec.method]
+        runs[spec.id] = start + timing.around + training + _scoring(tasks[spec.task], study.settings, timing)
+    return Estimate(runs, max(1, study.workers))
+
+
+def _time(spec: RunSpec, task: Task) -> _Timing:
+    """Time a run of a few steps on a few rows."""
+    from holdfast.training.run import Progress, run
+
+    settings = spec.settings
+    rows = {"train": (STEPS + 1) * settings.batch_size * settings.accumulation}
+    few = {
+        name: split.take(list(range(min(len(split), rows.get(name, settings.eval_batch_size)))))
+        for name, split in task.splits.items()
+    }
+    short = spec.model_copy(
+        update={"train_size": None, "settings": settings.model_copy(update={"max_steps": STEPS, "epochs": 1.0})}
+    )
+    ends: list[float] = []
+
+    def note(progress: Progress) -> None:
+        if progress.phase == "training":
+            ends.append(time.perf_counter())
+
+    with tempfile.TemporaryDirectory() as folder:
+        record = run(short, replace(task, splits=few), Path(folder), note, keep_model=False)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(ends)]
+    step = statistics.median(gaps) if gaps else record.train_seconds
+    return _Timing(step, max(0.0, record.seconds - record.train_seconds))
+
+
+def _scoring(task: Task, settings: TrainingSettings, timing: _Timing) -> float:
+    """Return the seconds of scoring: a forward pass costs about a third of a training step a row."""
+    a_row = timing.step / (settings.batch_size * settings.accumulation) / 3
+    labelled = {name: len(split) for name, split in task.splits.items() if split.labels is not None}
+    rows = sum(rows for name, rows in labelled.items() if name != "train")
+    if task.scored_split != "validation":
+        # Every epoch is scored on the validation split to choose one.
+        rows += math.ceil(settings.epochs) * labelled["validation"]
+    return rows * a_row
+
+
+def _start_up() -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-P", "-c", "import holdfast.training.run"], check=True)
+    return time.perf_counter() - began

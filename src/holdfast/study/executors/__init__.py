@@ -1,0 +1,1 @@
+"""Where runs happen. What happens in them is the same everywhere."""

@@ -1,0 +1,44 @@
+"""Runs one after the other in this process: nothing to start, nothing that protects it from a crash."""
+
+from collections.abc import Mapping, Sequence
+
+from holdfast.study.executors.base import Watch
+from holdfast.study.perform import perform
+from holdfast.study.store import Store
+from holdfast.tasks.spec import TaskSpec
+from holdfast.tasks.task import Task
+from holdfast.training.spec import RunSpec
+
+
+class InProcess:
+    """An executor that runs here, on the tasks already loaded."""
+
+    slots = 1
+
+    def __init__(self, tasks: Mapping[TaskSpec, Task], threads: int | None = None, runner: str | None = None) -> None:
+        self.tasks = tasks
+        self.threads = threads
+        self.runner = runner
+
+    def execute(self, specs: Sequence[RunSpec], store: Store, watch: Watch) -> None:
+        """Do all runs in turn."""
+        if self.threads is not None:
+            import torch
+
+            torch.set_num_threads(self.threads)
+        for spec in specs:
+            self._run(spec, store, watch)
+
+    def _run(self, spec: RunSpec, store: Store, watch: Watch) -> None:
+        folder = store.begin(spec)
+        watch.started(spec)
+        task = self.tasks[spec.task]
+        record = perform(
+            spec,
+            task.name,
+            folder,
+            lambda: task,
+            lambda progress: watch.moved(spec, progress.step, progress.total, progress.phase, progress.loss),
+            self.runner,
+        )
+        watch.ended(record)

@@ -1,0 +1,68 @@
+"""All runs of a study, in the order in which they are done."""
+
+from collections.abc import Sequence
+
+from holdfast.errors import HoldfastError
+from holdfast.study.study_file import StudyFile
+from holdfast.study.validated import nearest
+from holdfast.training.spec import RunSpec
+
+
+def resolve_methods(study: StudyFile) -> StudyFile:
+    """Return ``study`` with methods and baseline in canonical text, the baseline filled in.
+
+    Items with several methods (``"vanilla,r3f"``) are split. Raises ``HoldfastError`` for unknown methods and
+    arguments, combinations that cannot work, a method listed twice, and a baseline that is not in the list.
+    """
+    from holdfast import methods
+
+    canonical: list[str] = []
+    for text in (part for item in study.methods for part in methods.split(item)):
+        method = _canonical(text)
+        if method in canonical:
+            same = "" if method == text else f" (written {text!r} too)"
+            raise HoldfastError(f"methods: {method} is listed twice{same}; list each method once")
+        canonical.append(method)
+    if study.baseline is None:
+        baseline = "vanilla" if "vanilla" in canonical else canonical[0]
+    else:
+        baseline = _canonical(study.baseline)
+        if baseline not in canonical:
+            raise HoldfastError(
+                f"baseline: {baseline} is not among the methods ({', '.join(canonical)})"
+                f"{nearest(baseline, canonical)}; add it to them or choose one of them"
+            )
+    return study.model_copy(update={"methods": canonical, "baseline": baseline})
+
+
+def build_grid(study: StudyFile, fingerprints: Sequence[str]) -> list[RunSpec]:
+    """Return the runs of ``study``, whose methods are resolved; ``fingerprints`` of its tasks, in their order.
+
+    Methods change fastest and tasks slowest, so that a study stopped early has compared all methods on the
+    seeds it reached.
+    """
+    return [
+        RunSpec(
+            model=study.model,
+            revision=study.revision,
+            task=task,
+            data=fingerprint,
+            method=method,
+            train_size=study.train_size,
+            seed=seed,
+            data_seed=data_seed,
+            subset_seed=study.subset_seed,
+            settings=study.settings,
+            remote_code=study.remote_code,
+            pickled_weights=study.pickled_weights,
+        )
+        for task, fingerprint in zip(study.tasks, fingerprints, strict=True)
+        for seed, data_seed in study.seed_pairs
+        for method in study.methods
+    ]
+
+
+def _canonical(text: str) -> str:
+    from holdfast import methods
+
+    return methods.describe(methods.parse(text))

@@ -1,0 +1,125 @@
+"""How far a study is: fed by what runs it, read by what shows it."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from holdfast.training.spec import RunRecord, RunSpec
+
+
+@dataclass
+class Running:
+    """A run under way."""
+
+    spec: RunSpec
+    task: str
+    since: float
+    """Clock reading at its start, in seconds."""
+    step: int = 0
+    total: int = 0
+    """Optimizer steps of the phase; 0 while unknown."""
+    phase: str = "starting"
+    loss: float | None = None
+
+
+class Board:
+    """Runs done, under way and waiting, and how long the rest may take."""
+
+    def __init__(
+        self,
+        grid: Iterable[RunSpec],
+        names: Mapping[str, str],
+        records: Iterable[RunRecord],
+        slots: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._grid = list(grid)
+        self._names = names
+        self._slots = max(1, slots)
+        self._clock = clock
+        self._seconds: dict[tuple[str, str], list[float]] = {}
+        self._ended: set[str] = set()
+        self.running: dict[str, Running] = {}
+        self.errors = 0
+        """Runs that stopped with an error."""
+        for record in records:
+            self._count(record, record.seconds)
+
+    @property
+    def total(self) -> int:
+        """Runs of the whole study."""
+        return len(self._grid)
+
+    @property
+    def done(self) -> int:
+        """Runs that ended, those that stopped with an error included."""
+        return len(self._ended)
+
+    def start(self, spec: RunSpec) -> Running:
+        """Note that a run began."""
+        self.running[spec.id] = Running(spec, self._names[spec.task.source], self._clock())
+        return self.running[spec.id]
+
+    def end(self, record: RunRecord) -> float:
+        """Note that a run ended, and return how many seconds it took, its process's start included."""
+        seconds = self._clock() - self.running.pop(record.id).since
+        self._count(record, seconds)
+        return seconds
+
+    def seconds_left(self) -> float | None:
+        """Return about how long the rest takes, from the runs that finished; None while nothing is known.
+
+        A run is taken to last as long as the median one of its task and method, else of its task, else of all;
+        before the first has finished, as long as its steps so far suggest.
+        """
+        rest = [self._rest_of(run) for run in self.running.values()]
+        waiting = [spec for spec in self._grid if spec.id not in self._ended and spec.id not in self.running]
+        typical = [self._typical(spec) for spec in waiting]
+        known = [seconds for seconds in [*rest, *typical] if seconds is not None]
+        if not known:
+            return None
+        # A run of which nothing is known yet, not even its first step, is taken as an average one.
+        mean = statistics.fmean(known)
+        all_left = [mean if seconds is None else seconds for seconds in [*rest, *typical]]
+        return max(max(all_left), sum(all_left) / self._slots)
+
+    def _count(self, record: RunRecord, seconds: float) -> None:
+        self._ended.add(record.id)
+        if record.status == "error":
+            self.errors += 1
+        else:
+            self._seconds.setdefault((record.spec.task.source, record.spec.method), []).append(seconds)
+
+    def _typical(self, spec: RunSpec) -> float | None:
+        same = self._seconds.get((spec.task.source, spec.method))
+        task = [s for (source, _), all_s in self._seconds.items() if source == spec.task.source for s in all_s]
+        everything = [s for all_s in self._seconds.values() for s in all_s]
+        for known in (same, task, everything):
+            if known:
+                return statistics.median(known)
+        running = [whole for run in self.running.values() if (whole := self._whole_of(run)) is not None]
+        return statistics.fmean(running) if running else None
+
+    def _whole_of(self, run: Running) -> float | None:
+        if not run.step or not run.total:
+            return None
+        return (self._clock() - run.since) * run.total / run.step
+
+    def _rest_of(self, run: Running) -> float | None:
+        whole = self._typical(run.spec) if self._seconds else self._whole_of(run)
+        return None if whole is None else max(0.0, whole - (self._clock() - run.since))
+
+
+class Listener(Protocol):
+    """Is told what happens in a study; shows it or not."""
+
+    def started(self, board: Board, run: Running) -> None:
+        """A run began."""
+
+    def moved(self, board: Board, run: Running) -> None:
+        """A run got further."""
+
+    def ended(self, board: Board, record: RunRecord, seconds: float) -> None:
+        """A run ended, with a score or an error, after so many seconds."""

@@ -1,0 +1,187 @@
+"""A study as one file: what is compared with what, over which seeds."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from holdfast.errors import HoldfastError
+from holdfast.study.validated import Place, validated
+from holdfast.tasks.spec import TaskSpec
+from holdfast.training.spec import TrainingSettings
+
+CONSENT = {
+    "remote_code": "runs code that comes with the model",
+    "pickled_weights": "loads pickled weights, which may run code",
+}
+"""What only the user may switch on, by a flag of the command at hand."""
+
+
+class StudyFile(BaseModel):
+    """A grid of runs and how its results are judged, read from YAML or made of command-line options."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = "minilm"
+    revision: str | None = None
+    """Branch, tag or commit of a model on the hub."""
+    tasks: list[TaskSpec] = Field(min_length=1)
+    """Names, paths, or mappings with a ``source`` and columns."""
+    methods: list[str] = Field(default=["vanilla", "r3f", "r4f"], min_length=1)
+    baseline: str | None = None
+    """The method all others are compared with; ``vanilla`` when that is in the list, else the first."""
+    seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
+    """A number n means 0 to n - 1."""
+    data_seeds: list[int] | None = None
+    """Order of the training rows, one for each of ``seeds``; None takes the same numbers."""
+    subset_seed: int = 0
+    train_size: int | None = Field(default=None, gt=0)
+    settings: TrainingSettings = TrainingSettings()
+    delta: float = Field(default=1.0, gt=0)
+    """Smallest difference that matters, in points; decided before the runs."""
+    max_seeds: int | None = None
+    """Declares that seeds may be added once, up to so many: both looks then use 97.5 % intervals."""
+    workers: int = Field(default=1, ge=0)
+    """Runs at a time, each in a process of its own; 0 runs in this process."""
+    threads: int | None = Field(default=None, gt=0)
+    """CPU threads of a run; None shares the cores among the workers."""
+    remote_code: bool = False
+    pickled_weights: bool = False
+
+    @field_validator("tasks", mode="before")
+    @classmethod
+    def _tasks(cls, value: Any) -> Any:
+        items = value if isinstance(value, list) else [value]
+        return [{"source": item} if isinstance(item, str) else item for item in items]
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _methods(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("seeds", "data_seeds", mode="before")
+    @classmethod
+    def _seeds(cls, value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int):
+            return value
+        if value < 1:
+            raise ValueError(f"a study needs at least one seed (got {value})")
+        return list(range(value))
+
+    @field_validator("seeds", "data_seeds")
+    @classmethod
+    def _not_negative(cls, value: list[int] | None) -> list[int] | None:
+        for seed in value or ():
+            if not 0 <= seed < 2**32:
+                raise ValueError(f"a seed is a number from 0 to 4294967295 (got {seed})")
+        return value
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, value: list[int]) -> list[int]:
+        for seed in value:
+            if value.count(seed) > 1:
+                raise ValueError(f"seed {seed} is listed twice; every run needs a seed of its own")
+        return value
+
+    @model_validator(mode="after")
+    def _agree(self) -> "StudyFile":
+        if self.data_seeds is not None and len(self.data_seeds) != len(self.seeds):
+            raise ValueError(
+                f"data_seeds has {len(self.data_seeds)} values and seeds has {len(self.seeds)}; "
+                "give one for each seed, or leave data_seeds out"
+            )
+        if self.max_seeds is not None and self.max_seeds < len(self.seeds):
+            raise ValueError(
+                f"max_seeds is {self.max_seeds} and there are {len(self.seeds)} seeds; max_seeds declares how many "
+                "there may be after one top-up, so it cannot be smaller"
+            )
+        return self
+
+    @property
+    def seed_pairs(self) -> list[tuple[int, int]]:
+        """Each seed with its data seed, in order."""
+        return list(zip(self.seeds, self.data_seeds or self.seeds, strict=True))
+
+    @property
+    def alpha(self) -> float:
+        """Significance level of a look: two declared looks share 5 % (Bonferroni)."""
+        return 0.05 if self.max_seeds is None else 0.025
+
+
+def load_study(path: Path) -> StudyFile:
+    """Return the study that the YAML file at ``path`` describes.
+
+    Raises ``HoldfastError`` for an unreadable file, unknown keys and wrong values.
+    """
+    return validated(StudyFile, _load(path), lambda place: f"{path}: {_key(place)}" if place else str(path))
+
+
+def read_study(path: Path, options: Mapping[str, Any]) -> StudyFile:
+    """Return the study in the YAML file at ``path``, with command-line ``options`` in place of its keys.
+
+    ``options`` has keys of ``StudyFile``; ``settings`` is merged key by key. Raises ``HoldfastError`` as
+    ``load_study`` does, and when the file asks for the model's own code or pickled weights and ``options`` do
+    not: a file from elsewhere must not switch them on.
+    """
+    study = load_study(path)
+    for flag, danger in CONSENT.items():
+        if getattr(study, flag) and not options.get(flag):
+            raise HoldfastError(
+                f"{path}: {flag} {danger}; add --{flag.replace('_', '-')} to the command if you trust the model"
+            )
+    values = study.model_dump(exclude_unset=True)
+    settings = {**values.get("settings", {}), **options.get("settings", {})}
+    return from_options({**values, **options, "settings": settings})
+
+
+def from_options(options: Mapping[str, Any]) -> StudyFile:
+    """Return the study that command-line options describe; mistakes are told by the option's name."""
+    return validated(StudyFile, options, _option)
+
+
+def to_yaml(study: StudyFile) -> str:
+    """Return the text of a study file with every key spelled out, defaults too."""
+    values = study.model_dump(mode="json", exclude_none=True)
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except FileNotFoundError:
+        raise HoldfastError(f"{path}: there is no such study file, check the path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise HoldfastError(f"{path}: cannot be read ({error}); a study file is YAML in UTF-8") from None
+    except yaml.MarkedYAMLError as error:
+        line = "" if error.problem_mark is None else f" line {error.problem_mark.line + 1}:"
+        raise HoldfastError(f"{path}:{line} {error.problem}; mend the YAML there") from None
+    if not isinstance(values, dict):
+        raise HoldfastError(f"{path}: a study file is a list of `key: value` lines such as `tasks: [rte]`")
+    return values
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key given twice, of which YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if (name := str(key.value)) in seen:
+                raise yaml.MarkedYAMLError(problem=f"{name} is given twice", problem_mark=key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def _key(place: Place) -> str:
+    text = ""
+    for step in place:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+def _option(place: Place) -> str:
+    names = [step for step in place if isinstance(step, str)]
+    return f"--{names[-1].replace('_', '-')}" if names else "options"

@@ -1,0 +1,61 @@
+"""Mistakes in what the user wrote, told in one line instead of pydantic's report."""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from holdfast.errors import HoldfastError
+
+Place = tuple[int | str, ...]
+"""Where in nested keys a value stands, as pydantic gives it: ``("settings", "batch_size")``."""
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def validated(model: type[M], values: Mapping[str, Any], spell: Callable[[Place], str]) -> M:
+    """Return ``model`` made of ``values``.
+
+    ``spell`` names a place in the words of whoever wrote it: a key of a file, an option. Raises
+    ``HoldfastError`` for the first thing wrong, with the nearest known key for an unknown one.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+        # A mistyped key is also a missing one: its nearest name says more.
+        first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
+        place: Place = first["loc"]
+        if first["type"] == "extra_forbidden":
+            known = _keys(model, place[:-1])
+            raise HoldfastError(
+                f"{spell(place)}: unknown key{nearest(str(place[-1]), known)}; known are {', '.join(known)}"
+            ) from None
+        message = str(first["msg"]).removeprefix("Value error, ")
+        if first["type"] == "missing":
+            message = "is missing, give it a value"
+        elif first["type"] != "value_error":
+            message = f"{message[0].lower()}{message[1:]} (got {first['input']!r})"
+        raise HoldfastError(f"{spell(place)}: {message}") from None
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return ``", did you mean 'x'?"`` for the known word closest to ``word``, or nothing when none is close."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def _keys(model: type[BaseModel], place: Place) -> list[str]:
+    """Return the keys of the (nested) model at ``place``."""
+    for step in place:
+        if isinstance(step, str):
+            model = _model_in(model.model_fields[step].annotation) or model
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the model class that ``annotation`` is or holds, as in ``list[Model]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in getattr(annotation, "__args__", ()) if (found := _model_in(part))), None)

@@ -1,0 +1,144 @@
+"""Which columns hold the texts and the label: named by the user, else guessed where one reading is possible."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from holdfast.errors import HoldfastError
+from holdfast.tasks.delimited import is_number
+from holdfast.tasks.spec import TaskSpec
+from holdfast.tasks.table import Table, listed
+
+PAIRS = (
+    ("sentence1", "sentence2"),
+    ("premise", "hypothesis"),
+    ("question1", "question2"),
+    ("question", "sentence"),
+    ("question", "passage"),
+    ("text1", "text2"),
+    ("text_a", "text_b"),
+    ("sentence_a", "sentence_b"),
+    ("query", "document"),
+)
+"""Column names that the field uses for the two texts of a pair."""
+
+SINGLES = ("text", "sentence", "document", "review", "content", "body", "comment", "tweet", "message", "utterance")
+"""Column names that the field uses for a single text."""
+
+LABELS = ("label", "labels", "target", "class", "category", "gold_label", "sentiment", "intent", "score", "y")
+"""Column names that the field uses for the label."""
+
+ROW_NAMES = ("idx", "id", "guid", "index", "", "unnamed: 0", "__index_level_0__")
+"""Columns that name rows; never a text or a label unless the user says so."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a task, and how they were found."""
+
+    text: str
+    pair: str | None
+    label: str
+    notes: tuple[str, ...] = ()
+
+
+def choose_columns(table: Table, spec: TaskSpec) -> Columns:
+    """Find the columns in the training table.
+
+    Raises ``HoldfastError`` listing the columns and the options when a named one is missing or when more
+    than one reading, or none, is possible.
+    """
+    options = {"--text": spec.text, "--text-pair": spec.text_pair, "--label": spec.label}
+    for option, name in options.items():
+        if name is not None and name not in table.columns:
+            near = difflib.get_close_matches(name, list(table.columns), n=1)
+            hint = f", did you mean {near[0]!r}?" if near else ""
+            raise HoldfastError(f"{table.place}: {option} {name!r} is no column{hint} The columns are {_names(table)}")
+    given = [name for name in options.values() if name is not None]
+    if len(set(given)) < len(given):
+        twice = next(name for name in given if given.count(name) > 1)
+        both = " and ".join(option for option, name in options.items() if name == twice)
+        raise HoldfastError(f"{table.place}: {both} name the same column {twice!r}; give each its own")
+    if len(table.columns) < 2:
+        raise HoldfastError(
+            f"{table.place}: only one column, {_names(table)}; a text column and a label column are needed"
+        )
+    label, label_note = _label(table, spec)
+    text, pair, text_note = _texts(table, spec, label)
+    if label is None:
+        label, label_note = _last_left(table, [name for name in (text, pair) if name])
+    return Columns(text, pair, label, tuple(note for note in (text_note, label_note) if note))
+
+
+def _label(table: Table, spec: TaskSpec) -> tuple[str | None, str]:
+    if spec.label is not None:
+        return spec.label, ""
+    known = [name for name in _free(table, spec) if name.lower() in LABELS]
+    if len(known) > 1:
+        raise HoldfastError(
+            f"{table.place}: {listed(known)} could each be the label; choose one with --label "
+            f"(the columns are {_names(table)})"
+        )
+    if known:
+        return known[0], f"label: column {known[0]!r} (by its name)"
+    return None, ""
+
+
+def _texts(table: Table, spec: TaskSpec, label: str | None) -> tuple[str, str | None, str]:
+    if spec.text is not None:
+        return spec.text, spec.text_pair, ""
+    free = [name for name in _free(table, spec) if name != label]
+    by_lower = {name.lower(): name for name in free}
+    singles = [by_lower[name] for name in SINGLES if name in by_lower]
+    if spec.text_pair is None:
+        pairs = [(by_lower[a], by_lower[b]) for a, b in PAIRS if a in by_lower and b in by_lower]
+        outside = [name for name in singles if not pairs or name not in pairs[0]]
+        if len(pairs) == 1 and not outside:
+            text, pair = pairs[0]
+            return text, pair, f"text: column {text!r}, second text: column {pair!r} (by their names)"
+        if pairs or len(outside) > 1:
+            raise _ambiguous(table)
+    if len(singles) == 1:
+        return singles[0], spec.text_pair, f"text: column {singles[0]!r} (by its name)"
+    prose = [name for name in free if _is_prose(table, name)]
+    if not prose:
+        prose = [name for name in free if _is_string(table, name)]
+    if len(prose) == 1:
+        return prose[0], spec.text_pair, f"text: column {prose[0]!r} (the only text column)"
+    raise _ambiguous(table)
+
+
+def _last_left(table: Table, texts: list[str]) -> tuple[str, str]:
+    left = [name for name in table.columns if name not in texts and name.lower() not in ROW_NAMES]
+    if len(left) != 1:
+        raise _ambiguous(table)
+    return left[0], f"label: column {left[0]!r} (the only other column)"
+
+
+def _free(table: Table, spec: TaskSpec) -> Iterator[str]:
+    taken = {spec.text, spec.text_pair, spec.label}
+    return (name for name in table.columns if name not in taken and name.lower() not in ROW_NAMES)
+
+
+def _is_string(table: Table, name: str) -> bool:
+    values = [value for value in table.columns[name] if value is not None and value != ""]
+    return bool(values) and all(isinstance(v, str) for v in values) and not all(is_number(v) for v in values)
+
+
+def _is_prose(table: Table, name: str) -> bool:
+    """Strings most of which are more than one word: a text rather than a class name."""
+    values = table.columns[name]
+    return _is_string(table, name) and 2 * sum(" " in (v or "").strip() for v in values) > len(values)
+
+
+def _ambiguous(table: Table) -> HoldfastError:
+    return HoldfastError(
+        f"{table.place}: cannot tell which column is the text and which the label; the columns are {_names(table)}: "
+        f"name them with --text (and --text-pair for pairs) and --label"
+    )
+
+
+def _names(table: Table) -> str:
+    return listed(table.columns)

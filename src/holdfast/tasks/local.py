@@ -1,0 +1,48 @@
+"""Files of a local task: which file is which split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from holdfast.errors import HoldfastError
+from holdfast.tasks.read import READERS, read_table
+from holdfast.tasks.table import Table, listed
+
+STEMS = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
+"""File names, without ending, of each split in a folder."""
+
+
+def read_local(path: Path, validation: str | None, test: str | None) -> dict[str, Table]:
+    """Read a file as the training split, or a folder's files as splits; then the extra files given.
+
+    Raises ``HoldfastError`` for a folder without a training file or with two files for one split.
+    """
+    files = _in_folder(path) if path.is_dir() else {"train": path}
+    for split, extra in (("validation", validation), ("test", test)):
+        if extra is None:
+            continue
+        file = Path(extra).expanduser()
+        if not file.is_file():
+            raise HoldfastError(f"--{split} {extra}: no such file; give a {', '.join(READERS)} file")
+        files[split] = file
+    return {split: read_table(file) for split, file in files.items()}
+
+
+def _in_folder(folder: Path) -> dict[str, Path]:
+    candidates = sorted(file for file in folder.iterdir() if file.is_file() and file.suffix.lower() in READERS)
+    files = {}
+    for split, stems in STEMS.items():
+        found = [file for file in candidates if file.stem.lower() in stems]
+        if len(found) > 1:
+            raise HoldfastError(
+                f"{folder}: {listed(file.name for file in found)} could each be the {split} split; keep one of them"
+            )
+        if found:
+            files[split] = found[0]
+    if "train" not in files:
+        held = f"only {listed(file.name for file in candidates[:5])}" if candidates else "no data file"
+        raise HoldfastError(
+            f"{folder}: no train file but {held}; "
+            f"a folder needs train{{{','.join(READERS)}}} and may have validation and test files"
+        )
+    return files

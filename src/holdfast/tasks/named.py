@@ -1,0 +1,127 @@
+"""Named tasks: from the data folder first, else from the hub."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from holdfast.errors import HoldfastError
+from holdfast.tasks.catalogue import Entry, Template
+from holdfast.tasks.hub import load_hub
+from holdfast.tasks.labels import Labels, written
+from holdfast.tasks.read import read_table
+from holdfast.tasks.table import Table
+from holdfast.tasks.templates import fill
+
+TEXT, PAIR = "text", "text pair"
+"""Columns that named tasks' texts are put into."""
+
+_REMEDY = "'holdfast tasks' lists the columns that a named task needs"
+
+
+def data_folder(data_dir: Path | None) -> Path | None:
+    """The folder to look for named tasks in: the one given, else ``HOLDFAST_DATA``, else none.
+
+    Raises ``HoldfastError`` when it is not a folder.
+    """
+    option = "--data-dir"
+    if data_dir is None:
+        option, value = "HOLDFAST_DATA", os.environ.get("HOLDFAST_DATA", "")
+        if not value:
+            return None
+        data_dir = Path(value)
+    data_dir = data_dir.expanduser()
+    if not data_dir.is_dir():
+        raise HoldfastError(f"{option} {data_dir}: no such folder; give the folder that holds <task>/<split>.jsonl")
+    return data_dir
+
+
+def load_named(entry: Entry, data_dir: Path | None) -> tuple[dict[str, Table], Labels, list[str]]:
+    """Tables with the columns ``TEXT``, ``PAIR`` and the label; what labels mean; and notes.
+
+    Raises ``HoldfastError`` when neither the folder nor the hub serves the task.
+    """
+    folder = data_folder(data_dir)
+    home = None if folder is None else folder / entry.name
+    if home is not None and home.is_dir():
+        tables = _read_folder(entry.name, home)
+        notes = [f"data: {home}"]
+    else:
+        tables = _from_hub(entry, folder)
+        notes = [f"data: {entry.hub} from the hub"]
+    prepared = {}
+    for split, table in tables.items():
+        kept = _labelled_rows(table, entry) if split != "test" else table
+        if len(kept) < len(table):
+            notes.append(f"{split}: {len(table) - len(kept)} rows without a label left out")
+        prepared[split] = _with_texts(kept, entry)
+    return prepared, _labels(entry), notes
+
+
+def _read_folder(name: str, home: Path) -> dict[str, Table]:
+    files = {file.stem: file for file in sorted(home.glob("*.jsonl"))}
+    if "train" not in files:
+        held = ", ".join(file.name for file in files.values()) or "no .jsonl file"
+        raise HoldfastError(f"{name}: {home} has no train.jsonl to train on (it holds {held}); add one")
+    return {split: read_table(file) for split, file in files.items()}
+
+
+def _from_hub(entry: Entry, folder: Path | None) -> dict[str, Table]:
+    wanted = f"{entry.name}/train.jsonl"
+    if entry.hub is None:
+        place = f"{folder} has none" if folder is not None else "no folder is set"
+        raise HoldfastError(
+            f"{entry.name}: comes only from a local folder and {place}; "
+            f"set --data-dir or HOLDFAST_DATA to a folder that holds {wanted}"
+        )
+    remedy = f"set --data-dir or HOLDFAST_DATA to a folder that holds {wanted}, or connect to the internet"
+    tables = load_hub(entry.hub, entry.name, remedy)
+    for table in tables.values():
+        for theirs, ours in entry.renamed.items():
+            if theirs in table.columns:
+                table.columns[ours] = table.columns.pop(theirs)
+    return tables
+
+
+def _labelled_rows(table: Table, entry: Entry) -> Table:
+    """Without the rows labelled -1: in SNLI, pairs that annotators did not agree on."""
+    values = table.column(entry.label, _REMEDY)
+    if entry.kind == "regression":
+        return table
+    return table.keep([i for i, value in enumerate(values) if written(value) != "-1"])
+
+
+def _labels(entry: Entry) -> Labels:
+    index = {str(i): i for i in range(len(entry.labels))}
+    index |= {name: i for i, name in enumerate(entry.labels)}
+    index |= {alias: index[name] for alias, name in entry.aliases.items()}
+    return Labels(entry.kind, entry.labels, index)
+
+
+def _with_texts(table: Table, entry: Entry) -> Table:
+    for name in entry.columns:
+        table.column(name, _REMEDY)
+    columns = dict(table.columns)
+    columns[TEXT] = _filled(table, entry, entry.text)
+    if entry.pair is not None:
+        columns[PAIR] = _filled(table, entry, entry.pair)
+    return Table(table.place, columns, table.rows, table.unit, table.notes, table.class_names)
+
+
+def _filled(table: Table, entry: Entry, template: Template) -> list[object]:
+    source = {f"{{{name}}}": name for name in entry.columns}
+    if isinstance(template, str) and template in source:
+        return list(table.columns[source[template]])
+    texts: list[object] = []
+    for i in range(len(table)):
+        row = {name: table.columns[name][i] for name in entry.columns}
+        try:
+            if None in row.values():
+                raise ValueError("a value is missing")
+            texts.append(fill(template, row))
+        except (ValueError, IndexError) as error:
+            raise HoldfastError(
+                f"{table.place}: {table.where([i])}: no text can be built from {', '.join(entry.columns)} ({error}); "
+                f"correct the row"
+            ) from error
+    return texts

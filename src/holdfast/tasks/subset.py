@@ -1,0 +1,43 @@
+"""Rows drawn from a split: nested, so that a larger training set contains every smaller one."""
+
+from __future__ import annotations
+
+from holdfast.errors import HoldfastError
+from holdfast.tasks.drawing import generator, shuffled
+from holdfast.tasks.task import Kind, Split
+
+
+def draw_subset(split: Split, size: int, seed: int, kind: Kind) -> Split:
+    """Draw ``size`` rows without replacement, in file order.
+
+    For one seed the subset of size n is part of that of any larger size. Classification: one row of each
+    class first, then classes in proportion to their share by the Sainte-Laguë method, which never takes a
+    row back when the size grows. Regression and unlabelled rows: at random.
+
+    Raises ``HoldfastError`` when the split has fewer rows, or when there are more classes than rows to draw.
+    """
+    if size < 1:
+        raise HoldfastError(f"a training size of {size} is not possible; draw at least 1 row")
+    if size > len(split):
+        raise HoldfastError(f"cannot draw {size} training rows: there are {len(split)}; lower the training size")
+    order = shuffled(range(len(split)), generator("subset", seed))
+    if kind == "classification" and split.labels is not None:
+        order = _by_class(order, [int(label) for label in split.labels], size)
+    return split.take(sorted(order[:size]))
+
+
+def _by_class(order: list[int], labels: list[int], size: int) -> list[int]:
+    members: dict[int, list[int]] = {label: [] for label in sorted(set(labels))}
+    for row in order:
+        members[labels[row]].append(row)
+    if size < len(members):
+        raise HoldfastError(
+            f"{size} training rows cannot hold a row of each of the {len(members)} classes; "
+            f"raise the training size to at least {len(members)}"
+        )
+    ranked = [
+        (place > 0, (2 * place + 1) / len(rows), label, row)
+        for label, rows in members.items()
+        for place, row in enumerate(rows)
+    ]
+    return [row for *_, row in sorted(ranked)]

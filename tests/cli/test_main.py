@@ -1,0 +1,70 @@
+import subprocess
+import sys
+import time
+
+import pytest
+
+import holdfast as package
+
+HELP = "import sys; from holdfast.cli.main import main; code = main(['--help'])"
+
+
+def test_help_answers_at_once():
+    def once():
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", HELP], check=True, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - began
+
+    assert min(once() for _ in range(5)) < 0.5
+
+
+def test_help_loads_nothing_heavy():
+    code = HELP + "; print([name for name in sys.modules if '.' not in name])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    heavy = {"torch", "transformers", "datasets", "pandas", "sklearn", "scipy", "plotly", "numpy"}
+    assert not heavy & set(eval(done.stdout.splitlines()[-1]))
+
+
+def test_without_a_command_it_shows_its_help(holdfast):
+    told = holdfast()
+    assert told.code == 0
+    for command in ("compare", "tune", "report", "methods", "tasks"):
+        assert f"\n  {command} " in told.out
+
+
+@pytest.mark.parametrize("command", ["compare", "tune", "report", "methods", "tasks"])
+def test_every_command_has_worked_examples(holdfast, command):
+    told = holdfast(command, "--help")
+    assert told.code == 0
+    assert f"    holdfast {command}" in told.out
+
+
+def test_version(holdfast):
+    told = holdfast("--version")
+    assert (told.code, told.out) == (0, f"holdfast {package.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["compar", "x.csv"], ["No such command 'compar'", "did you mean 'compare'?", "`holdfast --help`"]),
+        (["compare", "x.csv", "--sead", "3"], ["No such option: --sead", "--seed", "`holdfast compare --help`"]),
+        (["compare", "x.csv", "--epochs", "many"], ["--epochs", "number", "`holdfast compare --help`"]),
+        (["compare", "x.csv", "--precision", "int8"], ["--precision", "'int8'", "bf16"]),
+        (["compare"], ["data", "`holdfast compare --help`"]),
+        (["report"], ["folder", "`holdfast report --help`"]),
+    ],
+)
+def test_a_command_line_that_makes_no_sense_is_told_in_one_line(holdfast, arguments, told):
+    result = holdfast(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("holdfast: error: ")
+    assert result.err.count("\n") == 1
+    for part in told:
+        assert part in result.err
+
+
+def test_a_reader_that_stops_reading_is_no_crash():
+    command = f'{sys.executable} -c "{HELP.replace("--help", "tasks")}; sys.exit(code)" | true'
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.stderr == ""

@@ -1,0 +1,41 @@
+"""A study of fake runs in a process of its own: ``python -m study.driver study <data> <out> <seeds>``, or a command.
+
+The heavy libraries, which fake runs do not need, are kept out: methods are taken as they are written.
+"""
+
+import sys
+from pathlib import Path
+
+import holdfast.study.prepare as preparation
+import holdfast.training.models as models
+from holdfast.study import perform
+from study import studies
+
+
+def as_written(study):
+    methods = [method for text in study.methods for method in text.split(",")]
+    return study.model_copy(update={"methods": methods, "baseline": "vanilla"})
+
+
+class Told(studies.Heard):
+    """Writes every step down."""
+
+    def moved(self, board, run):
+        print(run.spec.method, run.spec.seed, run.step, flush=True)
+
+
+def main(arguments):
+    perform.RUNNER = studies.RUNNER
+    preparation.resolve_methods = as_written
+    models.check_model = lambda name, *rest: name
+    if arguments[0] == "study":
+        data, out, seeds = arguments[1:]
+        studies.run(studies.prepared(Path(data), seeds=int(seeds)), Path(out), Told())
+        return 0
+    from holdfast.cli.main import main
+
+    return main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,90 @@
+"""Small studies on generated files, run by ``fake_runner``."""
+
+import json
+import os
+import random
+import sys
+from pathlib import Path
+
+from holdfast.study import perform
+from holdfast.study.execute import Outputs, run_study
+from holdfast.study.prepare import prepare
+from holdfast.study.study_file import from_options
+
+TESTS = Path(__file__).parent.parent
+RUNNER = "study.fake_runner:run"
+
+
+def write_csv(path, rows=40, seed=0):
+    """Texts of two classes, all different."""
+    draw = random.Random(seed)
+    lines = ["text,label"]
+    lines += [
+        f"{word} number {row} of {draw.random():.6f},{word}" for row in range(rows // 2) for word in ("bad", "good")
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def use_fakes(monkeypatch, folder):
+    """Let studies, here and in worker processes, be run by ``fake_runner``, with its script and log in ``folder``."""
+    folder.mkdir(exist_ok=True)
+    monkeypatch.setattr(perform, "RUNNER", RUNNER)
+    monkeypatch.setattr("holdfast.training.models.check_model", lambda name, *rest: name)
+    monkeypatch.setenv("FAKE_RUNS", str(folder))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), *sys.path]))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+
+def script(folder, **behaviours):
+    """Say which runs misbehave: ``script(folder, **{"r3f:0": "segfault"})``; without arguments none does."""
+    (folder / "script.json").write_text(json.dumps(behaviours))
+
+
+def begun(folder):
+    """The runs that began since the start, one ``task method seed`` each, in the order in which they did."""
+    return (folder / "begun").read_text().splitlines()
+
+
+def prepared(data, **options):
+    """A small study of ``data``, one path or several, ready to run."""
+    sources = [data] if isinstance(data, Path) else data
+    tasks = [{"source": str(source), "text": "text", "label": "label"} for source in sources]
+    defaults = {"methods": ["vanilla", "r3f"], "seeds": 2}
+    return prepare(from_options({"tasks": tasks, **defaults, **options}))
+
+
+class Heard:
+    """A listener that remembers."""
+
+    def __init__(self):
+        self.moves, self.ends = [], []
+
+    def started(self, board, run):
+        self.moves.append((run.spec.method, run.spec.seed, "started"))
+
+    def moved(self, board, run):
+        self.moves.append((run.spec.method, run.spec.seed, run.step, run.total, run.loss))
+
+    def ended(self, board, record, seconds):
+        self.ends.append((record.spec.method, record.spec.seed, record.status, board.done, board.total))
+
+
+def write_page(summary, records, path):
+    path.write_text(f"page of {len(records)} runs")
+
+
+PLAIN = Outputs(card=lambda best, record, summary: f"card of {record.spec.method} {record.spec.seed}", page=write_page)
+
+
+def run(plan, out, listener=None, **options):
+    """Run a prepared study with outputs of one line each."""
+    return run_study(plan, out, listener or Heard(), PLAIN, **options)
+
+
+def timeless(summary):
+    """A summary's content without times, which differ between equal studies."""
+    content = summary.model_dump()
+    for row in content["results"]:
+        row["seconds"] = row["cost_ratio"] = None
+    return content

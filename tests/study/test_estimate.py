@@ -1,0 +1,78 @@
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from holdfast.study import estimate as module
+from holdfast.study.estimate import estimate, steps_of_run
+from holdfast.training.spec import TrainingSettings
+from study import studies
+from study.run_records import run_record
+from study.studies import prepared
+
+PACE = {"vanilla": 0.1, "r3f": 0.25}
+"""Seconds of a step on the first task; the second takes twice as long."""
+
+
+@pytest.fixture
+def machine(fakes, monkeypatch):
+    """A machine of known speed: loading takes 3 s, starting a process 2 s."""
+    now = [0.0]
+    timed = []
+
+    def run(spec, task, folder, on_progress, keep_model):
+        pace = PACE[spec.method] * (2 if task.name == "slow" else 1)
+        timed.append((task.name, spec.method))
+        for step in range(1, spec.settings.max_steps + 1):
+            # The first step warms up.
+            now[0] += pace if step > 1 else 5.0
+            on_progress(SimpleNamespace(step=step, total=spec.settings.max_steps, phase="training", loss=None))
+        return run_record(spec=spec, method=spec.method, seconds=3.0, train_seconds=0.0)
+
+    monkeypatch.setitem(sys.modules, "holdfast.training.run", SimpleNamespace(run=run, Progress=None))
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(module, "_start_up", lambda: 2.0)
+    return timed
+
+
+def test_a_run_takes_its_start_its_steps_and_its_scoring(machine, tickets, tmp_path):
+    slow = studies.write_csv(tmp_path / "slow.csv", seed=4)
+    plan = prepared([tickets, slow], settings={"max_steps": 40, "batch_size": 5, "accumulation": 2}, threads=1)
+    guess = estimate(plan)
+    # A row costs a third of its part of a step: 8 validation rows, 10 rows a step.
+    scoring = 8 * 0.1 / 10 / 3
+    expected = {
+        ("tickets", "vanilla"): 2 + 3 + 40 * 0.1 + scoring,
+        ("tickets", "r3f"): 2 + 3 + 40 * 0.25 + scoring,
+        ("slow", "vanilla"): 2 + 3 + 40 * 0.2 + 2 * scoring,
+        ("slow", "r3f"): 2 + 3 + 40 * 0.5 + 2 * scoring,
+    }
+    for spec in plan.grid:
+        task = "slow" if "slow" in spec.task.source else "tickets"
+        assert guess.runs[spec.id] == pytest.approx(expected[task, spec.method])
+    assert sorted(machine) == [("slow", "vanilla"), ("tickets", "r3f"), ("tickets", "vanilla")]
+    assert guess.total(plan.grid) == pytest.approx(2 * sum(expected.values()))
+    assert guess.total([]) == 0.0
+
+
+def test_workers_share_runs_but_none_is_shorter(machine, tickets):
+    plan = prepared(tickets, workers=8, threads=1)
+    guess = estimate(plan)
+    assert guess.total(plan.grid) == pytest.approx(max(guess.runs.values()))
+    two = prepared(tickets, workers=2, threads=1)
+    assert estimate(two).total(two.grid) == pytest.approx(sum(guess.runs.values()) / 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "rows", "steps"),
+    [
+        ({"epochs": 3, "batch_size": 16}, 32, 6),
+        ({"epochs": 3, "batch_size": 16}, 33, 9),
+        ({"epochs": 2.5, "batch_size": 10}, 40, 10),
+        ({"epochs": 2, "batch_size": 10, "accumulation": 4}, 90, 6),
+        ({"epochs": 1, "batch_size": 64}, 3, 1),
+        ({"epochs": 9, "max_steps": 7}, 1000, 7),
+    ],
+)
+def test_steps_are_those_of_the_trainer(settings, rows, steps):
+    assert steps_of_run(TrainingSettings(**settings), rows) == steps

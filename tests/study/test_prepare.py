@@ -1,0 +1,44 @@
+import pytest
+
+from holdfast.errors import HoldfastError
+from holdfast.study.prepare import prepare
+from holdfast.study.study_file import from_options
+from study import studies
+from study.studies import prepared
+
+
+def test_what_is_known_of_a_task_is_told_in_points(fakes, tmp_path):
+    rows = "text,label\n" + "".join(f"text {i},{'yes' if i % 4 else 'no'}\n" for i in range(80))
+    (tmp_path / "train.csv").write_text(rows)
+    (tmp_path / "test.csv").write_text("text,label\none,yes\ntwo,yes\nthree,no\nfour,yes\nfive,yes\n")
+    task = {"source": str(tmp_path / "train.csv"), "test": str(tmp_path / "test.csv")}
+    plan = prepare(from_options({"tasks": [task], "train_size": 20}))
+    (info,) = [stored.info for stored in plan.stored]
+    assert (info.task, info.metric, info.kind, info.labels) == ("train", "accuracy", "classification", ["no", "yes"])
+    assert (info.train_rows, info.scored_split, info.scored_rows) == (20, "test", 5)
+    assert info.constant_score == pytest.approx(80.0)
+    assert "best validation accuracy" in info.selection
+    assert plan.study.tasks[0].test == str(tmp_path / "test.csv")
+
+
+def test_paths_are_found_from_any_folder_and_names_stay_names(fakes, tickets, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "playground").mkdir()
+    (tmp_path / "playground" / "negation").mkdir()
+    (tmp_path / "my-model").mkdir()
+    plan = prepare(from_options({"tasks": ["tickets.csv", "playground/negation"], "model": "my-model"}))
+    assert [spec.source for spec in plan.study.tasks] == [str(tickets), "playground/negation"]
+    assert plan.study.model == str(tmp_path / "my-model")
+    assert prepare(from_options({"tasks": ["tickets.csv"]})).study.model == "minilm"
+
+
+def test_tasks_that_tables_could_not_tell_apart_are_refused(fakes, tickets, tmp_path):
+    (tmp_path / "old").mkdir()
+    studies.write_csv(tmp_path / "old" / "tickets.csv", seed=1)
+    with pytest.raises(HoldfastError, match=r"two tasks are named 'tickets': .*old/tickets.csv"):
+        prepared([tickets, tmp_path / "old" / "tickets.csv"])
+
+
+def test_nothing_is_loaded_when_the_methods_make_no_sense(fakes, tmp_path):
+    with pytest.raises(HoldfastError, match="unknown method 'r6f'"):
+        prepared(tmp_path / "nowhere.csv", methods=["r6f"])
