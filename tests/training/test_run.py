@@ -1,0 +1,202 @@
+"""One run from spec to record: what is scored, what is written, what repeats."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
+
+from holdfast import HoldfastError
+from holdfast.tasks.spec import TaskSpec
+from holdfast.tasks.task import Split, Task
+from holdfast.training.check import check_run
+from holdfast.training.run import Progress, run
+from holdfast.training.spec import RunSpec, TrainingSettings
+from tiny import classifier
+
+WORDS = ["good", "bad", "fine", "poor", "film", "meal", "trip", "a", "the", "was", "very", "not"]
+
+
+def save_model(folder, name="bert", **options):
+    """A tiny model with a word-level tokenizer."""
+    words = {word: index for index, word in enumerate(["[UNK]", "[PAD]", "[CLS]", "[SEP]", *WORDS])}
+    raw = Tokenizer(WordLevel(words, "[UNK]"))
+    raw.pre_tokenizer = Whitespace()
+    marks = [("[CLS]", 2), ("[SEP]", 3)]
+    raw.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=marks
+    )
+    special = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    PreTrainedTokenizerFast(tokenizer_object=raw, model_max_length=64, **special).save_pretrained(folder)
+    classifier(name, dropout=0.1, **options).save_pretrained(folder)
+    return str(folder)
+
+
+def split(rows, seed, kind="classification", labelled=True, pair=False):
+    draw = np.random.default_rng(seed)
+    texts = [" ".join(draw.choice(WORDS, size=draw.integers(3, 9))) for _ in range(rows)]
+    labels = [int("good" in text or "fine" in text) for text in texts]
+    if kind == "regression":
+        labels = [float(text.count("good")) for text in texts]
+    return Split(
+        texts=texts,
+        pairs=[text[::-1] for text in texts] if pair else None,
+        labels=labels if labelled else None,
+        ids=[f"row-{index}" for index in range(rows)],
+    )
+
+
+def task(test=None, kind="classification", **extra):
+    splits = {"train": split(40, 0, kind), "validation": split(20, 1, kind), **extra}
+    if test is not None:
+        splits["test"] = test
+    metrics = ("pearson", "spearman") if kind == "regression" else ("accuracy", "f1")
+    names = () if kind == "regression" else ("no", "yes")
+    return Task("words", kind, splits, names, metrics, fingerprint="f")
+
+
+def spec(model, method="vanilla", **changes):
+    settings = TrainingSettings(
+        epochs=2, batch_size=8, learning_rate=1e-3, max_length=32, **changes.pop("settings", {})
+    )
+    defaults = {"seed": 0, "data_seed": 0, "data": "f", "task": TaskSpec(source="words")}
+    return RunSpec(model=model, method=method, settings=settings, **(defaults | changes))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_model(tmp_path_factory.mktemp("model"))
+
+
+def test_with_validation_only_the_last_weights_are_scored_on_it(model, tmp_path):
+    given = task()
+    record = run(spec(model, "r3f(sigma=0.1)"), given, tmp_path)
+    assert (record.scored_split, record.steps, record.chosen_step, record.evaluations) == ("validation", 10, 10, [])
+    assert record.selection_score == record.metrics["accuracy"]
+    stored = np.load(tmp_path / "predictions.npz")
+    right = stored["logits"].argmax(-1) == np.asarray(given.splits["validation"].labels)
+    assert record.metrics["accuracy"] == pytest.approx(right.mean())
+    assert list(stored["ids"]) == given.splits["validation"].ids
+    share = max(np.bincount(stored["logits"].argmax(-1))) / 20
+    assert record.dominant_share == pytest.approx(share)
+    labels = given.splits["validation"].labels
+    assert record.constant_scores["accuracy"] == max(labels.count(0), labels.count(1)) / 20
+    assert [entry["step"] for entry in record.losses] == list(range(1, 11))
+    assert all(math.isclose(e["loss"], e["loss/task"] + e["loss/r3f"], rel_tol=1e-5) for e in record.losses)
+
+
+def test_with_test_labels_validation_selects_and_test_scores(model, tmp_path):
+    given = task(test=split(30, 2), ood=split(10, 3))
+    record = run(spec(model), given, tmp_path)
+    assert (record.scored_split, record.scored_rows) == ("test", 30)
+    scores = [entry.metrics["accuracy"] for entry in record.evaluations]
+    assert [entry.step for entry in record.evaluations] == [5, 10]
+    assert record.selection_score == max(scores)
+    assert record.chosen_step == [5, 10][scores.index(max(scores))]
+    assert set(record.extra_metrics) == {"ood"}
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_an_unlabelled_test_split_is_left_alone(model, tmp_path):
+    record = run(spec(model), task(test=split(30, 2, labelled=False)), tmp_path)
+    assert record.scored_split == "validation"
+    assert record.truncated.keys() == {"train", "validation"}
+
+
+def test_the_saved_model_gives_the_stored_logits_without_holdfast(model, tmp_path):
+    given = task()
+    run(spec(model, "r4f"), given, tmp_path)
+    loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    assert loaded.config.id2label == {0: "no", 1: "yes"}
+    batch = tokenizer(given.splits["validation"].texts, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        logits = loaded(**batch).logits
+    assert np.allclose(logits, np.load(tmp_path / "predictions.npz")["logits"], atol=1e-5)
+    assert not list((tmp_path / "model").glob("*.bin"))
+
+
+def test_the_same_spec_gives_the_same_record_and_each_seed_changes_its_part(model, tmp_path):
+    given = task()
+
+    def losses(**changes):
+        record = run(spec(model, "r3f", **changes), given, tmp_path, keep_model=False)
+        return [entry["loss"] for entry in record.losses]
+
+    first = losses()
+    assert losses() == first
+    assert losses(seed=1)[0] != first[0]
+    assert losses(data_seed=1)[0] != first[0]
+    subset = losses(train_size=24)
+    assert len(subset) == 6
+    assert losses(train_size=24, subset_seed=1) != subset
+
+
+def test_regression_is_trained_and_scored(model, tmp_path):
+    given = task(kind="regression")
+    record = run(spec(model, "r3f"), given, tmp_path)
+    stored = np.load(tmp_path / "predictions.npz")
+    expected = np.corrcoef(stored["logits"].squeeze(-1), given.splits["validation"].labels)[0, 1]
+    assert record.metrics["pearson"] == pytest.approx(expected, rel=1e-4)
+    assert record.dominant_share is None
+
+
+def test_progress_counts_every_step(model, tmp_path):
+    seen: list[Progress] = []
+    run(spec(model), task(), tmp_path, seen.append)
+    assert [p.step for p in seen if p.phase == "training"] == list(range(1, 11))
+    assert {p.total for p in seen if p.phase == "training"} == {10}
+    assert (seen[0].phase, seen[-1].phase) == ("preparing", "scoring")
+
+
+def test_a_run_that_diverges_is_recorded_as_such(model, tmp_path):
+    given = spec(model)
+    settings = given.settings.model_copy(update={"learning_rate": 1e30, "max_grad_norm": 0.0, "warmup": 0.0})
+    record = run(given.model_copy(update={"settings": settings}), task(), tmp_path)
+    assert record.diverged
+    assert record.status == "finished"
+    record.model_validate_json(record.model_dump_json())
+
+
+def test_the_settings_count_steps_as_the_trainer_does(model, tmp_path):
+    for settings in ({"accumulation": 3}, {"accumulation": 2, "max_steps": 7}):
+        given = spec(model, settings=settings)
+        assert run(given, task(), tmp_path, keep_model=False).steps == given.settings.total_steps(40)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": "other"}, "its rows changed"),
+        ({"settings": {"precision": "fp16"}}, "no GPU here"),
+        ({"method": "r3"}, "did you mean 'r3f'"),
+        ({"method": "r3f+r4f"}, "same penalty"),
+    ],
+)
+def test_what_cannot_work_is_found_before_training(model, changes, message):
+    with pytest.raises(HoldfastError, match=message):
+        check_run(spec(model, **changes), task())
+
+
+def test_a_model_that_does_not_fit_is_found_before_training(tmp_path, model):
+    given = spec(model)
+    long = given.settings.model_copy(update={"max_length": 65})
+    with pytest.raises(HoldfastError, match="takes 64 tokens at most"):
+        check_run(given.model_copy(update={"settings": long}), task())
+    other = save_model(tmp_path / "a")
+    words = AutoTokenizer.from_pretrained(other)
+    words.add_tokens([f"new{index}" for index in range(100)])
+    words.save_pretrained(other)
+    with pytest.raises(HoldfastError, match="use the tokenizer that belongs to it"):
+        check_run(spec(other), task())
+
+
+def test_checking_loads_no_weights(tmp_path):
+    other = save_model(tmp_path / "a")
+    (tmp_path / "a" / "model.safetensors").write_bytes(b"")
+    check_run(spec(other, "r4f"), task())
