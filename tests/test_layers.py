@@ -1,0 +1,62 @@
+"""The walls between the rooms, and what importing costs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import holdfast
+
+ROOT = Path(holdfast.__file__).parent
+
+MAY_IMPORT = {
+    "errors": set(),
+    "methods": {"errors"},
+    "tasks": {"errors"},
+    "training": {"errors", "methods", "tasks"},
+    "study": {"errors", "methods", "tasks", "training"},
+    "report": {"errors", "methods", "tasks", "training", "study"},
+    "cli": {"errors", "methods", "tasks", "training", "study", "report"},
+}
+
+
+def imported(file):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports are absolute"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_imports_run_one_way(room):
+    files = [ROOT / f"{room}.py"] if room == "errors" else list((ROOT / room).rglob("*.py"))
+    assert files
+    for file in files:
+        rooms = {name.split(".")[1] for name in imported(file) if name.startswith("holdfast.")}
+        assert (rooms & MAY_IMPORT.keys()) - {room} <= MAY_IMPORT[room], file
+
+
+def test_methods_know_torch_only():
+    for file in (ROOT / "methods").rglob("*.py"):
+        outside = {name.split(".")[0] for name in imported(file)} - set(sys.stdlib_module_names)
+        assert outside <= {"torch", "holdfast"}, file
+
+
+@pytest.mark.parametrize("module", ["holdfast", "holdfast.cli.main", "holdfast.tasks", "holdfast.study"])
+def test_importing_is_cheap(module):
+    """What takes seconds to import is not loaded until it is used."""
+    heavy = "torch", "transformers", "datasets", "pandas", "scipy", "sklearn", "plotly", "pyarrow"
+    code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_is_found():
+    assert all(getattr(holdfast, name) is not None for name in holdfast.__all__)
+    with pytest.raises(AttributeError, match="R9F"):
+        holdfast.R9F  # noqa: B018
