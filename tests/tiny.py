@@ -2,6 +2,10 @@
 
 import torch
 import transformers as t
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
 
 VOCABULARY, PAD = 97, 1
 
@@ -190,3 +194,21 @@ def batch(rows=4, tokens=10, seed=0, padding="right", labels=2, eos=True):
         ids[row, cut], mask[row, cut] = PAD, 0
     y = torch.randint(0, labels, (rows,), generator=g)
     return {"input_ids": ids, "attention_mask": mask, "labels": y}
+
+
+WORDS = ["good", "bad", "fine", "poor", "film", "meal", "trip", "a", "the", "was", "very", "not"]
+
+
+def save_model(folder, name="bert", **options):
+    """Write a tiny model with a word-level tokenizer over WORDS; return its path."""
+    words = {word: index for index, word in enumerate(["[UNK]", "[PAD]", "[CLS]", "[SEP]", *WORDS])}
+    raw = Tokenizer(WordLevel(words, "[UNK]"))
+    raw.pre_tokenizer = Whitespace()
+    marks = [("[CLS]", 2), ("[SEP]", 3)]
+    raw.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=marks
+    )
+    special = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    t.PreTrainedTokenizerFast(tokenizer_object=raw, model_max_length=64, **special).save_pretrained(folder)
+    classifier(name, dropout=0.1, **options).save_pretrained(folder)
+    return str(folder)

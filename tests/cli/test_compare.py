@@ -108,7 +108,13 @@ BAD = {
     "baseline elsewhere": (["tickets.csv", "--baseline", "r9f"], ["unknown method 'r9f'"]),
     "no column": (["tickets.csv", "--text", "txt"], ["'txt'", "tickets.csv"]),
     "too many rows": (["tickets.csv", "--train-size", "999"], ["999", "there are 32"]),
-    "too few rows": (["tickets.csv", "--train-size", "1"], ["1 training rows cannot hold"]),
+    "too few rows": (["tickets.csv", "--train-size", "1"], ["tickets: --train-size 1", "2 classes", "at least 2"]),
+    "no methods": (["tickets.csv", "--methods", ""], ["a name is missing"]),
+    "no numbers": (["tickets.csv", "--seeds", ","], ["--seeds: ','", "such as 5"]),
+    "no name": ([""], ["empty", "a file"]),
+    "a name too long for the disk": (["x" * 300 + ".csv"], ["File name too long", "check the path"]),
+    "all rows held out": (["tickets.csv", "--holdout", "1"], ["--holdout", "less than 1", "got 1.0"]),
+    "an endless difference": (["tickets.csv", "--delta", "inf"], ["--delta", "finite"]),
     "seeds in words": (["tickets.csv", "--seeds", "five"], ["--seeds: 'five'", "such as 5"]),
     "no seeds": (["tickets.csv", "--seeds", "0"], ["--seeds: a study needs at least one seed"]),
     "negative batch": (["tickets.csv", "--batch-size", "-4"], ["--batch-size", "greater than 0"]),
@@ -153,14 +159,16 @@ def test_a_model_that_cannot_be_loaded_is_bad_input_too(fakes, tickets, tmp_path
     assert not (tmp_path / "out").exists()
 
 
-def test_what_was_decided_about_the_data_is_told_before_the_runs(fakes, tmp_path, holdfast):
+def test_what_was_decided_about_the_data_is_told_before_the_runs(fakes, tmp_path, holdfast, monkeypatch):
     (tmp_path / "odd.csv").write_text("body,kind\n" + "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(40)))
     (tmp_path / "held.csv").write_text("body,kind\ntext 0,a\ntext 99,b\n")
+    monkeypatch.setattr("holdfast.tasks.encode.count_cut", lambda split, tokenizer, length: len(split) // 20 or 1)
     told = holdfast("compare", "odd.csv", "--validation", "held.csv", "--seeds", 1, "--workers", 0)
     lines = told.err.splitlines()
     run = next(at for at, line in enumerate(lines) if line.startswith("["))
     assert any(line.startswith("note: odd: ") and "'body'" in line for line in lines[:run])
-    assert any(line.startswith("warning: odd: ") for line in lines[:run])
+    assert any(line.startswith("warning: odd: ") and "stand in train" in line for line in lines[:run])
+    assert "warning: odd: 2 of 40 train, 1 of 2 validation texts are longer than 128 tokens and are cut" in told.err
 
 
 def test_failed_runs_are_listed_and_all_failed_is_a_failure(fakes, tickets, tmp_path, holdfast):

@@ -5,6 +5,7 @@ import time
 import pytest
 
 import holdfast as package
+from holdfast.cli.stopping import Stopped
 
 HELP = "import sys; from holdfast.cli.main import main; code = main(['--help'])"
 
@@ -62,6 +63,22 @@ def test_a_command_line_that_makes_no_sense_is_told_in_one_line(holdfast, argume
     assert result.err.count("\n") == 1
     for part in told:
         assert part in result.err
+
+
+@pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt, 130), (Stopped, 143)])
+@pytest.mark.parametrize("command", ["compare", "tune"])
+def test_stopped_before_the_first_run_it_says_so(holdfast, monkeypatch, command, stop, code):
+    def interrupted(*arguments):
+        raise stop
+
+    monkeypatch.setattr("holdfast.study.prepare.prepare", interrupted)
+    result = holdfast(command, "x.csv")
+    assert (result.code, result.out, result.err) == (code, "", "holdfast: stopped\n")
+
+
+def test_help_needs_no_module_that_only_some_systems_have():
+    code = "import sys; sys.modules['fcntl'] = None; " + HELP + "; sys.exit(code)"
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
 def test_a_reader_that_stops_reading_is_no_crash():

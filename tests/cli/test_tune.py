@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from study import fake_runner
 from study.studies import script
 
@@ -38,3 +40,21 @@ def test_ctrl_c_leaves_nothing(fakes, tickets, tmp_path, holdfast):
     told = holdfast("tune", tickets, "--out", "model")
     assert told.code == 130
     assert not list(tmp_path.glob("*model*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["tickets.csv", "--method", "r3f,vanilla"], ["--method r3f,vanilla", "one run", "+"]),
+        (["tickets.csv", "--method", ""], ["a name is missing"]),
+        (["study.yaml"], ["study.yaml", "one run", "compare"]),
+        (["tickets.csv", "--seed", "-1"], ["'--seed'", "greater than or equal to 0"]),
+    ],
+)
+def test_more_than_one_run_is_refused(fakes, tickets, tmp_path, holdfast, arguments, parts):
+    (tmp_path / "study.yaml").write_text("tasks: tickets.csv\n")
+    told = holdfast("tune", *arguments, "--out", "model")
+    assert (told.code, told.out, told.err.count("\n")) == (2, "", 1)
+    for part in parts:
+        assert part in told.err
+    assert not (tmp_path / "model").exists()

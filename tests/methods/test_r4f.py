@@ -155,6 +155,11 @@ def test_a_head_of_zeros_is_refused():
     torch.nn.init.zeros_(model.classifier.weight)
     with pytest.raises(HoldfastError, match="classifier is all zero"):
         engine(model, R4F())
+    model = classifier("roberta")
+    torch.nn.init.zeros_(model.classifier.out_proj.weight)
+    with pytest.raises(HoldfastError, match="out_proj is all zero"):
+        engine(model, R4F())
+    assert type(model.classifier.dense) is torch.nn.Linear, "refused before anything was changed"
 
 
 def test_together_with_r3f_is_refused():

@@ -5,6 +5,7 @@ The heavy libraries, which fake runs do not need, are kept out: methods are take
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import holdfast.study.prepare as preparation
 import holdfast.training.models as models
@@ -27,7 +28,9 @@ class Told(studies.Heard):
 def main(arguments):
     perform.RUNNER = studies.RUNNER
     preparation.resolve_methods = as_written
-    models.check_model = lambda name, *rest: name
+    models.check_model = models.load_tokenizer = lambda name, *rest: name
+    sys.modules["holdfast.tasks.encode"] = SimpleNamespace(count_cut=lambda split, tokenizer, length: 0)
+    sys.modules["holdfast.training.check"] = SimpleNamespace(check_run=lambda spec, task: None)
     if arguments[0] == "study":
         data, out, seeds = arguments[1:]
         studies.run(studies.prepared(Path(data), seeds=int(seeds)), Path(out), Told())

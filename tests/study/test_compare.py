@@ -149,6 +149,16 @@ def test_equal_scores_of_every_seed_are_warned_of() -> None:
     assert row.ci_high == pytest.approx(2.306004 * (2 * 0.1**2 / 12 / 5) ** 0.5, rel=1e-6)
 
 
+@pytest.mark.parametrize(("r3f", "told"), [([0.50, 0.45, 0.55, 0.60], True), ([0.50, 0.55, 0.56, 0.57], False)])
+def test_runs_that_learned_nothing_are_told_with_what_to_do(r3f: list[float], told: bool) -> None:
+    """Half of all runs at or below the constant prediction's 0.5: 2 of vanilla's and 2 of r3f's, against 1."""
+    records = run_records([0.50, 0.49, 0.61, 0.62]) + run_records(r3f, method="r3f")
+    records = [record.model_copy(update={"constant_scores": {"accuracy": 0.5}}) for record in records]
+    notes = [line for line in compare_runs(records).sentences if "always giving the same answer" in line]
+    assert notes == ([line for line in notes if "On rte, 4 of 8 runs" in line and "--epochs" in line] if told else [])
+    assert bool(notes) == told
+
+
 def test_spread_is_judged_over_four_tasks_only() -> None:
     def records(tasks: str) -> list[RunRecord]:
         scores = {"vanilla": [0.70, 0.75, 0.65, 0.72, 0.68], "r3f": [0.70, 0.703, 0.697, 0.702, 0.698]}

@@ -1,5 +1,7 @@
 import numpy as np
+import pytest
 
+from holdfast.errors import HoldfastError
 from holdfast.study.correct import correct_rows
 from holdfast.study.prepare import StoredTask
 from holdfast.study.store import Store
@@ -28,3 +30,13 @@ def test_rows_count_as_right_by_their_largest_logit_where_accuracy_is_scored(tmp
             np.savez(folder / "predictions.npz", logits=logits, labels=np.array([0, 1, 1]))
     tasks = [stored("rte", "accuracy"), stored("cola", "matthews")]
     assert correct_rows(store, list(runs.values()), tasks) == {runs["right"].id: [1.0, 0.0, 1.0]}
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"no archive"])
+def test_damaged_predictions_are_told_with_their_place(tmp_path, content):
+    store, record = Store(tmp_path), run_record()
+    store.begin(record.spec)
+    (store.runs / record.id / "predictions.npz").write_bytes(content)
+    with pytest.raises(HoldfastError, match=r"predictions\.npz is damaged .* delete .* and start again") as caught:
+        correct_rows(store, [record], [stored("rte", "accuracy")])
+    assert "\n" not in str(caught.value)

@@ -4,8 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from holdfast.study import estimate as module
-from holdfast.study.estimate import estimate, steps_of_run
-from holdfast.training.spec import TrainingSettings
+from holdfast.study.estimate import estimate
 from study import studies
 from study.run_records import run_record
 from study.studies import prepared
@@ -61,18 +60,3 @@ def test_workers_share_runs_but_none_is_shorter(machine, tickets):
     assert guess.total(plan.grid) == pytest.approx(max(guess.runs.values()))
     two = prepared(tickets, workers=2, threads=1)
     assert estimate(two).total(two.grid) == pytest.approx(sum(guess.runs.values()) / 2)
-
-
-@pytest.mark.parametrize(
-    ("settings", "rows", "steps"),
-    [
-        ({"epochs": 3, "batch_size": 16}, 32, 6),
-        ({"epochs": 3, "batch_size": 16}, 33, 9),
-        ({"epochs": 2.5, "batch_size": 10}, 40, 10),
-        ({"epochs": 2, "batch_size": 10, "accumulation": 4}, 90, 6),
-        ({"epochs": 1, "batch_size": 64}, 3, 1),
-        ({"epochs": 9, "max_steps": 7}, 1000, 7),
-    ],
-)
-def test_steps_are_those_of_the_trainer(settings, rows, steps):
-    assert steps_of_run(TrainingSettings(**settings), rows) == steps

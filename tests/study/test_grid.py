@@ -4,7 +4,7 @@ import pytest
 
 from holdfast.errors import HoldfastError
 from holdfast.study.grid import build_grid, resolve_methods
-from holdfast.study.study_file import from_options
+from holdfast.study.study_file import from_options, load_study
 
 
 def study(**options):
@@ -35,6 +35,12 @@ def test_each_seed_is_its_own_and_goes_with_its_data_seed():
 def test_methods_are_written_in_one_way():
     plan = resolve_methods(study(methods=["vanilla , r3f( sigma = 0 ,weight=1.0)", "r3f(weight=.5)"]))
     assert plan.methods == ["vanilla", "r3f(sigma=0.0)", "r3f(weight=0.5)"]
+
+
+def test_arguments_that_yaml_took_for_list_items_are_put_together_again(tmp_path):
+    (tmp_path / "study.yaml").write_text("tasks: rte\nmethods: [vanilla, r3f(sigma=0.5, weight=2.0), r4f]")
+    plan = resolve_methods(load_study(tmp_path / "study.yaml"))
+    assert plan.methods == ["vanilla", "r3f(weight=2.0, sigma=0.5)", "r4f"]
 
 
 @pytest.mark.parametrize(

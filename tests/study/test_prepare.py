@@ -39,6 +39,31 @@ def test_tasks_that_tables_could_not_tell_apart_are_refused(fakes, tickets, tmp_
         prepared([tickets, tmp_path / "old" / "tickets.csv"])
 
 
+def test_every_method_is_checked_on_every_task_before_a_run(fakes, tickets, tmp_path, monkeypatch):
+    other = studies.write_csv(tmp_path / "other.csv", seed=1)
+    checked = []
+
+    def check(spec, task):
+        checked.append((task.name, spec.method))
+        assert task.fingerprint == spec.data
+        if (task.name, spec.method) == ("other", "r3f"):
+            raise HoldfastError("r3f does not work on this model")
+
+    monkeypatch.setattr("holdfast.training.check.check_run", check)
+    with pytest.raises(HoldfastError, match="r3f does not work"):
+        prepared([tickets, other], seeds=4)
+    assert checked == [("tickets", "vanilla"), ("tickets", "r3f"), ("other", "vanilla"), ("other", "r3f")]
+
+
+def test_cut_texts_are_warned_of_with_counts(fakes, tickets, monkeypatch):
+    monkeypatch.setattr(
+        "holdfast.tasks.encode.count_cut", lambda split, tokenizer, length: sum("good" in text for text in split.texts)
+    )
+    plan = prepared(tickets, train_size=10, settings={"max_length": 9})
+    cut = "5 of 10 train, 4 of 8 validation texts are longer than 9 tokens and are cut; see --max-length"
+    assert plan.stored[0].info.warnings == [cut]
+
+
 def test_nothing_is_loaded_when_the_methods_make_no_sense(fakes, tmp_path):
     with pytest.raises(HoldfastError, match="unknown method 'r6f'"):
         prepared(tmp_path / "nowhere.csv", methods=["r6f"])

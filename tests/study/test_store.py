@@ -131,6 +131,7 @@ def test_a_record_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no power"):
         write_record(folder, run_record(spec=spec))
     assert store.record(spec.id) is None
+    assert {path.name for path in folder.iterdir()} == {"spec.json"}
 
 
 def test_damage_is_told_with_its_place(tmp_path):

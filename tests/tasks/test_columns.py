@@ -95,6 +95,19 @@ def test_wrong_names_are_told_with_the_nearest(options: dict[str, str], parts: l
         assert part in str(error.value)
 
 
+def test_a_first_row_taken_for_column_names_is_noticed() -> None:
+    data = Table("data.csv", {"the first text of all": PROSE, "ham": ["spam", "ham", "ham"]}, [2, 3, 4])
+    with pytest.raises(HoldfastError, match=r"data\.csv: 'ham' is a column name and also a value .* header line"):
+        choose_columns(data, TaskSpec(source="x"))
+    assert choose_columns(data, TaskSpec(source="x", label="ham")).label == "ham"
+
+
+def test_of_many_columns_the_first_are_listed() -> None:
+    data = Table("data.csv", {f"c{i}": [1, 0, 1] for i in range(200)}, [2, 3, 4])
+    with pytest.raises(HoldfastError, match=r"'c0', 'c1', .*'c19' and 180 more"):
+        choose_columns(data, TaskSpec(source="x"))
+
+
 def test_a_single_column_is_not_enough() -> None:
     with pytest.raises(HoldfastError, match="only one column, 'text'"):
         choose_columns(table(text="prose"), TaskSpec(source="x"))

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import ByT5Tokenizer, DataCollatorWithPadding, PreTrainedTokenizerFast
 
 from holdfast.errors import HoldfastError
-from holdfast.tasks.encode import encode
+from holdfast.tasks.encode import count_cut, encode
 from holdfast.tasks.task import Split
 
 WORDS = [f"w{i}" for i in range(20)]
@@ -98,12 +98,20 @@ def test_the_longer_text_of_a_pair_is_cut_first() -> None:
     assert cut == 0, "exactly as long as allowed is not cut"
 
 
-@pytest.mark.parametrize(("size", "part"), [(2, "use at least 3"), (65, "more than the 64 tokens")])
-def test_impossible_lengths(size: int, part: str) -> None:
-    with pytest.raises(HoldfastError, match=part):
-        encode(split([3]), word_tokenizer(), size, "classification")
-    with pytest.raises(HoldfastError, match="use at least 5"):
-        encode(split([3], [3]), word_tokenizer(), 4, "classification")
+@pytest.mark.parametrize(("pairs", "length", "least"), [(None, 2, 3), ([3], 4, 5)])
+def test_lengths_without_room_for_text(pairs: list[int] | None, length: int, least: int) -> None:
+    told = f"--max-length {length}: .* use at least {least}"
+    with pytest.raises(HoldfastError, match=told):
+        encode(split([3], pairs), word_tokenizer(), length, "classification")
+    with pytest.raises(HoldfastError, match=told):
+        count_cut(split([3], pairs), word_tokenizer(), length)
+
+
+def test_cut_rows_are_counted_without_encoding_them() -> None:
+    # 2 special tokens: 14 words fit into 16 tokens. More rows than are counted at a time.
+    lengths = [13, 14, 15, 30] * 600
+    assert count_cut(split(lengths), word_tokenizer(), 16) == 1200
+    assert count_cut(split([]), word_tokenizer(), 16) == 0
 
 
 def test_no_rows() -> None:

@@ -56,12 +56,6 @@ def test_a_large_group_of_duplicates_goes_nowhere() -> None:
     assert train.texts.count("same") == 50
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0, -0.1])
-def test_shares_that_are_none(share: float) -> None:
-    with pytest.raises(HoldfastError, match="between 0 and 1"):
-        hold_out(split(["a", "b"], [0, 1]), share, "classification", "x")
-
-
 def test_nothing_left_to_hold_out() -> None:
     with pytest.raises(HoldfastError, match="no validation rows"):
         hold_out(split(["a", "A ", "b", " b"], [0, 0, 1, 1]), 0.2, "classification", "x")

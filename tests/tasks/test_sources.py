@@ -126,7 +126,7 @@ def test_rows_no_text_can_be_built_from_are_named(write: Write, broken: dict[str
     [
         ("rtee", ["'rte'", "holdfast tasks"]),
         ("RTE", ["'rte'"]),
-        ("playground/negatoin", ["'playground/negation'"]),
+        ("playground/negatoin", ["'negation'", "playground/negation"]),
         ("playgroud/negation", ["'playground/negation'"]),
         ("copa", ["multiple-choice tasks are not supported yet"]),
         ("missing.csv", ["no such file or folder"]),
@@ -155,7 +155,7 @@ def test_a_mistyped_path_is_told_with_its_neighbour(write: Write) -> None:
     [
         ({"source": "rte", "text": "sentence1"}, "--text does not apply to a named task"),
         ({"source": "rte", "kind": "regression"}, "kind does not apply"),
-        ({"source": "rte", "size": 5}, "size does not apply"),
+        ({"source": "rte", "size": 5}, "--size does not apply"),
         ({"source": "playground/negation", "label": "label"}, "--label does not apply to a generated task"),
         ({"source": "some/data", "validation": "v.csv"}, "--validation does not apply to a data set of the hub"),
     ],

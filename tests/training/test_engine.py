@@ -193,6 +193,8 @@ def test_state_of_other_methods_is_refused():
     state = engine(classifier("bert"), R3F()).state_dict()
     with pytest.raises(HoldfastError, match="saved with methods r3f, this engine has r4f"):
         engine(classifier("bert"), R4F()).load_state_dict(state)
+    with pytest.raises(HoldfastError, match=r"this engine has r3f\(sigma=0.1\)"):
+        engine(classifier("bert"), R3F(sigma=0.1)).load_state_dict(state)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -272,6 +274,17 @@ def test_gradients_are_changed_before_clipping():
     train(trained, [0])
     moved = torch.cat([(a - b).flatten() for a, b in zip(before, model.parameters(), strict=True)])
     assert float(moved.norm()) == pytest.approx(0.5, rel=1e-3)
+
+
+def test_weights_left_out_of_the_optimizer_do_not_shrink_the_steps():
+    """Their gradients are never reset: counted in the norm, they would clip the others away."""
+    model = classifier("bert")
+    trained = Engine(model, optimizer=torch.optim.SGD(model.classifier.parameters(), 0.5), max_grad_norm=0.1)
+    for seed in range(3):
+        before = [p.detach().clone() for p in model.classifier.parameters()]
+        train(trained, [seed])
+        moved = torch.cat([(a - b).flatten() for a, b in zip(before, model.classifier.parameters(), strict=True)])
+        assert float(moved.norm()) == pytest.approx(0.05, rel=1e-3)
 
 
 def test_activation_checkpointing_repeats_the_dropout_of_each_copy():
@@ -360,6 +373,11 @@ def test_an_optimizer_that_misses_new_parameters_is_refused():
     before = built.model.classifier.weight.detach().clone()
     train(built, [0])
     assert not torch.equal(before, built.model.classifier.weight)
+
+
+def test_data_parallel_is_refused():
+    with pytest.raises(HoldfastError, match="DataParallel replicates the model without its hooks"):
+        engine(torch.nn.DataParallel(classifier("bert")), R3F())
 
 
 def test_finish_leaves_no_hooks():

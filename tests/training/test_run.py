@@ -5,11 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
-from tokenizers.processors import TemplateProcessing
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from holdfast import HoldfastError
 from holdfast.tasks.spec import TaskSpec
@@ -17,24 +13,7 @@ from holdfast.tasks.task import Split, Task
 from holdfast.training.check import check_run
 from holdfast.training.run import Progress, run
 from holdfast.training.spec import RunSpec, TrainingSettings
-from tiny import classifier
-
-WORDS = ["good", "bad", "fine", "poor", "film", "meal", "trip", "a", "the", "was", "very", "not"]
-
-
-def save_model(folder, name="bert", **options):
-    """A tiny model with a word-level tokenizer."""
-    words = {word: index for index, word in enumerate(["[UNK]", "[PAD]", "[CLS]", "[SEP]", *WORDS])}
-    raw = Tokenizer(WordLevel(words, "[UNK]"))
-    raw.pre_tokenizer = Whitespace()
-    marks = [("[CLS]", 2), ("[SEP]", 3)]
-    raw.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=marks
-    )
-    special = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    PreTrainedTokenizerFast(tokenizer_object=raw, model_max_length=64, **special).save_pretrained(folder)
-    classifier(name, dropout=0.1, **options).save_pretrained(folder)
-    return str(folder)
+from tiny import WORDS, save_model
 
 
 def split(rows, seed, kind="classification", labelled=True, pair=False):
@@ -186,7 +165,7 @@ def test_what_cannot_work_is_found_before_training(model, changes, message):
 def test_a_model_that_does_not_fit_is_found_before_training(tmp_path, model):
     given = spec(model)
     long = given.settings.model_copy(update={"max_length": 65})
-    with pytest.raises(HoldfastError, match="takes 64 tokens at most"):
+    with pytest.raises(HoldfastError, match="takes 64 tokens at most, use --max-length 64"):
         check_run(given.model_copy(update={"settings": long}), task())
     other = save_model(tmp_path / "a")
     words = AutoTokenizer.from_pretrained(other)

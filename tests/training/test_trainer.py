@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -261,6 +262,15 @@ def test_resuming_equals_the_uninterrupted_run(method, tmp_path):
     assert same(whole.model, second.model)
 
 
+def test_logged_terms_add_up_to_the_loss_after_resuming(tmp_path):
+    """The first log after it averages over the steps since the checkpoint, as the loss does."""
+    build(tmp_path, R3F(sigma=0.3), logging_steps=4, save_strategy="steps", save_steps=2)[0].train()
+    second, log = build(tmp_path / "b", R3F(sigma=0.3), logging_steps=4)
+    second.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+    (entry,) = log.entries
+    assert entry["loss"] == pytest.approx(entry["loss/task"] + entry["loss/r3f"], rel=1e-5)
+
+
 def test_resuming_with_other_methods_is_refused(tmp_path):
     first, _ = build(tmp_path, R3F(), save_strategy="steps", save_steps=2)
     first.train()
@@ -404,6 +414,63 @@ def test_training_twice_goes_on_with_the_methods(tmp_path):
     assert type(trainer.model.classifier) is torch.nn.Linear
 
 
+class Interrupt(TrainerCallback):
+    def on_step_begin(self, args, state, control, **kwargs):
+        if state.global_step == 3:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("method", [R3F(sigma=0.1), R4F(sigma=0.1)], ids=["r3f", "r4f"])
+def test_an_interrupted_training_leaves_a_plain_model_and_goes_on(method, tmp_path):
+    saving = {"save_strategy": "steps", "save_steps": 2}
+    whole, _ = build(tmp_path / "a", method, model=classifier("bert", dropout=0.1), **saving)
+    whole.train()
+    trainer, _ = build(tmp_path / "b", method, model=classifier("bert", dropout=0.1), **saving)
+    trainer.add_callback(Interrupt())
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    assert type(trainer.model.classifier) is torch.nn.Linear
+    if isinstance(method, R4F):
+        assert float(torch.linalg.svdvals(trainer.model.classifier.weight)[0]) == pytest.approx(1.0, rel=0.01)
+    trainer.remove_callback(Interrupt)
+    trainer.train(resume_from_checkpoint=True)
+    assert same(whole.model, trainer.model)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=IDS)
+def test_a_trained_model_is_pickled_without_holdfast(method, tmp_path):
+    trainer, _ = build(tmp_path, method, max_steps=1)
+    trainer.train()
+    assert b"holdfast" not in pickle.dumps(trainer.model)
+
+
+def test_a_micro_batch_without_a_labelled_token_adds_nothing(tmp_path):
+    """The rest of the optimizer step counts in full; a whole step without labels is a step of loss 0."""
+    empty = [row | {"labels": torch.full_like(row["labels"], -100)} for row in masked_rows(8)]
+    full = masked_rows(8)
+    found = []
+    for data, accumulation in ((full[:4], 1), (empty[:4] + full[:4], 2)):
+        trainer, log = build(
+            tmp_path,
+            Constant(),
+            model=masked_model(),
+            data=data,
+            max_steps=1,
+            gradient_accumulation_steps=accumulation,
+            max_grad_norm=0,
+        )
+        gradients = Gradients()
+        trainer.add_callback(gradients)
+        trainer.train()
+        found.append((torch.cat([g.flatten() for g in gradients.found]), log.entries[0]))
+    assert torch.allclose(found[0][0], found[1][0], atol=1e-6)
+    for name in ("loss", "loss/task", "loss/constant"):
+        assert found[0][1][name] == pytest.approx(found[1][1][name], rel=1e-5)
+    trainer, log = build(tmp_path, R3F(sigma=0.1), model=masked_model(), data=empty, max_steps=2)
+    trainer.train()
+    assert log.values("loss") == log.values("loss/task") == log.values("loss/r3f") == [0.0, 0.0]
+
+
 def test_gradients_are_changed_before_clipping_and_updates_are_counted(tmp_path):
     @dataclass(frozen=True)
     class Hundredfold(Method):
@@ -454,6 +521,14 @@ def test_refusals_leave_the_trainer_as_it_was(tmp_path):
     trainer = Trainer(classifier("bert"), arguments(tmp_path), train_dataset=rows(8))
     with pytest.raises(HoldfastError, match="same penalty"):
         attach(trainer, R3F(), R4F())
+    assert type(trainer) is Trainer
+    trainer.is_fsdp_enabled = True
+    with pytest.raises(HoldfastError, match="cannot be saved from shards"):
+        attach(trainer, R4F())
+    trainer.is_fsdp_enabled = False
+    torch.nn.init.zeros_(trainer.model.classifier.weight)
+    with pytest.raises(HoldfastError, match="all zero"):
+        attach(trainer, R4F())
     assert type(trainer) is Trainer
     attach(trainer, R3F())
     with pytest.raises(HoldfastError, match="attached to this trainer already"):

@@ -100,7 +100,7 @@ def compare(
         **context.params,
         "seeds": o.seed_list(seeds, "--seeds"),
         "data_seeds": o.seed_list(data_seeds, "--data-seeds"),
-        "methods": [*([methods] if methods else []), *(method or [])],
+        "methods": [*([] if methods is None else [methods]), *(method or [])],
     }
     study, study_file = o.read_data(data, given)
     prepared = prepare(study, data_dir)

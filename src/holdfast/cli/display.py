@@ -16,11 +16,11 @@ from holdfast.training.spec import RunRecord, RunSpec
 
 def announce(prepared: Prepared) -> None:
     """Tell what was decided about the data, and what looks wrong with them, on standard error."""
-    for task in prepared.tasks:
-        for note in task.notes:
-            typer.echo(f"note: {task.name}: {note}", err=True)
-        for warning in task.warnings:
-            typer.echo(f"warning: {task.name}: {warning}", err=True)
+    for info in (stored.info for stored in prepared.stored):
+        for note in info.notes:
+            typer.echo(f"note: {info.task}: {note}", err=True)
+        for warning in info.warnings:
+            typer.echo(f"warning: {info.task}: {warning}", err=True)
 
 
 @contextmanager

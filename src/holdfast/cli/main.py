@@ -1,6 +1,5 @@
 """The command ``holdfast``: its sub-commands, and how it ends."""
 
-import difflib
 import os
 import sys
 from typing import Annotated, cast
@@ -14,7 +13,7 @@ from holdfast.cli.report import report
 from holdfast.cli.stopping import exit_code, stoppable
 from holdfast.cli.tasks import tasks
 from holdfast.cli.tune import tune
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, nearest
 from holdfast.study.executors.environment import QUIET
 
 _UsageError = cast(type[Exception], typer.BadParameter.__mro__[1])
@@ -64,19 +63,27 @@ def main(arguments: list[str] | None = None) -> int:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     try:
-        with stoppable():
-            return app(arguments, prog_name="holdfast", standalone_mode=False) or 0
+        # Calling the app itself would turn both ways of stopping into a silent 130.
+        command = typer.main.get_command(app)
+        with stoppable(), command.make_context("holdfast", sys.argv[1:] if arguments is None else arguments) as context:
+            command.invoke(context)
+        return 0
+    except typer.Exit as end:
+        return end.exit_code
     except HoldfastError as error:
         return _mistake(" ".join(str(error).splitlines()))
     except _UsageError as error:
         return _mistake(_usage(error))
-    except KeyboardInterrupt as stop:
-        typer.echo("holdfast: stopped", err=True)
-        return exit_code(stop)
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough; what is left in the buffer has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _mistake(f"{place}{error.strerror or error}; check the path, its permissions and the space on the disk")
+    except KeyboardInterrupt as stop:
+        typer.echo("holdfast: stopped", err=True)
+        return exit_code(stop)
 
 
 def _mistake(line: str) -> int:
@@ -92,5 +99,4 @@ def _usage(error: BaseException) -> str:
         return message
     known = getattr(context.command, "commands", {})
     wrong = message.split("'")[1] if known and "'" in message else ""
-    close = difflib.get_close_matches(wrong, known, n=1)
-    return message + (f", did you mean {close[0]!r}?" if close else "") + f"; see `{context.command_path} --help`"
+    return f"{message}{nearest(wrong, known)}; see `{context.command_path} --help`"

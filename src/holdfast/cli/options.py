@@ -1,6 +1,5 @@
 """The options that commands share, and the studies that they describe."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -8,6 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from holdfast.errors import HoldfastError
+from holdfast.study.best import folder_name
 from holdfast.study.study_file import StudyFile, from_options, read_study
 from holdfast.tasks.spec import TaskSpec
 from holdfast.training.spec import TrainingSettings
@@ -20,6 +20,11 @@ _MODEL = StudyFile.model_fields["model"].default
 def option(help: str) -> Any:
     """Return an option whose help tells the default itself, since None stands for "not given"."""
     return typer.Option(help=help, show_default=False)
+
+
+def seed(help: str) -> Any:
+    """Return an option whose value is one seed."""
+    return typer.Option(help=help, show_default=False, min=0, max=2**32 - 1)
 
 
 def flag(name: str, help: str) -> Any:
@@ -108,8 +113,7 @@ def read_data(data: list[str], given: Mapping[str, Any]) -> tuple[StudyFile, Pat
 def default_out(study_file: Path | None, tasks: Sequence[str]) -> Path:
     """Return where results go by default: the folder that a study file was written to, else one by name."""
     if study_file is None:
-        name = "-".join(re.sub(r"[^\w.-]+", "-", task).strip(".-") for task in tasks)
-        return Path("holdfast-runs", name[:100] or "study")
+        return Path("holdfast-runs", "-".join(map(folder_name, tasks))[:100])
     if study_file.with_name("tasks.json").exists():
         return study_file.parent
     return Path("holdfast-runs", study_file.stem)
@@ -133,7 +137,8 @@ def seed_list(text: str | None, option: str) -> int | list[int] | None:
     if text is None:
         return None
     try:
-        return [int(part) for part in text.split(",") if part.strip()] if "," in text else int(text)
+        # "42," is seed 42 alone, where "42" is 42 seeds.
+        return [int(part) for part in text.removesuffix(",").split(",")] if "," in text else int(text)
     except ValueError:
         raise HoldfastError(
             f"{option}: {text!r} is neither a number of seeds, such as 5, nor a list, such as 0,3,8"

@@ -1,5 +1,6 @@
 """Where the floors meet: what the study floor needs of the report floor, and results shown at the end."""
 
+import shlex
 from pathlib import Path
 
 import typer
@@ -20,9 +21,10 @@ def show_results(summary: Summary, folder: Path) -> None:
     files |= {f"best model ({best.task})": folder / best.path for best in summary.best}
     show(summary, Console(), files)
     if summary.errors:
+        command = shlex.join(["holdfast", "compare", str(folder / "study.yaml")])
         typer.echo(
-            f"runs without a result: {len(summary.errors)}; the same command with --retry-failed does those again "
-            f"that stopped with an error ({folder / 'runs'}/<run>/error.txt tells more)",
+            f"runs without a result: {len(summary.errors)}; `{command}` does those that are missing, "
+            f"with --retry-failed also those that stopped with an error ({folder / 'runs'}/<run>/error.txt tells more)",
             err=True,
         )
     if all(row.n == 0 for row in summary.results):

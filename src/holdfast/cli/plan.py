@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from holdfast.cli.display import duration
-from holdfast.study.estimate import estimate, steps_of_run
+from holdfast.study.estimate import estimate
 from holdfast.study.prepare import Prepared
 from holdfast.study.store import Store
 
@@ -23,7 +23,7 @@ def show_plan(prepared: Prepared, target: Path) -> None:
     typer.echo(f"model    {study.model}")
     for stored in prepared.stored:
         info = stored.info
-        steps = steps_of_run(study.settings, info.train_rows)
+        steps = study.settings.total_steps(info.train_rows)
         typer.echo(
             f"task     {info.task}: {info.train_rows} training rows, {steps} steps a run, "
             f"{info.metric} on {info.scored_rows} {info.scored_split} rows"

@@ -19,8 +19,7 @@ def tasks(
       holdfast tasks
       holdfast tasks rte
     """
-    from holdfast.errors import HoldfastError
-    from holdfast.study.validated import nearest
+    from holdfast.errors import HoldfastError, nearest
     from holdfast.tasks import available
 
     entries = {entry.name: entry for entry in available()}

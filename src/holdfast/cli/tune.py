@@ -1,6 +1,5 @@
 """``holdfast tune``: one run, for its model."""
 
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,8 +21,8 @@ def tune(
     out: Annotated[Path | None, o.option("Folder for the model. Default: holdfast-models/<task>.")] = None,
     model: o.Model = None,
     revision: o.Revision = None,
-    seed: Annotated[int, o.option("Seed of head, dropout and noise. Default: 0.")] = 0,
-    data_seed: Annotated[int | None, o.option("Order of the training rows. Default: the seed.")] = None,
+    seed: Annotated[int, o.seed("Seed of head, dropout and noise. Default: 0.")] = 0,
+    data_seed: Annotated[int | None, o.seed("Order of the training rows. Default: the seed.")] = None,
     train_size: o.TrainSize = None,
     subset_seed: o.SubsetSeed = None,
     text: o.Text = None,
@@ -61,8 +60,11 @@ def tune(
       holdfast tune tickets.csv --method r3f --out tickets-model
       holdfast tune rte --data-dir glue --method "r3f(sigma=0.001)" --epochs 5
     """
+    from holdfast import methods
     from holdfast.cli import display
+    from holdfast.errors import HoldfastError
     from holdfast.report.card import model_card
+    from holdfast.study.best import folder_name
     from holdfast.study.prepare import prepare
     from holdfast.study.single import check_free
     from holdfast.study.single import tune as tune_one
@@ -73,10 +75,14 @@ def tune(
         "seeds": [seed],
         "data_seeds": None if data_seed is None else [data_seed],
     }
-    study, _ = o.read_data([data], given)
+    study, study_file = o.read_data([data], given)
+    if study_file is not None:
+        raise HoldfastError(f"{data}: tune does one run, on a task, file or folder; give a study file to compare")
+    if len(methods.split(method)) > 1:
+        raise HoldfastError(f"--method {method}: tune does one run; join methods with + or choose one of them")
     prepared = prepare(study, data_dir)
     name = prepared.tasks[0].name
-    target = out or Path("holdfast-models", re.sub(r"[^\w.-]+", "-", name))
+    target = out or Path("holdfast-models", folder_name(name))
     check_free(target)
     display.announce(prepared)
     if threads is not None:

@@ -34,19 +34,19 @@ class R4F(R3F):
     """Which linear layers of the head: the paper's "all" weight matrices, or the published code's "last"."""
 
     def check(self, model: nn.Module) -> None:
-        """Raise ``HoldfastError`` when the model has no classification head of plain linear layers."""
+        """Raise ``HoldfastError`` when the model has no head of plain linear layers, or one of them is zero."""
         super().check(model)
-        head_linears(model, self.name)
+        for name, layer in self._chosen(model):
+            # On the meta device, where a study is checked before it runs, weights have no values yet.
+            if not layer.weight.is_meta and not bool(layer.weight.detach().any()):
+                raise HoldfastError(
+                    f"{self.name} divides by the largest singular value, and the weight of {name} is all zero"
+                )
 
     def prepare(self, model: nn.Module, plan: Plan) -> None:
         """Constrain the head's layers in place."""
         super().prepare(model, plan)
-        found = head_linears(model, self.name)
-        for name, layer in found if self.layers == "all" else found[-1:]:
-            if not bool(layer.weight.detach().any()):
-                raise HoldfastError(
-                    f"{self.name} divides by the largest singular value, and the weight of {name} is all zero"
-                )
+        for _, layer in self._chosen(model):
             constrain(layer)
 
     def on_update(self, step: Step) -> None:
@@ -78,6 +78,10 @@ class R4F(R3F):
         """Carry out the division in the model and leave plain linear layers."""
         for _, layer in _constrained(model):
             release(layer)
+
+    def _chosen(self, model: nn.Module) -> list[tuple[str, nn.Linear]]:
+        found = head_linears(model, self.name)
+        return found if self.layers == "all" else found[-1:]
 
 
 def _constrained(model: nn.Module) -> list[tuple[str, SpectralLinear]]:

@@ -16,6 +16,11 @@ Card = Callable[[Best, RunRecord, Summary], str]
 """Writes the text of a model card."""
 
 
+def folder_name(task: str) -> str:
+    """Return a task's name such that it can be a folder's on every system."""
+    return re.sub(r"[^\w.-]+", "-", task).strip(".-") or "task"
+
+
 def choose(store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecord]) -> dict[str, str]:
     """Return the best run of each task, by task source: the highest score on the split that selects.
 
@@ -110,7 +115,7 @@ def _folders(tasks: Sequence[str], single: bool) -> dict[str, str]:
         return {tasks[0]: "best"}
     folders: dict[str, str] = {}
     for task in tasks:
-        name = re.sub(r"[^\w.-]+", "-", task).strip(".-") or "task"
+        name = folder_name(task)
         while f"best/{name}" in folders.values():
             name += "-2"
         folders[task] = f"best/{name}"

@@ -21,7 +21,7 @@ from holdfast.study.cells import (
 )
 from holdfast.study.statistics.findings import average, judge, sentences
 from holdfast.study.statistics.looks import looks_note
-from holdfast.study.statistics.notes import closing_note, missing_note
+from holdfast.study.statistics.notes import closing_note, missing_note, untrained_note
 from holdfast.study.statistics.proportion import wilson
 from holdfast.study.statistics.sentences import Judged
 from holdfast.study.summary import Best, Overall, Row, Settings, Summary, TaskInfo
@@ -128,6 +128,11 @@ def _compare(
             own = [cell for cell in group if cell.method == method]
             rows.append(_row(task, method, own, verdicts.get((task, method)), seconds, alpha))
     text = sentences(sheets, judged, means, baseline, alpha)
+    for task, group in by_task.items():
+        ended = [cell.outcome for cell in group if cell.outcome]
+        idle = sum(outcome.failed or outcome.score <= facts[task].constant for outcome in ended)
+        note = untrained_note(task, idle, len(ended), facts[task].constant)
+        text += [note] if note else []
     text += [missing_note(c.task, c.method, c.seed[0], c.reason) for c in cells if c.record is None]
     looked = looks_note(looks, alpha)
     if judged:

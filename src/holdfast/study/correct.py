@@ -1,9 +1,10 @@
 """Which rows each run got right, for what is known about new rows."""
 
 from collections.abc import Sequence
+from zipfile import BadZipFile
 
 from holdfast.study.prepare import StoredTask
-from holdfast.study.store import Store
+from holdfast.study.store import Store, damaged
 from holdfast.training.spec import RunRecord
 
 
@@ -11,6 +12,7 @@ def correct_rows(store: Store, records: Sequence[RunRecord], stored: Sequence[St
     """Return, by run id, 1.0 for each scored row predicted right and 0.0 for the others, in the task's order.
 
     Only for tasks scored by accuracy, where a score is a mean over rows; runs without predictions are left out.
+    Raises ``HoldfastError`` for predictions that cannot be read.
     """
     import numpy as np
 
@@ -19,6 +21,9 @@ def correct_rows(store: Store, records: Sequence[RunRecord], stored: Sequence[St
     for record in records:
         path = store.runs / record.id / "predictions.npz"
         if record.status == "finished" and record.spec.task.source in by_accuracy and path.is_file():
-            with np.load(path) as saved:
-                right[record.id] = (saved["logits"].argmax(-1) == saved["labels"]).astype(float).tolist()
+            try:
+                with path.open("rb") as file, np.load(file) as saved:
+                    right[record.id] = (saved["logits"].argmax(-1) == saved["labels"]).astype(float).tolist()
+            except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
+                raise damaged(path, error) from None
     return right

@@ -43,14 +43,6 @@ class _Timing:
     """Seconds of loading the model and of all else that does not grow with the rows."""
 
 
-def steps_of_run(settings: TrainingSettings, rows: int) -> int:
-    """Return the optimizer steps of a run on ``rows`` training rows."""
-    if settings.max_steps is not None:
-        return settings.max_steps
-    batches = math.ceil(rows / settings.batch_size)
-    return math.ceil(settings.epochs * math.ceil(batches / settings.accumulation))
-
-
 def estimate(prepared: Prepared) -> Estimate:
     """Return a rough estimate for every run of the grid, by timing a few steps on this machine.
 
@@ -77,7 +69,7 @@ def estimate(prepared: Prepared) -> Estimate:
     runs = {}
     for spec in prepared.grid:
         info, timing = infos[spec.task], plain[spec.task]
-        steps = steps_of_run(study.settings, info.train_rows)
+        steps = study.settings.total_steps(info.train_rows)
         training = steps * timing.step * cost[spec.method]
         runs[spec.id] = start + timing.around + training + _scoring(tasks[spec.task], study.settings, timing)
     return Estimate(runs, max(1, study.workers))

@@ -2,22 +2,22 @@
 
 from collections.abc import Sequence
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, nearest
 from holdfast.study.study_file import StudyFile
-from holdfast.study.validated import nearest
 from holdfast.training.spec import RunSpec
 
 
 def resolve_methods(study: StudyFile) -> StudyFile:
     """Return ``study`` with methods and baseline in canonical text, the baseline filled in.
 
-    Items with several methods (``"vanilla,r3f"``) are split. Raises ``HoldfastError`` for unknown methods and
-    arguments, combinations that cannot work, a method listed twice, and a baseline that is not in the list.
+    Items with several methods (``"vanilla,r3f"``) are split, and what YAML split inside brackets is joined.
+    Raises ``HoldfastError`` for unknown methods and arguments, combinations that cannot work, a method listed
+    twice, and a baseline that is not in the list.
     """
     from holdfast import methods
 
     canonical: list[str] = []
-    for text in (part for item in study.methods for part in methods.split(item)):
+    for text in methods.split(",".join(study.methods)):
         method = _canonical(text)
         if method in canonical:
             same = "" if method == text else f" (written {text!r} too)"

@@ -1,6 +1,5 @@
 """One process at a time in a study's folder."""
 
-import fcntl
 import os
 import socket
 from collections.abc import Iterator
@@ -19,6 +18,13 @@ def locked(folder: Path) -> Iterator[None]:
     The system lets go of the lock when its holder dies, however it dies: a file left by a dead process locks
     nothing, and a process number that was given out again is no false alarm.
     """
+    try:
+        # Here, since Windows has no such module and must still get as far as `holdfast --help`.
+        import fcntl
+    except ImportError:
+        raise HoldfastError(
+            f"{folder}: this system cannot lock a study's folder; run studies on Linux or macOS, or in WSL on Windows"
+        ) from None
     with (folder / LOCK).open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,6 +1,6 @@
 """Everything that can go wrong before the first run, found before anything is written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from holdfast.study.grid import build_grid, resolve_methods
 from holdfast.study.study_file import StudyFile
 from holdfast.study.summary import TaskInfo
 from holdfast.tasks.spec import TaskSpec
-from holdfast.tasks.task import Task
+from holdfast.tasks.task import Split, Task
 from holdfast.training.spec import RunSpec
 
 
@@ -48,20 +48,26 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
     ``HoldfastError`` for anything the user must mend first. Writes nothing.
     """
     from holdfast.tasks import load_task
+    from holdfast.training.check import check_run
     from holdfast.training.models import check_model
 
     study = resolve_methods(study)
+    # First, since data may take long to load.
     check_model(study.model, study.revision, study.remote_code, study.pickled_weights)
     tasks = [load_task(spec, data_dir) for spec in study.tasks]
     _refuse_same_names(study.tasks, tasks)
     study = study.model_copy(
         update={"model": _absolute(study.model), "tasks": [_absolute_paths(spec) for spec in study.tasks]}
     )
+    grid = build_grid(study, [task.fingerprint for task in tasks])
+    loaded = dict(zip(study.tasks, tasks, strict=True))
+    # Seeds make no difference to whether a run can work.
+    for spec in {(spec.task, spec.method): spec for spec in grid}.values():
+        check_run(spec, loaded[spec.task])
     stored = [
         StoredTask(source=spec.source, fingerprint=task.fingerprint, info=_info(task, study))
-        for spec, task in zip(study.tasks, tasks, strict=True)
+        for spec, task in loaded.items()
     ]
-    grid = build_grid(study, [task.fingerprint for task in tasks])
     return Prepared(study, tasks, stored, grid, data_dir)
 
 
@@ -105,7 +111,10 @@ def _info(task: Task, study: StudyFile) -> TaskInfo:
 
     train = task.splits["train"]
     if study.train_size is not None:
-        train = draw_subset(train, study.train_size, study.subset_seed, task.kind)
+        try:
+            train = draw_subset(train, study.train_size, study.subset_seed, task.kind)
+        except HoldfastError as error:
+            raise HoldfastError(f"{task.name}: {error}") from None
     scored = task.splits[task.scored_split]
     metric = task.metrics[0]
     constant = constant_score(metric, scored.labels) if scored.labels is not None else 0.0
@@ -125,5 +134,18 @@ def _info(task: Task, study: StudyFile) -> TaskInfo:
         constant_score=100 * constant,
         labels=list(task.label_names),
         notes=list(task.notes),
-        warnings=list(task.warnings),
+        warnings=[*task.warnings, *_cut_texts({**task.splits, "train": train}, study)],
     )
+
+
+def _cut_texts(splits: Mapping[str, Split], study: StudyFile) -> list[str]:
+    """Warn of texts that are longer than what is kept of them."""
+    from holdfast.tasks.encode import count_cut
+    from holdfast.training.models import load_tokenizer
+
+    tokenizer = load_tokenizer(study.model, study.revision, study.remote_code)
+    length = study.settings.max_length
+    labelled = {name: split for name, split in splits.items() if split.labels is not None}
+    cut = {name: count_cut(split, tokenizer, length) for name, split in labelled.items()}
+    told = ", ".join(f"{count} of {len(labelled[name])} {name}" for name, count in cut.items() if count)
+    return [f"{told} texts are longer than {length} tokens and are cut; see --max-length"] if told else []

@@ -80,7 +80,7 @@ class Store:
         try:
             tasks = _TASKS.validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
-            raise _damaged(path, error) from None
+            raise damaged(path, error) from None
         return study, tasks
 
     def task_name(self, spec: RunSpec) -> str:
@@ -95,7 +95,7 @@ class Store:
         except FileNotFoundError:
             return None
         except (OSError, ValidationError) as error:
-            raise _damaged(path, error) from None
+            raise damaged(path, error) from None
 
     def records(self, grid: Sequence[RunSpec]) -> dict[str, RunRecord]:
         """Return the records of the runs of ``grid`` that ended, in grid order, by id."""
@@ -118,7 +118,7 @@ class Store:
         except FileNotFoundError:
             return []
         except (OSError, ValidationError) as error:
-            raise _damaged(path, error) from None
+            raise damaged(path, error) from None
 
     def save_looks(self, looks: list[Look]) -> None:
         """Write the log of looks."""
@@ -181,6 +181,7 @@ def _short(value: object) -> str:
     return json.dumps(value)
 
 
-def _damaged(path: Path, error: Exception) -> HoldfastError:
-    reason = str(error).splitlines()[0]
+def damaged(path: Path, error: Exception) -> HoldfastError:
+    """Return the error to raise for a file of a study that cannot be read."""
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
     return HoldfastError(f"{path} is damaged ({reason}); delete {path.parent} and start again")

@@ -18,11 +18,14 @@ CONSENT = {
 }
 """What only the user may switch on, by a flag of the command at hand."""
 
+_MOST_SEEDS = 10_000
+"""A larger number is a seed, not how many."""
+
 
 class StudyFile(BaseModel):
     """A grid of runs and how its results are judged, read from YAML or made of command-line options."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str = "minilm"
     revision: str | None = None
@@ -68,6 +71,8 @@ class StudyFile(BaseModel):
             return value
         if value < 1:
             raise ValueError(f"a study needs at least one seed (got {value})")
+        if value > _MOST_SEEDS:
+            raise ValueError(f"{value} seeds are more than {_MOST_SEEDS}; one seed alone is written as a list")
         return list(range(value))
 
     @field_validator("seeds", "data_seeds")
@@ -158,6 +163,8 @@ def _load(path: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = "" if error.problem_mark is None else f" line {error.problem_mark.line + 1}:"
         raise HoldfastError(f"{path}:{line} {error.problem}; mend the YAML there") from None
+    except yaml.YAMLError as error:
+        raise HoldfastError(f"{path}: {' '.join(str(error).split())}; mend the YAML there") from None
     if not isinstance(values, dict):
         raise HoldfastError(f"{path}: a study file is a list of `key: value` lines such as `tasks: [rte]`")
     return values

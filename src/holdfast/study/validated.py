@@ -1,12 +1,11 @@
 """Mistakes in what the user wrote, told in one line instead of pydantic's report."""
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, nearest
 
 Place = tuple[int | str, ...]
 """Where in nested keys a value stands, as pydantic gives it: ``("settings", "batch_size")``."""
@@ -28,30 +27,30 @@ def validated(model: type[M], values: Mapping[str, Any], spell: Callable[[Place]
         first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
         place: Place = first["loc"]
         if first["type"] == "extra_forbidden":
-            known = _keys(model, place[:-1])
-            raise HoldfastError(
-                f"{spell(place)}: unknown key{nearest(str(place[-1]), known)}; known are {', '.join(known)}"
-            ) from None
+            fields, key = _model_at(model, place[:-1]).model_fields, str(place[-1])
+            deeper = [
+                f"{name}.{key}"
+                for name, field in fields.items()
+                if (inner := _model_in(field.annotation)) is not None and key in inner.model_fields
+            ]
+            hint = f", did you mean {deeper[0]!r}?" if deeper else nearest(key, fields)
+            raise HoldfastError(f"{spell(place)}: unknown key{hint}; known are {', '.join(fields)}") from None
         message = str(first["msg"]).removeprefix("Value error, ")
         if first["type"] == "missing":
             message = "is missing, give it a value"
+        elif first["type"] == "model_type":
+            message = f"give `key: value` lines (got {first['input']!r})"
         elif first["type"] != "value_error":
             message = f"{message[0].lower()}{message[1:]} (got {first['input']!r})"
         raise HoldfastError(f"{spell(place)}: {message}") from None
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ``", did you mean 'x'?"`` for the known word closest to ``word``, or nothing when none is close."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
-
-
-def _keys(model: type[BaseModel], place: Place) -> list[str]:
-    """Return the keys of the (nested) model at ``place``."""
+def _model_at(model: type[BaseModel], place: Place) -> type[BaseModel]:
+    """Return the (nested) model at ``place``."""
     for step in place:
         if isinstance(step, str):
             model = _model_in(model.model_fields[step].annotation) or model
-    return list(model.model_fields)
+    return model
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

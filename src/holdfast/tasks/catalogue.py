@@ -7,10 +7,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.tasks.task import Kind
-from holdfast.tasks.templates import mark_spans
 
 Template = str | Callable[[Mapping[str, Any]], str]
 """How a text is built from a row: a format string over the columns, or a function of the row."""
+
+
+def mark_spans(row: Mapping[str, Any]) -> str:
+    """The text of a Winograd row with its noun in brackets and its pronoun in asterisks.
+
+    ``[Mark] told Pete many lies about himself. *He* should have been more skeptical.`` The columns
+    ``span1_index`` and ``span2_index`` count words between single spaces.
+    """
+    words = str(row["text"]).split(" ")
+    for number, before, after in ((1, "[", "]"), (2, "*", "*")):
+        first = int(row[f"span{number}_index"])
+        last = first + len(str(row[f"span{number}_text"]).split()) - 1
+        words[first] = before + words[first]
+        words[last] += after
+    return " ".join(words)
 
 
 @dataclass(frozen=True)

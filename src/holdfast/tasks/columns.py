@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, nearest
 from holdfast.tasks.delimited import is_number
 from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.table import Table, listed
@@ -53,9 +52,8 @@ def choose_columns(table: Table, spec: TaskSpec) -> Columns:
     options = {"--text": spec.text, "--text-pair": spec.text_pair, "--label": spec.label}
     for option, name in options.items():
         if name is not None and name not in table.columns:
-            near = difflib.get_close_matches(name, list(table.columns), n=1)
-            hint = f", did you mean {near[0]!r}?" if near else ""
-            raise HoldfastError(f"{table.place}: {option} {name!r} is no column{hint} The columns are {_names(table)}")
+            near = nearest(name, table.columns)
+            raise HoldfastError(f"{table.place}: {option} {name!r} is no column{near}; the columns are {_names(table)}")
     given = [name for name in options.values() if name is not None]
     if len(set(given)) < len(given):
         twice = next(name for name in given if given.count(name) > 1)
@@ -114,6 +112,11 @@ def _last_left(table: Table, texts: list[str]) -> tuple[str, str]:
     left = [name for name in table.columns if name not in texts and name.lower() not in ROW_NAMES]
     if len(left) != 1:
         raise _ambiguous(table)
+    if left[0] in table.columns[left[0]]:
+        raise HoldfastError(
+            f"{table.place}: {left[0]!r} is a column name and also a value in that column, so line 1 may be data; "
+            f"add a header line such as 'text,label', or choose the columns with --text and --label"
+        )
     return left[0], f"label: column {left[0]!r} (the only other column)"
 
 

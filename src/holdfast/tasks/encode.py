@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+_AT_A_TIME = 1000
+"""Rows whose whole texts are held as tokens while counting."""
+
+
 class EncodedSplit(Dataset[dict[str, Any]]):
     """Rows as dicts for ``DataCollatorWithPadding``: unpadded lists of ids and a ``labels`` number."""
 
@@ -30,37 +34,41 @@ def encode(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int, ki
     """Tokenise a split and count the rows cut to ``max_length`` tokens, special ones included.
 
     Pairs lose tokens from the longer text first. Labels are ints for classification, floats for regression,
-    and left out where the split has none. Raises ``HoldfastError`` when ``max_length`` is more than the
-    tokenizer's model takes or leaves no room for text.
+    and left out where the split has none. Raises ``HoldfastError`` when ``max_length`` leaves no room for text.
     """
-    paired = split.pairs is not None
-    special = tokenizer.num_special_tokens_to_add(pair=paired)
-    least = special + (2 if paired else 1)
-    if max_length < least:
-        raise HoldfastError(
-            f"max_length {max_length} leaves no room for text beside {special} special tokens; use at least {least}"
-        )
-    if max_length > tokenizer.model_max_length:
-        raise HoldfastError(
-            f"max_length {max_length} is more than the {tokenizer.model_max_length} tokens the model takes; lower it"
-        )
+    _check_room(tokenizer, split.pairs is not None, max_length)
     fields = dict(_tokenise(split, tokenizer, truncation="longest_first", max_length=max_length))
     rows: list[dict[str, Any]] = [{name: values[row] for name, values in fields.items()} for row in range(len(split))]
     if split.labels is not None:
         as_number = float if kind == "regression" else int
         for row, label in zip(rows, split.labels, strict=True):
             row["labels"] = as_number(label)
-    return EncodedSplit(rows), _count_cut(split, tokenizer, [len(ids) for ids in fields["input_ids"]], max_length)
-
-
-def _count_cut(split: Split, tokenizer: PreTrainedTokenizerBase, lengths: list[int], max_length: int) -> int:
-    """How many rows are longer than ``max_length`` when not cut."""
     # Not every tokenizer tells what it cut. Only rows of exactly max_length can have been; those are measured.
-    full = [row for row, length in enumerate(lengths) if length == max_length]
-    if not full:
-        return 0
-    whole = _tokenise(split.take(full), tokenizer, truncation=False, verbose=False)
-    return sum(len(ids) > max_length for ids in whole["input_ids"])
+    full = [row for row, ids in enumerate(fields["input_ids"]) if len(ids) == max_length]
+    return EncodedSplit(rows), count_cut(split.take(full), tokenizer, max_length)
+
+
+def count_cut(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> int:
+    """How many rows are longer than ``max_length`` tokens, special ones included, and so lose some.
+
+    Raises ``HoldfastError`` when ``max_length`` leaves no room for text.
+    """
+    _check_room(tokenizer, split.pairs is not None, max_length)
+    cut = 0
+    for start in range(0, len(split), _AT_A_TIME):
+        part = split.take(list(range(start, min(start + _AT_A_TIME, len(split)))))
+        whole = _tokenise(part, tokenizer, truncation=False, verbose=False)
+        cut += sum(len(ids) > max_length for ids in whole["input_ids"])
+    return cut
+
+
+def _check_room(tokenizer: PreTrainedTokenizerBase, paired: bool, max_length: int) -> None:
+    special = tokenizer.num_special_tokens_to_add(pair=paired)
+    least = special + (2 if paired else 1)
+    if max_length < least:
+        raise HoldfastError(
+            f"--max-length {max_length}: no room for text beside {special} special tokens; use at least {least}"
+        )
 
 
 def _tokenise(split: Split, tokenizer: PreTrainedTokenizerBase, **options: Any) -> Any:

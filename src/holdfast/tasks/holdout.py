@@ -18,8 +18,6 @@ def hold_out(train: Split, share: float, kind: Kind, place: str) -> tuple[Split,
 
     Raises ``HoldfastError`` when no row can be held out.
     """
-    if not 0 < share < 1:
-        raise HoldfastError(f"holdout {share}: give the share of training rows to hold out, between 0 and 1")
     groups: dict[Hashable, list[int]] = {}
     for row in range(len(train)):
         groups.setdefault(same_text_key(train, row), []).append(row)

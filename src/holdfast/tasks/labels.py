@@ -38,7 +38,7 @@ class Labels:
             if wrong:
                 raise HoldfastError(
                     f"{table.place}: label {texts[wrong[0]]!r} in column {column!r} is not a finite number "
-                    f"({table.where(wrong)}); correct it, or set kind to classification"
+                    f"({table.where(wrong)}); correct it, or give --kind classification"
                 )
             return [float(text) for text in texts]
         unseen = [i for i, text in enumerate(texts) if text not in self.index]

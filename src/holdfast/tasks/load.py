@@ -28,8 +28,8 @@ _OPTIONS = {
     "label": "--label",
     "validation": "--validation",
     "test": "--test",
-    "kind": "kind",
-    "size": "size",
+    "kind": "--kind",
+    "size": "--size",
 }
 """How a message calls each field of TaskSpec that only some sources allow."""
 
@@ -40,6 +40,8 @@ def load_task(spec: TaskSpec, data_dir: Path | None = None) -> Task:
     Raises ``HoldfastError`` for anything that cannot be trained on as it is, naming the place and the remedy.
     """
     source = spec.source
+    if not source.strip():
+        raise HoldfastError("the task's name or path is empty; give a task, a file or a folder")
     if source.startswith(_PLAYGROUND):
         _refuse_options(spec, {"size"}, "a generated task")
         return finish(generate_task(source, spec.size))

@@ -40,9 +40,9 @@ def _in_folder(folder: Path) -> dict[str, Path]:
         if found:
             files[split] = found[0]
     if "train" not in files:
-        held = f"only {listed(file.name for file in candidates[:5])}" if candidates else "no data file"
+        held = f"only {listed(file.name for file in candidates)}" if candidates else "no data file at all"
         raise HoldfastError(
-            f"{folder}: no train file but {held}; "
-            f"a folder needs train{{{','.join(READERS)}}} and may have validation and test files"
+            f"{folder}: there is no train file in this folder, {held}; "
+            f"give a file, or a folder with train{{{','.join(READERS)}}}"
         )
     return files

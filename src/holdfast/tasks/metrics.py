@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, nearest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,7 +108,5 @@ _METRICS: dict[str, tuple[Callable[[Array, Array], float], bool]] = {
 
 def _metric(name: str) -> tuple[Callable[[Array, Array], float], bool]:
     if name not in _METRICS:
-        near = difflib.get_close_matches(name, _METRICS, n=1)
-        hint = f", did you mean {near[0]!r}?" if near else "."
-        raise HoldfastError(f"unknown metric {name!r}{hint} Known are {', '.join(_METRICS)}")
+        raise HoldfastError(f"unknown metric {name!r}{nearest(name, _METRICS)}; known are {', '.join(_METRICS)}")
     return _METRICS[name]

@@ -11,7 +11,6 @@ from holdfast.tasks.hub import load_hub
 from holdfast.tasks.labels import Labels, written
 from holdfast.tasks.read import read_table
 from holdfast.tasks.table import Table
-from holdfast.tasks.templates import fill
 
 TEXT, PAIR = "text", "text pair"
 """Columns that named tasks' texts are put into."""
@@ -118,7 +117,7 @@ def _filled(table: Table, entry: Entry, template: Template) -> list[object]:
         try:
             if None in row.values():
                 raise ValueError("a value is missing")
-            texts.append(fill(template, row))
+            texts.append(template(row) if callable(template) else template.format_map(row))
         except (ValueError, IndexError) as error:
             raise HoldfastError(
                 f"{table.place}: {table.where([i])}: no text can be built from {', '.join(entry.columns)} ({error}); "

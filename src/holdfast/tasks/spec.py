@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class TaskSpec(BaseModel):
@@ -27,7 +27,7 @@ class TaskSpec(BaseModel):
     """Path of a separate test file, for local sources."""
     kind: Literal["classification", "regression"] | None = None
     """Overrides what the label column suggests."""
-    holdout: float = 0.2
+    holdout: float = Field(default=0.2, gt=0, lt=1)
     """Share of the training rows held out when there is no validation split."""
     size: int | None = None
     """Training rows to generate; ``playground/*`` only."""

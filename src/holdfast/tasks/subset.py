@@ -17,9 +17,9 @@ def draw_subset(split: Split, size: int, seed: int, kind: Kind) -> Split:
     Raises ``HoldfastError`` when the split has fewer rows, or when there are more classes than rows to draw.
     """
     if size < 1:
-        raise HoldfastError(f"a training size of {size} is not possible; draw at least 1 row")
+        raise HoldfastError(f"--train-size {size}: draw at least 1 row")
     if size > len(split):
-        raise HoldfastError(f"cannot draw {size} training rows: there are {len(split)}; lower the training size")
+        raise HoldfastError(f"--train-size {size}: there are {len(split)} training rows; give at most so many")
     order = shuffled(range(len(split)), generator("subset", seed))
     if kind == "classification" and split.labels is not None:
         order = _by_class(order, [int(label) for label in split.labels], size)
@@ -32,8 +32,7 @@ def _by_class(order: list[int], labels: list[int], size: int) -> list[int]:
         members[labels[row]].append(row)
     if size < len(members):
         raise HoldfastError(
-            f"{size} training rows cannot hold a row of each of the {len(members)} classes; "
-            f"raise the training size to at least {len(members)}"
+            f"--train-size {size}: there are {len(members)} classes, each needs a row; give at least {len(members)}"
         )
     ranked = [
         (place > 0, (2 * place + 1) / len(rows), label, row)

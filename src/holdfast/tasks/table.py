@@ -11,6 +11,9 @@ from holdfast.errors import HoldfastError
 _SHOWN = 3
 """Rows named in a message; more would hide the remedy."""
 
+_LISTED = 20
+"""Names listed in a message."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -55,5 +58,7 @@ class Table:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names in quotes with commas between them."""
-    return ", ".join(repr(name) for name in names)
+    """Names in quotes with commas between them; of many, the first and how many more there are."""
+    quoted = [repr(name) for name in names]
+    more = f" and {len(quoted) - _LISTED} more" if len(quoted) > _LISTED else ""
+    return ", ".join(quoted[:_LISTED]) + more

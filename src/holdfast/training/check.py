@@ -53,5 +53,6 @@ def _check_lengths(config: Any, tokenizer: Any, spec: RunSpec) -> None:
     limits = [limit for limit in (positions, tokenizer.model_max_length) if isinstance(limit, int) and limit > 0]
     if limits and spec.settings.max_length > min(limits):
         raise HoldfastError(
-            f"--max-length {spec.settings.max_length}: model {spec.model} takes {min(limits)} tokens at most"
+            f"--max-length {spec.settings.max_length}: model {spec.model} takes {min(limits)} tokens at most, "
+            f"use --max-length {min(limits)}"
         )

@@ -22,8 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods import check_combination
+from holdfast.methods import check_combination, describe
 from holdfast.methods.base import Method, Plan, Step
+from holdfast.training.head import named
 from holdfast.training.objective import Call, Objective
 
 logger = logging.getLogger(__name__)
@@ -92,10 +93,10 @@ class Engine:
         loss of one clean forward.
         """
         if "labels" not in batch:
-            raise HoldfastError(f"the batch has no labels (its keys: {', '.join(batch)}): pass them as labels=...")
+            raise HoldfastError(no_labels(batch))
         step = self._step_now()
         if not self.model.training:
-            task: Tensor = self._call(**batch)["loss"]
+            task: Tensor = named(self.model, self._call(**batch), "loss")["loss"]
             self._terms = {"task": task.detach()}
             return task
         result = self._objective.run(self._call, batch, step)
@@ -127,6 +128,7 @@ class Engine:
             "steps": self.steps,
             "skipped": self.skipped,
             "micro": self._micro,
+            "described": describe(self.methods),
             "methods": {method.name: method.state_dict(self.model) for method in self.methods},
             "rng": torch.get_rng_state(),
             "accelerator_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -136,12 +138,11 @@ class Engine:
         """Go on from ``state_dict``'s result: restores the methods' state, counters and random generators.
 
         Load the model's and the optimizer's own states first. Raises ``HoldfastError`` when ``state`` was
-        written with other methods.
+        written with other methods or settings of theirs.
         """
-        names = [method.name for method in self.methods]
-        if list(state["methods"]) != names:
+        if state["described"] != describe(self.methods):
             raise HoldfastError(
-                f"the state was saved with methods {'+'.join(state['methods'])}, this engine has {'+'.join(names)}: "
+                f"the state was saved with methods {state['described']}, this engine has {describe(self.methods)}: "
                 "build it with the same methods"
             )
         for method in self.methods:
@@ -167,7 +168,8 @@ class Engine:
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
         step = self._step_now()
-        parameters = [p for p in self.model.parameters() if p.grad is not None]
+        # Of the optimizer: gradients of weights left out of it are never reset, and would shrink the others.
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
         norm = _gradient_norm(parameters)
         finite = bool(torch.isfinite(norm))
         if finite:
@@ -240,8 +242,20 @@ def check_covered(model: nn.Module, optimizer: torch.optim.Optimizer, given: set
             )
 
 
+def no_labels(batch: Mapping[str, Any]) -> str:
+    """Return what to tell a user whose ``batch`` holds no labels."""
+    keys = ", ".join(batch)
+    if "start_positions" in batch:
+        return f"the batch has no labels (its keys: {keys}): question answering by positions is not supported"
+    return f"the batch has no labels (its keys: {keys}): name them 'labels' in the dataset or batch"
+
+
 def unwrap(model: nn.Module) -> nn.Module:
     """Return the plain module inside DistributedDataParallel or a compiled model."""
+    if isinstance(model, nn.DataParallel):
+        raise HoldfastError(
+            "DataParallel replicates the model without its hooks: use DistributedDataParallel, or one GPU"
+        )
     while True:
         inner = getattr(model, "module", None) if isinstance(model, nn.parallel.DistributedDataParallel) else None
         inner = inner if inner is not None else getattr(model, "_orig_mod", None)

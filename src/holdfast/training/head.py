@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from holdfast.errors import HoldfastError
 from holdfast.methods.base import Kind
 
 Formula = Callable[[Tensor, Tensor], Tensor]
@@ -36,10 +37,10 @@ class Head:
         assert self.formula is not None
         labels = batch["labels"]
         mean = self.formula(logits, labels)
-        items: Tensor | None = batch.get("num_items_in_batch")
+        items: Tensor | int | None = batch.get("num_items_in_batch")
         if items is None or not self.counts_items:
             return mean
-        return mean * self.mask(labels).sum() / items
+        return mean * self.mask(labels).sum() / torch.as_tensor(items).clamp(min=1)
 
     def mask(self, labels: Tensor) -> Tensor:
         """Return, (rows, positions), which output positions have a label."""
@@ -50,8 +51,10 @@ class Head:
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross entropy over labels other than -100, in float32."""
-    return F.cross_entropy(logits.float().flatten(0, -2), labels.flatten().to(logits.device))
+    """Mean cross entropy over labels other than -100, in float32; 0, where PyTorch's is NaN, without any."""
+    labels = labels.flatten().to(logits.device)
+    summed = F.cross_entropy(logits.float().flatten(0, -2), labels, reduction="sum")
+    return summed / (labels != -100).sum().clamp(min=1)
 
 
 def shifted_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -72,55 +75,84 @@ def binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 def learn_head(model: nn.Module, batch: Mapping[str, Any]) -> Head | None:
     """Find out what ``model`` (not wrapped) computes on ``batch``, labels included, without changing anything.
 
-    Costs one or two forward passes without gradient or dropout. Returns None when this batch cannot tell: its
-    loss is not finite, as when no position has a label.
+    Costs one or two forward passes without gradient or dropout. A model that takes no labels leaves the loss to
+    its trainer; its outputs tell the kind alone. Returns None when this batch cannot tell: its loss is not finite.
+    Raises ``HoldfastError`` when the model returns no named loss and logits.
     """
-    training = model.training
+    # A part that the user froze in evaluation mode must stay there.
+    training = [module for module in model.modules() if module.training]
     model.eval()
     try:
         with torch.no_grad():
-            plain = {key: value for key, value in batch.items() if key != "num_items_in_batch"}
-            outputs = model(**plain)
-            logits, labels = outputs["logits"], batch["labels"]
-            own = outputs["loss"].float()
+            labels = batch["labels"]
+            if bool((labels == -100).all()):
+                labels = torch.zeros_like(labels)  # any labels tell, none at all do not
+            plain = {key: value for key, value in batch.items() if key not in ("labels", "num_items_in_batch")}
+            if not _takes(model, "labels"):
+                logits = named(model, model(**plain), "logits")["logits"]
+                kind, _, shifts = _match(logits, labels, None, _is_causal(model))
+                return Head(kind, None, shifts)
+            plain["labels"] = labels
+            outputs = named(model, model(**plain), "loss", "logits")
+            logits, own = outputs["logits"], outputs["loss"].float()
             if not torch.isfinite(own):
                 return None
             kind, formula, shifts = _match(logits, labels, own, _is_causal(model))
+            if outputs.get("aux_loss") is not None:
+                formula = None  # a mixture of experts adds the balance of its experts, which no formula knows
             counts = False
-            if _takes_items(model):
+            if _takes(model, "num_items_in_batch"):
                 # Twice the true count: a head that divides by it returns half its loss.
                 mask = Head(kind, formula, shifts).mask(labels) if labels.ndim == 2 else labels != -100
                 counted = model(**plain, num_items_in_batch=2 * mask.sum())["loss"].float()
                 counts = bool(torch.isclose(counted, own / 2, rtol=1e-2)) and not bool(torch.isclose(counted, own))
     finally:
-        model.train(training)
+        for module in training:
+            module.training = True
         # Autocast remembers weights cast without gradient and would hand them to the next forward.
         torch.clear_autocast_cache()
     return Head(kind, formula, shifts, counts)
 
 
-def _match(logits: Tensor, labels: Tensor, own: Tensor, causal: bool) -> tuple[Kind, Formula | None, bool]:
+def _match(logits: Tensor, labels: Tensor, own: Tensor | None, causal: bool) -> tuple[Kind, Formula | None, bool]:
     candidates: list[tuple[Kind, Formula, bool]] = []
     if logits.ndim == 3:
         candidates = [("tokens", cross_entropy, False), ("tokens", shifted_cross_entropy, True)]
         if causal:  # an untrained head can give both formulas the same value, log of the vocabulary's size
-            candidates.reverse()
+            candidates = candidates[1:]
         if labels.shape != logits.shape[:2]:
             return "tokens", None, False
     elif labels.is_floating_point() or logits.shape[-1] == 1 or logits.ndim == 1:
         candidates = [("regression", squared_error, False)]
         if labels.shape == logits.shape:
             candidates.append(("multi_label", binary_cross_entropy, False))
-    elif labels.ndim == 1:
+    elif labels.numel() == len(logits):
         candidates = [("single_label", cross_entropy, False)]
     elif labels.shape == logits.shape:
         candidates = [("multi_label", binary_cross_entropy, False)]
     # Half-precision heads reduce in another order and width than the formulas do.
-    exact = logits.dtype in (torch.float32, torch.float64) and own.dtype == torch.float32
+    exact = logits.dtype in (torch.float32, torch.float64)
     for kind, formula, shifts in candidates:
-        if torch.isclose(formula(logits, labels), own, rtol=1e-4 if exact else 2e-2, atol=1e-6):
+        if own is not None and torch.isclose(formula(logits, labels), own, rtol=1e-4 if exact else 2e-2, atol=1e-6):
             return kind, formula, shifts
-    return (candidates[0][0] if candidates else "single_label"), None, False
+    kind, _, shifts = candidates[0] if candidates else ("single_label", cross_entropy, False)
+    return kind, None, shifts
+
+
+def named(model: nn.Module, outputs: Any, *names: str) -> Mapping[str, Any]:
+    """Return ``outputs``; raises ``HoldfastError`` when ``model`` did not name them, or one of ``names`` is missing."""
+    kind = type(model).__name__
+    if not isinstance(outputs, Mapping):
+        raise HoldfastError(
+            f"{kind} returned a {type(outputs).__name__}: its outputs need names, set model.config.return_dict = True"
+        )
+    for name in names:
+        if outputs.get(name) is None:
+            raise HoldfastError(
+                f"{kind} returned no {name} (only {', '.join(outputs)}): use a model with a task head, "
+                "such as AutoModelForSequenceClassification, and no fused loss"
+            )
+    return outputs
 
 
 def _is_causal(model: nn.Module) -> bool:
@@ -128,6 +160,6 @@ def _is_causal(model: nn.Module) -> bool:
     return callable(generates) and bool(generates()) and not model.config.is_encoder_decoder  # type: ignore[union-attr]
 
 
-def _takes_items(model: nn.Module) -> bool:
+def _takes(model: nn.Module, name: str) -> bool:
     parameters = inspect.signature(model.forward).parameters
-    return "num_items_in_batch" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())

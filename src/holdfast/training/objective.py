@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Forward, Method, Step, View
-from holdfast.training.head import Head, learn_head
+from holdfast.training.head import Head, learn_head, named
 from holdfast.training.perturbing import EmbeddingHook, Perturbation
 from holdfast.training.stacking import stack, unstack
 
@@ -45,7 +45,8 @@ class Objective:
 
     All views that need gradient are stacked with the clean batch into one forward; views without gradient are
     stacked into one before it. With ``stacked=False``, and for models where stacking would be wrong (batch
-    statistics, a loss of their own making), the copies run in turn with the same results.
+    statistics, a loss of their own making), the copies run in turn with the same results. So do batches of one
+    row with position ids: it may be several texts in a row, which attention kernels tell apart in single rows only.
     """
 
     def __init__(self, model: nn.Module, methods: Sequence[Method], *, stacked: bool = True) -> None:
@@ -57,7 +58,7 @@ class Objective:
         if stacked and (name := _batch_statistics(model)):
             logger.warning("%s normalises over the batch, so copies of a batch run in turn", name)
             self._stacked = False
-        self._needs_head = any(type(method).penalty is not Method.penalty for method in methods)
+        self.needs_head = any(_penalises(method) for method in methods)
         if any(type(method).views is not Method.views for method in methods):
             self._hook = EmbeddingHook(model)
 
@@ -68,24 +69,25 @@ class Objective:
         task's loss itself and took them out, ``labels`` tells what they were.
         """
         labelled = batch if labels is None else {**batch, "labels": labels}
-        if self._needs_head:
+        if self.needs_head:
             self.learn(labelled)
         wanted = list(dict.fromkeys(view for method in self.methods for view in method.views(step)))
         if not wanted:
-            return Pass(call(**batch), {})
-        rows = self._rows(batch)
+            return Pass(self._named(call(**batch), batch), {})
+        rows = len(self._main(batch))
         bare = self._without_labels(labelled)
+        together = self._stacked and not (rows == 1 and "position_ids" in batch)
         views: dict[View, Mapping[str, Any]] = {}
         silent = [view for view in wanted if not view.grad]
         with torch.no_grad():
-            views |= self._run_views(call, bare, rows, silent)
+            views |= self._run_views(call, bare, rows, silent, together)
         if silent:
             # Autocast remembers weights cast without gradient and would hand them to the next forward.
             torch.clear_autocast_cache()
         loud = [view for view in wanted if view.grad]
-        if not loud or not self._may_stack("labels" in batch):
-            outputs = call(**batch)
-            return Pass(outputs, views | self._run_views(call, bare, rows, loud))
+        if not loud or not together or ("labels" in batch and not self._knows_loss()):
+            outputs = self._named(call(**batch), batch)
+            return Pass(outputs, views | self._run_views(call, bare, rows, loud, together))
         clean, *rest = self._forward(call, bare, rows, [None, *(view.perturb for view in loud)])
         if "labels" in batch:
             assert self.head is not None
@@ -98,6 +100,8 @@ class Objective:
         """Return each method's penalty, weight included, by method name. ``batch`` holds the labels."""
         found: dict[str, Tensor] = {}
         for method in self.methods:
+            if not _penalises(method):
+                continue
             penalty = method.penalty(self._forward_of(method, result, batch, step, window))
             if penalty is not None:
                 found[method.name] = penalty
@@ -111,11 +115,16 @@ class Objective:
     def _forward_of(
         self, method: Method, result: Pass, batch: Mapping[str, Any], step: Step, window: Window | None
     ) -> Forward:
-        labels = batch.get("labels")
-        rows = self._rows(batch)
+        labels, logits = batch.get("labels"), result.outputs.get("logits")
+        rows = len(self._main(batch))
         head = self.head
         mask = head.mask(labels) if head is not None and head.kind == "tokens" and labels is not None else None
-        tokens = float(mask.sum()) if mask is not None and window is None else 0.0
+        if isinstance(logits, Tensor) and (logits.ndim > 3 or (mask is not None and logits.shape[:-1] != mask.shape)):
+            raise HoldfastError(
+                f"{type(self.model).__name__} gives logits of shape {tuple(logits.shape)}, which do not match its "
+                f"labels: {method.name} compares one row of logits a label, as for classes, values or tokens"
+            )
+        tokens = max(1.0, float(mask.sum())) if mask is not None and window is None else 0.0
         return Forward(
             outputs=result.outputs,
             views=[result.views[view] for view in method.views(step)],
@@ -131,21 +140,23 @@ class Objective:
         """Find out what the model's head computes, at the first batch that tells; ``batch`` holds the labels."""
         if self.head is None and "labels" in batch:
             self.head = learn_head(self.model, batch)
-            if self.head is not None and self.head.formula is None and self._stacked:
-                logger.warning(
-                    "%s computes a task loss of its own making, so copies of a batch run in turn",
-                    type(self.model).__name__,
-                )
 
-    def _may_stack(self, needs_loss: bool) -> bool:
-        return self._stacked and (not needs_loss or (self.head is not None and self.head.formula is not None))
+    def _knows_loss(self) -> bool:
+        if self.head is not None and self.head.formula is None:
+            name = type(self.model).__name__
+            logger.warning("%s computes a task loss of its own making, so copies of a batch run in turn", name)
+            self._stacked = False
+        return self.head is not None and self.head.formula is not None
+
+    def _named(self, outputs: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
+        return named(self.model, outputs, *(("loss",) if "labels" in batch else ()))
 
     def _run_views(
-        self, call: Call, bare: Mapping[str, Any], rows: int, views: Sequence[View]
+        self, call: Call, bare: Mapping[str, Any], rows: int, views: Sequence[View], together: bool
     ) -> dict[View, Mapping[str, Any]]:
         if not views:
             return {}
-        if self._stacked:
+        if together:
             return dict(zip(views, self._forward(call, bare, rows, [view.perturb for view in views]), strict=True))
         return {view: self._forward(call, bare, rows, [view.perturb])[0] for view in views}
 
@@ -153,16 +164,14 @@ class Objective:
         self, call: Call, bare: Mapping[str, Any], rows: int, copies: Sequence[Perturbation]
     ) -> list[Mapping[str, Any]]:
         assert self._hook is not None
-        with self._hook.perturbing(rows, copies):
+        main = self._main(bare)
+        # Multiple choice: the model lays the choices of a row, (rows, choices, tokens), out as rows.
+        embedded = len(main.flatten(0, 1)) if main.ndim == 3 and not main.is_floating_point() else rows
+        with self._hook.perturbing(embedded, copies):
             outputs = call(**stack(bare, rows, len(copies)))
-        if not isinstance(outputs, Mapping):
-            raise HoldfastError(
-                f"{type(self.model).__name__} returned a {type(outputs).__name__}: "
-                "its outputs need names, use return_dict=True"
-            )
-        return unstack(outputs, rows, len(copies))
+        return unstack(named(self.model, outputs), rows, len(copies))
 
-    def _rows(self, batch: Mapping[str, Any]) -> int:
+    def _main(self, batch: Mapping[str, Any]) -> Tensor:
         main = batch.get(getattr(self.model, "main_input_name", "input_ids"))
         if not isinstance(main, Tensor):
             main = next((value for value in batch.values() if isinstance(value, Tensor) and value.ndim), None)
@@ -170,7 +179,7 @@ class Objective:
             raise HoldfastError(
                 f"the batch holds no tensors (its keys: {', '.join(batch) or 'none'}): pass the model's inputs"
             )
-        return len(main)
+        return main
 
     def _without_labels(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         bare = {key: value for key, value in batch.items() if key not in ("labels", "num_items_in_batch")}
@@ -181,6 +190,10 @@ class Objective:
             if callable(derive) and batch["labels"].ndim == 2:
                 bare["decoder_input_ids"] = derive(labels=batch["labels"])
         return bare
+
+
+def _penalises(method: Method) -> bool:
+    return type(method).penalty is not Method.penalty
 
 
 def _batch_statistics(model: nn.Module) -> str:

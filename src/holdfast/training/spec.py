@@ -11,9 +11,9 @@ from holdfast.tasks.spec import TaskSpec
 
 
 class TrainingSettings(BaseModel):
-    """How a run trains, apart from the method. The defaults suit small encoders on small data."""
+    """How a run trains, apart from the method."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     epochs: float = Field(default=3.0, gt=0)
     max_steps: int | None = Field(default=None, gt=0)

@@ -13,8 +13,9 @@ from transformers import Trainer, TrainerCallback
 from holdfast.errors import HoldfastError
 from holdfast.methods import check_combination, describe
 from holdfast.methods.base import Method, Plan, Step
-from holdfast.training.engine import check_covered, finish, plain_state, prepare
-from holdfast.training.objective import Objective, Pass, Window
+from holdfast.training.engine import check_covered, finish, no_labels, plain_state, prepare
+from holdfast.training.objective import Objective, Window
+from holdfast.training.standin import StandIn
 
 STATE_FILE = "holdfast.safetensors"
 """The methods' state inside a Trainer checkpoint."""
@@ -44,13 +45,20 @@ def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
         )
     if trainer.is_deepspeed_enabled and any(_alters_gradients(method) for method in methods):
         raise HoldfastError(f"{describe(methods)}: DeepSpeed keeps gradients out of reach, use DDP or FSDP")
+    if (trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled) and any(_operates(method) for method in methods):
+        raise HoldfastError(f"{describe(methods)}: what the method changed cannot be saved from shards, use DDP")
     check_combination(methods)
+    plain = type(trainer)
     trainer.__class__ = type(type(trainer).__name__, (_Attached, type(trainer)), {})
     attached = cast(_Attached, trainer)
     attached._holdfast = _Attachment(methods, stacked)
+    try:
+        if not attached._holdfast_model_is_made_anew():
+            attached._holdfast_prepare(attached.model)
+    except HoldfastError:
+        trainer.__class__ = plain
+        raise
     attached.add_callback(_AfterUpdate(attached))
-    if not attached._holdfast_model_is_made_anew():
-        attached._holdfast_prepare(attached.model)
     return attached
 
 
@@ -88,7 +96,7 @@ class _Attached(Trainer):
             own.methods = prepare(model, own.given, plan)
             own.objective = Objective(model, own.methods, stacked=own.stacked)
         else:
-            # Trained, finished and now trained again: the hook must stay the one that was compiled in.
+            # Compiled, trained, finished and now trained again: the hook must stay the one that was compiled in.
             for method in own.methods:
                 method.prepare(model, plan)
         if self.optimizer is not None:
@@ -109,11 +117,17 @@ class _Attached(Trainer):
         if not own.prepared and not self._holdfast_model_is_made_anew():
             self._holdfast_prepare(self.model)
         own.terms, own.logged_step = {}, 0
-        result = super().train(*args, **kwargs)
-        assert own.objective is not None
-        finish(own.objective.model, own.methods)
-        own.prepared = False
-        return result
+        try:
+            return super().train(*args, **kwargs)
+        finally:
+            self.is_in_train = False
+            # Also after Ctrl-C: what the user does next with the model must not see the surgery.
+            if own.objective is not None and own.prepared:
+                finish(own.objective.model, own.methods)
+            if own.objective is not None and not self.args.torch_compile:
+                own.objective.remove()
+                own.objective = None
+            own.prepared = False
 
     # One optimizer step
 
@@ -129,13 +143,13 @@ class _Attached(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        if not model.training:
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        if "labels" not in inputs:
-            raise HoldfastError(
-                f"the batch has no labels (its keys: {', '.join(inputs)}): "
-                "name the label column 'labels' in the dataset"
+        if not model.training or not self.is_in_train:
+            # By name, here and below: subclasses declare the arguments in another order.
+            return super().compute_loss(
+                model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items_in_batch
             )
+        if "labels" not in inputs:
+            raise HoldfastError(no_labels(inputs))
         objective = self._holdfast.objective
         assert objective is not None
         objective.learn(inputs)
@@ -146,18 +160,25 @@ class _Attached(Trainer):
             if self.compute_loss_func is None:
                 num_items_in_batch = None  # counted for the first step, before this was known
         step = self._holdfast_step()
-        stacked = _StackedModel(model, objective, step, inputs["labels"])
-        # The base class takes the labels out of the dictionary under label smoothing.
-        loss, outputs = super().compute_loss(cast(nn.Module, stacked), dict(inputs), True, num_items_in_batch)
+        stand_in = StandIn(model, objective, step, inputs["labels"])
+        # A copy, because the base class takes the labels out of the dictionary under label smoothing.
+        found: Any = super().compute_loss(
+            cast(nn.Module, stand_in),
+            dict(inputs),
+            return_outputs=return_outputs,
+            num_items_in_batch=num_items_in_batch,
+        )
+        loss, outputs = found if return_outputs else (found, None)
         window = self._holdfast_window()
         accumulation = self.current_gradient_accumulation_steps
         if self._loss_is_scaled(num_items_in_batch):
             share, term_scale = 1.0, 1.0
         else:
             share, term_scale = self._holdfast_share(inputs, window), 1.0 / accumulation
+            if share == 0.0:
+                loss = loss.nan_to_num(0.0)  # the mean over no labels
             loss = loss if share == 1.0 else loss * share
-        assert stacked.result is not None
-        penalties = objective.penalties(stacked.result, inputs, step, window)
+        penalties = objective.penalties(stand_in.result, inputs, step, window)
         self._holdfast_note("task", loss.detach() * term_scale)
         for name, penalty in penalties.items():
             self._holdfast_note(name, penalty.detach() / accumulation)
@@ -179,7 +200,7 @@ class _Attached(Trainer):
         own = self._holdfast
         assert own.objective is not None
         if own.window is None:
-            micro = max(1, len(own.samples))
+            micro = len(own.samples)
             rows = sum(len(sample["labels"]) for sample in own.samples) / micro
             tokens = 0.0
             head = own.objective.head
@@ -188,7 +209,7 @@ class _Attached(Trainer):
                 count = torch.as_tensor(count, dtype=torch.float32, device=self.args.device)
                 if self.args.world_size > 1:
                     count = self.accelerator.gather(count).mean()
-                tokens = float(count) / micro
+                tokens = max(1.0, float(count)) / micro
             own.window = Window(rows, tokens)
         return own.window
 
@@ -294,25 +315,6 @@ class _Attached(Trainer):
             prefix = f"{method.name}/"
             found = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
             method.load_state_dict(model, found)
-
-
-class _StackedModel:
-    """Stands in for the model inside ``Trainer.compute_loss``: runs the views along and returns clean outputs."""
-
-    def __init__(self, call: nn.Module, objective: Objective, step: Step, labels: Tensor) -> None:
-        self._call = call
-        self._objective = objective
-        self._step = step
-        self._labels = labels
-        self.result: Pass | None = None
-
-    def __call__(self, **batch: Any) -> Mapping[str, Any]:
-        self.result = self._objective.run(self._call, batch, self._step, self._labels)
-        return self.result.outputs
-
-    def __getattr__(self, name: str) -> Any:
-        # The Trainer asks for the class name, subclasses for the configuration.
-        return getattr(self._objective.model, name)
 
 
 class _AfterUpdate(TrainerCallback):

@@ -15,6 +15,8 @@ def head_linears(model: nn.Module, method: str) -> list[tuple[str, nn.Linear]]:
     layer is the vocabulary's) and models without ``base_model``.
     """
     kind = type(model).__name__
+    if hasattr(model, "peft_config"):
+        raise HoldfastError(f"{method} cannot take over the head inside {kind}: use r3f, or train without adapters")
     output = getattr(model, "get_output_embeddings", None)
     if callable(output) and output() is not None:
         raise HoldfastError(
@@ -36,6 +38,6 @@ def head_linears(model: nn.Module, method: str) -> list[tuple[str, nn.Linear]]:
         if type(module) is not nn.Linear:
             raise HoldfastError(
                 f"{method} can only take over a plain nn.Linear, and {name} of {kind} is a {type(module).__name__}: "
-                "apply it before quantisation, adapters or other methods that replace the head"
+                "give it a model as loaded, before quantisation or other methods that replace the head"
             )
     return found

@@ -56,6 +56,17 @@ def identical_note(task: str, method: str, arm: Arm) -> str | None:
     return f"{what}: the seed probably has no effect."
 
 
+def untrained_note(task: str, idle: int, runs: int, constant: float) -> str | None:
+    """Advice when at least half of a task's runs did not beat the best constant prediction, else None."""
+    if not runs or 2 * idle < runs:
+        return None
+    return (
+        f"On {task}, {idle} of {runs} runs did no better than always giving the same answer ({number(constant)} "
+        "points), so this says little about the methods: train longer or at a higher rate (--epochs, "
+        "--learning-rate), give more rows, or check the labels."
+    )
+
+
 def missing_note(task: str, method: str, seed: int, reason: str) -> str:
     """Names one run without a result; ``reason`` says why and what to do."""
     return f"{method} on {task} with seed {seed} is missing: {reason}."

@@ -1,8 +1,6 @@
 """Generated English tasks: any size, no download, with a shortcut that training mostly rewards and tests do not."""
 
-import difflib
-
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, nearest
 from holdfast.tasks.playground.agreement import AGREEMENT
 from holdfast.tasks.playground.entailment import ENTAILMENT
 from holdfast.tasks.playground.grammar import TENTHS, generate_splits
@@ -24,10 +22,8 @@ def generate(name: str, size: int = DEFAULT_SIZE, seed: int = _SEED) -> dict[str
     Raises ``HoldfastError`` for an unknown name and for a size that is too large or too small.
     """
     if name not in GENERATED:
-        near = difflib.get_close_matches(name, GENERATED, n=1)
-        hint = f", did you mean 'playground/{near[0]}'?" if near else "."
         known = ", ".join(f"playground/{known}" for known in GENERATED)
-        raise HoldfastError(f"playground/{name}: no such generated task{hint} There are {known}")
+        raise HoldfastError(f"playground/{name}: no such generated task{nearest(name, GENERATED)}; there are {known}")
     return generate_splits(GENERATED[name], size, seed)
 
 
