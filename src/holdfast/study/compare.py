@@ -127,12 +127,8 @@ def _compare(
         for method in methods:
             own = [cell for cell in group if cell.method == method]
             rows.append(_row(task, method, own, verdicts.get((task, method)), seconds, alpha))
-    text = sentences(sheets, judged, means, baseline, alpha)
-    for task, group in by_task.items():
-        ended = [cell.outcome for cell in group if cell.outcome]
-        idle = sum(outcome.failed or outcome.score <= facts[task].constant for outcome in ended)
-        note = untrained_note(task, idle, len(ended), facts[task].constant)
-        text += [note] if note else []
+    text = _learned_nothing(by_task, facts)
+    text += sentences(sheets, judged, means, baseline, alpha)
     text += [missing_note(c.task, c.method, c.seed[0], c.reason) for c in cells if c.record is None]
     looked = looks_note(looks, alpha)
     if judged:
@@ -150,6 +146,15 @@ def _compare(
         for one in means
     ]
     return Comparison(baseline, rows, overall, text)
+
+
+def _learned_nothing(by_task: Mapping[str, Sequence[Cell]], facts: Mapping[str, TaskFacts]) -> list[str]:
+    notes = []
+    for task, group in by_task.items():
+        ended = [cell.outcome for cell in group if cell.outcome]
+        idle = sum(outcome.failed or outcome.score <= facts[task].constant for outcome in ended)
+        notes.append(untrained_note(task, idle, len(ended), facts[task].constant))
+    return [note for note in notes if note]
 
 
 def _check_options(methods: Sequence[str], baseline: str, delta: float, alpha: float) -> None:

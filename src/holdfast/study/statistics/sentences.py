@@ -48,7 +48,12 @@ def describe(judged: Judged, name_task: bool) -> str:
         text += _holm(judged) + _advice(judged)
     if _near_normal(judged):
         text.append("The interval rests on near-normal noise.")
-    return (f"On {judged.task}, " if name_task else "") + " ".join(text)
+    sentence = " ".join(text)
+    if not name_task:
+        return sentence
+    if sentence.startswith(("All ", "Neither ")):  # not the name of a method
+        sentence = sentence[0].lower() + sentence[1:]
+    return f"On {judged.task}, {sentence}"
 
 
 def _nothing(judged: Judged) -> str:
