@@ -8,6 +8,7 @@ import torch
 
 from holdfast import Engine, Vanilla
 from holdfast.methods import catalogue
+from method_table import TABLE
 from tiny import batch, classifier
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +31,10 @@ def test_the_example_method_works_as_shown():
 def test_links_lead_to_files(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
         assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_every_method_has_a_row_in_the_test_table():
+    assert {method.name for method in TABLE.values()} == set(catalogue())
 
 
 def test_every_method_has_a_page_with_all_its_arguments():

@@ -9,11 +9,9 @@ import torch
 from transformers import BartForConditionalGeneration, T5ForConditionalGeneration
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from holdfast import R3F, R4F, Engine, HoldfastError, Method, Vanilla, View
+from holdfast import R3F, R4F, Engine, HoldfastError, Method, View
+from method_table import every_method
 from tiny import CLASSIFIERS, bart_config, batch, classifier, t5_config
-
-CASES = [Vanilla(), R3F(sigma=0.0, weight=2.0), R3F(gradient="clean", sigma=0.0), R4F(sigma=0.0, layers="last")]
-IDS = ["vanilla", "r3f", "clean", "r4f"]
 
 
 def engine(model, *methods, lr=0.05, **options):
@@ -155,7 +153,7 @@ def test_a_last_batch_of_one_or_two_rows_and_a_whole_epoch_of_odd_sizes():
     assert trained.steps == 3
 
 
-@pytest.mark.parametrize("method", CASES, ids=IDS)
+@every_method
 def test_the_same_seed_gives_the_same_run(method):
     runs = []
     for _ in range(2):
@@ -166,7 +164,7 @@ def test_the_same_seed_gives_the_same_run(method):
     assert same(runs[0][1], runs[1][1])
 
 
-@pytest.mark.parametrize("method", [*CASES, R3F(sigma=0.1, relative=True, every=2)], ids=[*IDS, "relative"])
+@every_method
 def test_an_interrupted_run_goes_on_bit_for_bit(method, tmp_path):
     whole = engine(classifier("bert", dropout=0.1), method, accumulation=2)
     torch.manual_seed(7)
@@ -198,7 +196,7 @@ def test_state_of_other_methods_is_refused():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("method", CASES, ids=IDS)
+@every_method
 def test_autocast_trains_every_weight(method, dtype):
     """The pass without gradient must not leave weights cast without gradient behind (autocast's cache)."""
     model = classifier("bert", dropout=0.0)

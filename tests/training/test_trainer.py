@@ -27,10 +27,8 @@ from transformers import (
 )
 
 from holdfast import R3F, R4F, Engine, HoldfastError, Method, Vanilla, attach
+from method_table import every_method
 from tiny import bart_config, batch, classifier
-
-METHODS = [Vanilla(), R3F(sigma=0.01), R3F(gradient="clean"), R4F(sigma=0.0)]
-IDS = ["vanilla", "r3f", "clean", "r4f"]
 
 
 def rows(count, seed=0, labels=2):
@@ -83,7 +81,7 @@ def same(a, b):
     return all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("method", METHODS, ids=IDS)
+@every_method
 def test_trainer_and_engine_give_the_same_losses(method, tmp_path):
     trainer, log = build(tmp_path, method, model=classifier("bert", dropout=0.1), max_steps=6, weight_decay=0.0)
     set_seed(7)
@@ -102,8 +100,9 @@ def test_trainer_and_engine_give_the_same_losses(method, tmp_path):
             losses.append(loss.item())
             terms.append(engine.terms)
     assert log.values("loss") == pytest.approx(losses, abs=1e-6)
-    for name in terms[0]:
-        assert log.values(f"loss/{name}") == pytest.approx([entry[name] for entry in terms], abs=1e-6)
+    for entry, expected in zip(log.entries, terms, strict=True):
+        logged = {name.removeprefix("loss/"): value for name, value in entry.items() if name.startswith("loss/")}
+        assert logged == pytest.approx(expected, abs=1e-6)
     engine.finish()
     for a, b in zip(trainer.model.parameters(), model.parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-6)
@@ -248,7 +247,7 @@ def test_a_loss_function_of_the_users_own_gets_clean_outputs(tmp_path):
     assert log.values("loss") == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("method", [*METHODS, R3F(sigma=0.1, relative=True)], ids=[*IDS, "relative"])
+@every_method
 def test_resuming_equals_the_uninterrupted_run(method, tmp_path):
     options = {"gradient_accumulation_steps": 2, "train_sampling_strategy": "random", "data_seed": 3}
     whole, _ = build(tmp_path / "a", method, model=classifier("bert", dropout=0.1), max_steps=6, **options)
@@ -281,7 +280,7 @@ def test_resuming_with_other_methods_is_refused(tmp_path):
         build(tmp_path, R3F())[0].train(resume_from_checkpoint=True)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=IDS)
+@every_method
 def test_what_is_saved_is_a_plain_model_of_the_same_function(method, tmp_path):
     trainer, _ = build(tmp_path, method, save_strategy="steps", save_steps=2)
     keys = set(trainer.model.state_dict())
@@ -298,7 +297,7 @@ def test_what_is_saved_is_a_plain_model_of_the_same_function(method, tmp_path):
             assert type(loaded.classifier) is torch.nn.Linear
 
 
-@pytest.mark.parametrize("method", METHODS, ids=IDS)
+@every_method
 def test_the_best_checkpoint_is_loaded_with_its_own_state(method, tmp_path):
     trainer, _ = build(
         tmp_path,
@@ -337,7 +336,7 @@ def test_one_stacked_forward_a_step_and_half_the_rows_in_turn(tmp_path):
         assert len(calls) - 2 == 3 * len(expected), "two forwards more, once, to learn the head"
 
 
-@pytest.mark.parametrize("method", METHODS, ids=IDS)
+@every_method
 def test_bf16_checkpointing_clipping_and_a_partial_last_batch_together(method, tmp_path):
     trainer, log = build(
         tmp_path,
@@ -437,7 +436,7 @@ def test_an_interrupted_training_leaves_a_plain_model_and_goes_on(method, tmp_pa
     assert same(whole.model, trainer.model)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=IDS)
+@every_method
 def test_a_trained_model_is_pickled_without_holdfast(method, tmp_path):
     trainer, _ = build(tmp_path, method, max_steps=1)
     trainer.train()
