@@ -82,9 +82,9 @@ def test_a_study_may_grow(tickets, tmp_path, change):
 
 
 def test_the_same_files_are_the_same_study_from_another_folder(tickets, tmp_path, monkeypatch):
-    opened(prepared(tickets), tmp_path / "out")
+    held = opened(prepared(tickets), tmp_path / "out").load()
     monkeypatch.chdir(tmp_path)
-    opened(prepared(Path("tickets.csv")), tmp_path / "out")
+    assert opened(prepared(Path("tickets.csv")), tmp_path / "out").load() == held
 
 
 def test_a_folder_with_something_else_in_it_is_refused_and_left_alone(tickets, tmp_path):
@@ -175,4 +175,4 @@ def test_a_lock_file_without_a_process_locks_nothing(tickets, tmp_path):
     out = opened(plan, tmp_path / "out").folder
     # The number of a process that lives, as after a restart of the machine.
     (out / ".lock").write_text("process 1 on this machine")
-    opened(plan, out)
+    assert opened(plan, out).load()[0] == plan.study
