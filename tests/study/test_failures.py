@@ -68,7 +68,7 @@ def test_reasons_are_told() -> None:
         None,
         None,
         None,
-        "a loss, a gradient or an output was not finite",
+        "a loss or an output was not finite",
         "hardly better than a constant prediction",
     ]
 

@@ -98,7 +98,8 @@ def small_gpt2():
 @pytest.mark.filterwarnings("ignore")
 def test_label_smoothing_on_an_adapter_model_is_that_of_the_stock_trainer(tmp_path):
     """The Trainer shifts the labels by the type it finds inside the adapter model."""
-    peft = pytest.importorskip("peft")
+    import peft
+
     losses = []
     for methods in ([], [Vanilla()], [R3F(weight=0.0)]):
         torch.manual_seed(0)
@@ -117,7 +118,7 @@ def test_label_smoothing_on_an_adapter_model_is_that_of_the_stock_trainer(tmp_pa
 
 @pytest.mark.filterwarnings("ignore")
 def test_adapters_train_and_resume_with_r3f_and_are_refused_by_r4f(tmp_path):
-    peft = pytest.importorskip("peft")
+    import peft
 
     def adapted():
         model = classifier("bert", dropout=0.1)
@@ -139,7 +140,8 @@ def test_adapters_train_and_resume_with_r3f_and_are_refused_by_r4f(tmp_path):
 @pytest.mark.filterwarnings("ignore")
 def test_trl_supervised_fine_tuning_keeps_its_losses_and_metrics(tmp_path):
     """Its fused output layer makes no logits; methods need them, and the trainer what it reads of the layer."""
-    trl, datasets = pytest.importorskip("trl"), pytest.importorskip("datasets")
+    import datasets
+    import trl
     from tokenizers import Tokenizer, models
     from transformers import PreTrainedTokenizerFast
 

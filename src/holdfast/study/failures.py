@@ -49,7 +49,7 @@ def outcomes(records: Sequence[RunRecord], metric: str, constant: float) -> list
     for record, value, score in zip(records, values, scores, strict=True):
         reason = None
         if record.diverged:
-            reason = "a loss, a gradient or an output was not finite"
+            reason = "a loss or an output was not finite"
         elif value is None or not math.isfinite(value):
             reason = f"{metric} is undefined"
         elif _one_class(record):

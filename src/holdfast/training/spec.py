@@ -107,7 +107,7 @@ class RunRecord(BaseModel):
     dominant_share: float | None = None
     """Largest share of the scored rows predicted as one class; None for regression."""
     diverged: bool = False
-    """A loss, a gradient or an output was not finite."""
+    """A loss or an output was not finite; fp16 steps skipped for an overflow do not count."""
     extra_metrics: dict[str, dict[str, float | None]] = {}
     """Scores on further labelled splits, such as ``ood``."""
     losses: list[dict[str, float]] = []
