@@ -3,23 +3,26 @@
 A method is a frozen dataclass whose fields are its hyper-parameters. It answers those hooks it needs and
 inherits the rest. The engine calls them in this order::
 
+    check(model), check_plan(plan)                refuse what cannot work, before anything is changed
     prepare(model, plan)                          once, before the optimizer exists
+    measure(model, data)                          once, before the first step of a training that is not resumed
     for each optimizer step:
         for each micro-batch:
             views(step)                           copies of the batch for this forward pass
             penalty(forward)                      scalar added to the task loss
         on_gradients(step)                        whole, unscaled gradients, before clipping
+        on_clipped_gradients(step)                the same after clipping, as the optimizer will read them
         optimizer.step()
         on_update(step)                           after the optimizer moved the weights
     plain_state(model, state) at every checkpoint what a plain model would save
     finish(model)                                 once, at the end
 
-Several methods act in the order in which they were given.
+Several methods act in the order in which they were given, those that decide what is trained (``freezes``) first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -40,11 +43,34 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class TrainingData:
+    """The training data, for methods that look at it before they train."""
+
+    batches: Callable[[], Iterator[Mapping[str, Any]]]
+    """Gives one pass over the training rows: the model's keyword arguments with labels, on the model's device.
+    Under DDP a process gets its share of the rows."""
+    loss: Callable[[Mapping[str, Any]], Tensor]
+    """Gives the task's loss of one such batch, a scalar with gradient: the mean over its rows."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which weights a method works on, and the memory that costs."""
+
+    weights: Mapping[str, Tensor]
+    """By parameter name; on the meta device where the model is."""
+    doing: str
+    """What is done with them, in a few words: "30 % of each matrix frozen at a time"."""
+    state_bytes: int
+    """Most bytes kept at once, beside the model, its gradients and the optimizer's state."""
+
+
+@dataclass(frozen=True)
 class Step:
     """Where training is. Counts optimizer steps, so accumulation does not change what a method does."""
 
     index: int
-    """Optimizer steps done so far: 0 during the first."""
+    """Optimizer steps done so far, skipped ones not counted: 0 during the first."""
     total: int | None
     model: nn.Module
     optimizer: torch.optim.Optimizer | None = None
@@ -94,15 +120,40 @@ class Method:
 
     name: ClassVar[str] = ""
     summary: ClassVar[str] = ""
-    replaces: ClassVar[frozenset[str]] = frozenset()
-    """Parts of the model that the method takes over (``"head"``); two methods may not share one."""
+    freezes: ClassVar[bool] = False
+    """Whether ``prepare`` decides which weights are trained: it then comes before the other methods'."""
     memory: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False, hash=False)
+
+    @property
+    def replaces(self) -> frozenset[str]:
+        """Parts of the model that the method takes over (``"head"``); two methods may not share one."""
+        return frozenset()
 
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the method cannot work on this model."""
 
+    def check_plan(self, plan: Plan) -> None:
+        """Raise ``HoldfastError`` when the method cannot work in this training."""
+
+    def selection(self, model: nn.Module) -> Selection | None:
+        """Return which weights of ``model``, not yet prepared, the method works on; None when that is all of it."""
+        return None
+
+    def learning_rate(self, base: float) -> float:
+        """Return the learning rate a study should train with, given that of its settings.
+
+        In a loop or Trainer of the user's own, theirs is used as it is.
+        """
+        return base
+
     def prepare(self, model: nn.Module, plan: Plan) -> None:
         """Change or measure the model before the optimizer exists. Called once."""
+
+    def measure(self, model: nn.Module, data: TrainingData) -> None:
+        """Look at the training data, once, before the first step; a resumed training has its result in its state.
+
+        The global random generator is put back afterwards, and gradients are cleared.
+        """
 
     def views(self, step: Step) -> Sequence[View]:
         """Further copies of the batch to run at this step."""
@@ -114,6 +165,9 @@ class Method:
 
     def on_gradients(self, step: Step) -> None:
         """Change gradients in place: whole (all micro-batches), unscaled, not yet clipped."""
+
+    def on_clipped_gradients(self, step: Step) -> None:
+        """Change gradients in place after clipping, right before the optimizer reads them."""
 
     def on_update(self, step: Step) -> None:
         """Act after the optimizer moved the weights; not called when the step was skipped."""

@@ -28,10 +28,14 @@ class R4F(R3F):
 
     name: ClassVar[str] = "r4f"
     summary: ClassVar[str] = "r3f with a spectrally normalised head"
-    replaces: ClassVar[frozenset[str]] = frozenset({"head"})
 
     layers: Literal["last", "all"] = "all"
     """Which linear layers of the head: the paper's "all" weight matrices, or the published code's "last"."""
+
+    @property
+    def replaces(self) -> frozenset[str]:
+        """The head."""
+        return frozenset({"head"})
 
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the model has no head of plain linear layers, or one of them is zero."""

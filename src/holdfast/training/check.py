@@ -6,6 +6,7 @@ import torch
 
 from holdfast.errors import HoldfastError
 from holdfast.methods import parse
+from holdfast.methods.base import Plan
 from holdfast.tasks.task import Task
 from holdfast.training.models import check_model, classifier_config, load_tokenizer
 from holdfast.training.spec import RunSpec
@@ -38,8 +39,10 @@ def check_run(spec: RunSpec, task: Task) -> None:
         # Transformers lists the hundreds of configurations it knows after the first line.
         reason = str(problem).strip().splitlines()[0]
         raise HoldfastError(f"model {spec.model}: it cannot classify sequences ({reason}); choose another") from problem
+    plan = Plan(spec.settings.total_steps(spec.train_size or len(task.splits["train"])), spec.seed)
     for method in methods:
         method.check(model)
+        method.check_plan(plan)
 
 
 def _check_lengths(config: Any, tokenizer: Any, spec: RunSpec) -> None:

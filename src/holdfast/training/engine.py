@@ -8,14 +8,16 @@ The loop of a step, in order::
                                           gradients unscaled; skipped when one is not finite
                                           method.on_gradients
                                           clipping
+                                          method.on_clipped_gradients
                                           optimizer.step
                                           method.on_update
                                           scheduler.step, zero_grad
 """
 
 import dataclasses
+import functools
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,7 +25,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods import check_combination, describe
-from holdfast.methods.base import Method, Plan, Step
+from holdfast.methods.base import Method, Plan, Step, TrainingData
 from holdfast.training.head import named
 from holdfast.training.objective import Call, Objective
 
@@ -37,8 +39,9 @@ class Engine:
     function that makes one of an iterable of parameters; the function is called after the methods prepared the
     model, and is needed where they replace parameters. ``accumulation``: micro-batches an optimizer step.
     ``max_grad_norm``: gradients are clipped to this global norm; None switches clipping off. ``scheduler`` and
-    ``scaler`` (``torch.amp.GradScaler``, for fp16) are stepped along when given. ``stacked=False`` runs a
-    batch's copies in turn: half the activation memory, more forward passes.
+    ``scaler`` (``torch.amp.GradScaler``, for fp16) are stepped along when given. ``data``: the training batches
+    (a data loader), needed by methods that look at them before they train. ``stacked=False`` runs a batch's
+    copies in turn: half the activation memory, more forward passes.
 
     Raises ``HoldfastError`` when methods cannot work together or on this model.
     """
@@ -55,6 +58,7 @@ class Engine:
         seed: int = 0,
         scheduler: torch.optim.lr_scheduler.LRScheduler | None = None,
         scaler: torch.amp.GradScaler | None = None,
+        data: Iterable[Mapping[str, Any]] | None = None,
         stacked: bool = True,
     ) -> None:
         if accumulation < 1:
@@ -78,6 +82,12 @@ class Engine:
         self.skipped = 0
         """Optimizer steps left out because a gradient was not finite."""
         self._micro = 0
+        self._data = data
+        self._to_measure = [method for method in self.methods if measures(method)]
+        if self._to_measure and data is None:
+            raise HoldfastError(
+                f"{self._to_measure[0].name} looks at the training data before it trains: pass Engine(..., data=loader)"
+            )
         self._terms: dict[str, Tensor] = {}
         self._objective = Objective(self.model, self.methods, stacked=stacked)
 
@@ -96,9 +106,13 @@ class Engine:
             raise HoldfastError(no_labels(batch))
         step = self._step_now()
         if not self.model.training:
-            task: Tensor = named(self.model, self._call(**batch), "loss")["loss"]
+            task = self._plain_loss(batch, self._call)
             self._terms = {"task": task.detach()}
             return task
+        if self._to_measure:
+            assert self._data is not None
+            methods, self._to_measure = self._to_measure, []
+            measure(self.model, methods, TrainingData(functools.partial(self._moved, self._data), self._plain_loss))
         result = self._objective.run(self._call, batch, step)
         terms = {"task": result.outputs["loss"], **self._objective.penalties(result, batch, step)}
         self._terms = {name: value.detach() for name, value in terms.items()}
@@ -147,6 +161,7 @@ class Engine:
             )
         for method in self.methods:
             method.load_state_dict(self.model, state["methods"][method.name])
+        self._to_measure = []
         self.steps, self.skipped, self._micro = state["steps"], state["skipped"], state["micro"]
         torch.set_rng_state(state["rng"])
         if state["accelerator_rng"]:
@@ -161,24 +176,40 @@ class Engine:
         finish(self.model, self.methods)
         self._objective.remove()
 
+    def _plain_loss(self, batch: Mapping[str, Any], call: Call | None = None) -> Tensor:
+        loss: Tensor = named(self.model, (call or self.model)(**batch), "loss")["loss"]
+        return loss
+
+    def _moved(self, data: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        device = next(self.model.parameters()).device
+        for batch in data:
+            yield {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
+
     def _step_now(self) -> Step:
         return Step(self.steps, self.total_steps, self.model, self.optimizer)
+
+    def _with_gradient(self) -> list[nn.Parameter]:
+        # Of the optimizer: gradients of weights left out of it are never reset, and would shrink the others.
+        return [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
 
     def _update(self) -> bool:
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
         step = self._step_now()
-        # Of the optimizer: gradients of weights left out of it are never reset, and would shrink the others.
-        parameters = [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
+        parameters = self._with_gradient()
         norm = _gradient_norm(parameters)
         finite = bool(torch.isfinite(norm))
         if finite:
             if any(type(method).on_gradients is not Method.on_gradients for method in self.methods):
                 for method in self.methods:
                     method.on_gradients(step)
+                # A method may have taken gradients away, or given some to weights of its own.
+                parameters = self._with_gradient()
                 norm = _gradient_norm(parameters)
             if self.max_grad_norm is not None:
                 torch.nn.utils.clip_grads_with_norm_(parameters, self.max_grad_norm, norm)
+            for method in self.methods:
+                method.on_clipped_gradients(step)
         elif not self.skipped:
             logger.warning("a gradient is not finite at step %d: such steps are skipped and counted", self.steps)
         if self.scaler is not None:
@@ -206,11 +237,29 @@ def prepare(model: nn.Module, methods: Iterable[Method], plan: Plan) -> list[Met
     """
     own = [dataclasses.replace(method) for method in methods]
     check_combination(own)
+    own.sort(key=lambda method: not method.freezes)
     for method in own:
         method.check(model)
+        method.check_plan(plan)
     for method in own:
         method.prepare(model, plan)
     return own
+
+
+def measures(method: Method) -> bool:
+    """Return whether ``method`` looks at the training data before it trains."""
+    return type(method).measure is not Method.measure
+
+
+def measure(model: nn.Module, methods: Iterable[Method], data: TrainingData) -> None:
+    """Let ``methods`` look at the training data; random generators and gradients are as before."""
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
+    training = model.training
+    with torch.random.fork_rng(devices):
+        for method in methods:
+            method.measure(model, data)
+            model.zero_grad(set_to_none=True)
+    model.train(training)
 
 
 def plain_state(model: nn.Module, methods: Sequence[Method]) -> dict[str, Tensor]:

@@ -84,11 +84,15 @@ def run(
         if split.labels is not None:
             data[name], truncated[name] = encode(split, tokenizer, spec.settings.max_length, task.kind)
     selects = task.scored_split != "validation"
+    methods = parse(spec.method)
+    learning_rate = spec.settings.learning_rate
+    for method in methods:
+        learning_rate = method.learning_rate(learning_rate)
     watch = _Watch(report)
     work = folder / "checkpoints"
     trainer = Trainer(
         model=model,
-        args=_arguments(spec, len(splits["train"]), task.metrics[0] if selects else None, work),
+        args=_arguments(spec, len(splits["train"]), learning_rate, task.metrics[0] if selects else None, work),
         train_dataset=data["train"],
         eval_dataset=data["validation"] if selects else None,
         data_collator=DataCollatorWithPadding(tokenizer),
@@ -99,7 +103,7 @@ def run(
         callbacks=[watch],
     )
     trainer.remove_callback(PrinterCallback)
-    attach(trainer, *parse(spec.method))
+    attach(trainer, *methods)
     try:
         trainer.train()
         chosen = _chosen_step(trainer) if selects else trainer.state.global_step
@@ -136,6 +140,7 @@ def run(
         evaluations=watch.evaluations,
         chosen_step=chosen,
         steps=trainer.state.global_step,
+        learning_rate=learning_rate,
         train_rows=len(splits["train"]),
         scored_rows=len(scored),
         truncated=truncated,
@@ -194,7 +199,9 @@ class _Watch(TrainerCallback):
         self.evaluations.append(Checkpoint(step=state.global_step, epoch=float(state.epoch or 0.0), metrics=scores))
 
 
-def _arguments(spec: RunSpec, rows: int, select_by: str | None, folder: Path) -> TrainingArguments:
+def _arguments(
+    spec: RunSpec, rows: int, learning_rate: float, select_by: str | None, folder: Path
+) -> TrainingArguments:
     settings = spec.settings
     selecting: dict[str, Any] = {"eval_strategy": "no", "save_strategy": "no"}
     if select_by is not None:
@@ -214,7 +221,7 @@ def _arguments(spec: RunSpec, rows: int, select_by: str | None, folder: Path) ->
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=settings.eval_batch_size,
         gradient_accumulation_steps=settings.accumulation,
-        learning_rate=settings.learning_rate,
+        learning_rate=learning_rate,
         weight_decay=settings.weight_decay,
         warmup_steps=settings.warmup if settings.warmup < 1 else int(settings.warmup),
         lr_scheduler_type=settings.schedule,

@@ -116,6 +116,8 @@ class RunRecord(BaseModel):
     chosen_step: int | None = None
     """Step of the checkpoint that was scored."""
     steps: int = 0
+    learning_rate: float | None = None
+    """What it trained with; some methods scale that of the settings."""
     train_rows: int = 0
     scored_rows: int = 0
     truncated: dict[str, int] = {}

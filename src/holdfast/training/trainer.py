@@ -1,7 +1,7 @@
 """Methods on a Transformers ``Trainer``: everything else in the script stays as it is."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import torch
@@ -12,8 +12,8 @@ from transformers import Trainer, TrainerCallback
 
 from holdfast.errors import HoldfastError
 from holdfast.methods import check_combination, describe
-from holdfast.methods.base import Method, Plan, Step
-from holdfast.training.engine import check_covered, finish, no_labels, plain_state, prepare
+from holdfast.methods.base import Method, Plan, Step, TrainingData
+from holdfast.training.engine import check_covered, finish, measure, measures, no_labels, plain_state, prepare
 from holdfast.training.objective import Objective, Window
 from holdfast.training.standin import StandIn
 
@@ -44,9 +44,9 @@ def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
             "start it with torchrun or accelerate launch, or set CUDA_VISIBLE_DEVICES to one GPU"
         )
     if trainer.is_deepspeed_enabled and any(_alters_gradients(method) for method in methods):
-        raise HoldfastError(f"{describe(methods)}: DeepSpeed keeps gradients out of reach, use DDP or FSDP")
-    if (trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled) and any(_operates(method) for method in methods):
-        raise HoldfastError(f"{describe(methods)}: what the method changed cannot be saved from shards, use DDP")
+        raise HoldfastError(f"{describe(methods)}: DeepSpeed keeps gradients out of reach, use DDP")
+    if (trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled) and any(_needs_whole(method) for method in methods):
+        raise HoldfastError(f"{describe(methods)}: the method works on whole weights, not on their shards, use DDP")
     check_combination(methods)
     plain = type(trainer)
     trainer.__class__ = type(type(trainer).__name__, (_Attached, type(trainer)), {})
@@ -58,7 +58,7 @@ def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
     except HoldfastError:
         trainer.__class__ = plain
         raise
-    attached.add_callback(_AfterUpdate(attached))
+    attached.add_callback(_Events(attached))
     return attached
 
 
@@ -77,6 +77,8 @@ class _Attachment:
         self.terms: dict[str, Tensor] = {}
         """Sums of the logged terms since the last log, and the step of that log."""
         self.logged_step = 0
+        self.skipped = 0
+        """Steps that the Trainer counted and the gradient scaler skipped."""
 
 
 class _Attached(Trainer):
@@ -116,7 +118,7 @@ class _Attached(Trainer):
         own = self._holdfast
         if not own.prepared and not self._holdfast_model_is_made_anew():
             self._holdfast_prepare(self.model)
-        own.terms, own.logged_step = {}, 0
+        own.terms, own.logged_step, own.skipped = {}, 0, 0
         try:
             return super().train(*args, **kwargs)
         finally:
@@ -128,6 +130,33 @@ class _Attached(Trainer):
                 own.objective.remove()
                 own.objective = None
             own.prepared = False
+
+    def _holdfast_begin(self) -> None:
+        """Before the first step, with everything loaded: what needs the training's length or its data."""
+        own = self._holdfast
+        assert own.objective is not None
+        for method in own.methods:
+            method.check_plan(Plan(self.state.max_steps, self.args.seed))
+        methods = [method for method in own.methods if measures(method)]
+        if methods and self.state.global_step == 0:
+            measure(own.objective.model, methods, TrainingData(self._holdfast_batches, self._holdfast_plain_loss))
+
+    def _holdfast_plain_loss(self, batch: Mapping[str, Any]) -> Tensor:
+        assert self._holdfast.objective is not None
+        # A copy, as label smoothing takes the labels out.
+        return cast(Tensor, super().compute_loss(self._holdfast.objective.model, dict(batch)))
+
+    def _holdfast_batches(self) -> Iterator[Mapping[str, Any]]:
+        loader: Any = self.get_train_dataloader()
+        ended = False
+        try:
+            for batch in loader:
+                yield self._prepare_inputs(batch)
+            ended = True
+        finally:
+            if not ended and hasattr(loader, "end"):
+                # Accelerate would take a loader left half-way for the one that is being trained on.
+                loader.end()
 
     # One optimizer step
 
@@ -194,7 +223,8 @@ class _Attached(Trainer):
 
     def _holdfast_step(self) -> Step:
         assert self._holdfast.objective is not None
-        return Step(self.state.global_step, self.state.max_steps, self._holdfast.objective.model, self.optimizer)
+        index = self.state.global_step - self._holdfast.skipped
+        return Step(index, self.state.max_steps, self._holdfast.objective.model, self.optimizer)
 
     def _holdfast_window(self) -> Window:
         own = self._holdfast
@@ -224,21 +254,33 @@ class _Attached(Trainer):
     def _clip_grad_norm(self, model: nn.Module) -> Any:
         if not any(_alters_gradients(method) for method in self._holdfast.methods):
             return super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
-        self._holdfast_gradients(model)
-        return nn.utils.clip_grad_norm_(model.parameters(), self.args.max_grad_norm)
+        finite = self._holdfast_gradients(model)
+        norm = nn.utils.clip_grad_norm_(model.parameters(), self.args.max_grad_norm)
+        if finite:
+            self._holdfast_clipped()
+        return norm
 
     def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
         if grad_norm is None and any(_alters_gradients(method) for method in self._holdfast.methods):
-            self._holdfast_gradients(model)
-            return nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+            finite = self._holdfast_gradients(model)
+            norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+            if finite:
+                self._holdfast_clipped()
+            return norm
         return super()._get_grad_norm(model, grad_norm)  # type: ignore[no-untyped-call]
 
-    def _holdfast_gradients(self, model: nn.Module) -> None:
+    def _holdfast_gradients(self, model: nn.Module) -> bool:
         # Clipping to infinity unscales fp16 gradients, which may be done only once a step.
         norm = self.accelerator.clip_grad_norm_(model.parameters(), float("inf"))
-        if torch.isfinite(norm):
+        finite = bool(torch.isfinite(norm))
+        if finite:
             for method in self._holdfast.methods:
                 method.on_gradients(self._holdfast_step())
+        return finite
+
+    def _holdfast_clipped(self) -> None:
+        for method in self._holdfast.methods:
+            method.on_clipped_gradients(self._holdfast_step())
 
     # Logging
 
@@ -274,64 +316,81 @@ class _Attached(Trainer):
         state = {
             f"{method.name}/{key}": value.contiguous().cpu()
             for method in own.methods
+            # Without the optimizer nobody can go on training; what undoes surgery is needed all the same.
+            if not self.args.save_only_model or _operates(method)
             for key, value in method.state_dict(own.objective.model).items()
         }
-        if state:
+        if state or own.skipped:
             folder = os.path.join(self._get_output_dir(trial), f"checkpoint-{self.state.global_step}")
-            save_file(state, os.path.join(folder, STATE_FILE), metadata={"methods": describe(own.methods)})
+            about = {"methods": describe(own.methods), "skipped": str(own.skipped)}
+            save_file(state, os.path.join(folder, STATE_FILE), metadata=about)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is not None:
-            self._holdfast_restore(checkpoint)
+            self._holdfast_restore(checkpoint, self._holdfast.methods)
             self._holdfast.logged_step = self.state.global_step
 
     def _load_best_model(self) -> None:
         super()._load_best_model()
         if self.state.best_model_checkpoint is not None:
-            self._holdfast_restore(self.state.best_model_checkpoint)
+            operated = [method for method in self._holdfast.methods if _operates(method)]
+            self._holdfast_restore(self.state.best_model_checkpoint, operated)
 
-    def _holdfast_restore(self, checkpoint: str) -> None:
+    def _holdfast_restore(self, checkpoint: str, methods: list[Method]) -> None:
         own = self._holdfast
         assert own.objective is not None
         model = own.objective.model
         path = os.path.join(checkpoint, STATE_FILE)
         if not os.path.exists(path):
-            if any(method.state_dict(model) for method in own.methods):
+            if any(method.state_dict(model) for method in methods):
                 raise HoldfastError(
                     f"{checkpoint} holds no {STATE_FILE}: it was not written with {describe(own.methods)}, "
                     "resume from a checkpoint that was"
                 )
             return
         with safe_open(path, framework="pt") as file:
-            saved = (file.metadata() or {}).get("methods", "")
+            about = file.metadata() or {}
+            saved = about.get("methods", "")
             if saved != describe(own.methods):
                 raise HoldfastError(
                     f"{checkpoint} was written with {saved}, this trainer has {describe(own.methods)}: "
                     "attach the same methods"
                 )
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
-        for method in own.methods:
+        own.skipped = int(about.get("skipped", 0))
+        for method in methods:
             prefix = f"{method.name}/"
             found = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
             method.load_state_dict(model, found)
 
 
-class _AfterUpdate(TrainerCallback):
-    """Calls ``on_update`` after each optimizer step that was not skipped."""
+class _Events(TrainerCallback):
+    """Tells the trainer when training begins, and the methods about each optimizer step that was not skipped."""
 
     def __init__(self, trainer: Any) -> None:
         self.trainer = trainer
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.trainer._holdfast_begin()
+
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if not self.trainer.accelerator.optimizer_step_was_skipped:
-            for method in self.trainer._holdfast.methods:
-                method.on_update(self.trainer._holdfast_step())
+        own = self.trainer._holdfast
+        if self.trainer.accelerator.optimizer_step_was_skipped:
+            own.skipped += 1
+            return
+        for method in own.methods:
+            method.on_update(self.trainer._holdfast_step())
 
 
 def _alters_gradients(method: Method) -> bool:
-    return type(method).on_gradients is not Method.on_gradients
+    kind = type(method)
+    return kind.on_gradients is not Method.on_gradients or kind.on_clipped_gradients is not Method.on_clipped_gradients
 
 
 def _operates(method: Method) -> bool:
     return type(method).plain_state is not Method.plain_state
+
+
+def _needs_whole(method: Method) -> bool:
+    return _alters_gradients(method) or _operates(method) or type(method).on_update is not Method.on_update
