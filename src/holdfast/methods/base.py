@@ -114,8 +114,9 @@ class Forward:
 class Method:
     """Base of all methods: plain fine-tuning, unchanged.
 
-    Subclasses are frozen dataclasses. State that is not a hyper-parameter lives in the optimizer's state, in
-    buffers of modules the method swapped in, or in ``memory``, which every engine starts afresh.
+    Subclasses are frozen dataclasses. State that is not a hyper-parameter lives in ``memory``, which every engine
+    starts afresh, or in buffers of modules the method swapped in; not in the optimizer's state for a parameter,
+    which AdamW sets up only where it is empty and casts to the parameter's type when it is loaded.
     """
 
     name: ClassVar[str] = ""
@@ -128,6 +129,19 @@ class Method:
     def replaces(self) -> frozenset[str]:
         """Parts of the model that the method takes over (``"head"``); two methods may not share one."""
         return frozenset()
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """What the method works on that another one may take over (``replaces``): the two are then refused."""
+        return frozenset()
+
+    @property
+    def model_dropout(self) -> float | None:
+        """Rate that the method sets all dropout of the model to while it trains; None leaves the model's own.
+
+        A comparison with a baseline of another rate confounds the method with it, and says so.
+        """
+        return None
 
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the method cannot work on this model."""

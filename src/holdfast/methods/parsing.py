@@ -75,6 +75,13 @@ def check_combination(methods: Sequence[Method]) -> None:
                     f"{describe(methods)}: {earlier.name} and {method.name} both replace the {shared[0]}, "
                     "use one of them"
                 )
+            for taker, user in ((earlier, method), (method, earlier)):
+                taken = sorted(taker.replaces & user.uses)
+                if taken:
+                    raise HoldfastError(
+                        f"{describe(methods)}: {taker.name} takes over the {taken[0]} that {user.name} works on, "
+                        "use one of them"
+                    )
             if isinstance(method, type(earlier)) or isinstance(earlier, type(method)):
                 raise HoldfastError(
                     f"{describe(methods)}: {method.name} and {earlier.name} add the same penalty, use one of them"

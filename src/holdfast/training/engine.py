@@ -112,7 +112,10 @@ class Engine:
         if self._to_measure:
             assert self._data is not None
             methods, self._to_measure = self._to_measure, []
+            order = [(generator, generator.get_state()) for generator in _generators(self._data)]
             measure(self.model, methods, TrainingData(functools.partial(self._moved, self._data), self._plain_loss))
+            for generator, state in order:
+                generator.set_state(state)
         result = self._objective.run(self._call, batch, step)
         terms = {"task": result.outputs["loss"], **self._objective.penalties(result, batch, step)}
         self._terms = {name: value.detach() for name, value in terms.items()}
@@ -161,7 +164,8 @@ class Engine:
             )
         for method in self.methods:
             method.load_state_dict(self.model, state["methods"][method.name])
-        self._to_measure = []
+        if state["micro"]:
+            self._to_measure = []
         self.steps, self.skipped, self._micro = state["steps"], state["skipped"], state["micro"]
         torch.set_rng_state(state["rng"])
         if state["accelerator_rng"]:
@@ -254,12 +258,13 @@ def measures(method: Method) -> bool:
 def measure(model: nn.Module, methods: Iterable[Method], data: TrainingData) -> None:
     """Let ``methods`` look at the training data; random generators and gradients are as before."""
     devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
-    training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     with torch.random.fork_rng(devices):
         for method in methods:
             method.measure(model, data)
             model.zero_grad(set_to_none=True)
-    model.train(training)
+    for module, training in modes:
+        module.training = training
 
 
 def plain_state(model: nn.Module, methods: Sequence[Method]) -> dict[str, Tensor]:
@@ -315,3 +320,10 @@ def unwrap(model: nn.Module) -> nn.Module:
 
 def _gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
     return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+
+
+def _generators(data: Iterable[Mapping[str, Any]]) -> list[torch.Generator]:
+    """Return those that order the rows of a data loader, which a pass for the methods must not move."""
+    parts = [data, getattr(data, "sampler", None), getattr(data, "batch_sampler", None)]
+    found = [getattr(part, "generator", None) for part in parts]
+    return [generator for generator in found if isinstance(generator, torch.Generator)]
