@@ -1,0 +1,108 @@
+"""Mixout: dropout towards the pre-trained weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from holdfast.errors import HoldfastError
+from holdfast.methods.base import Method, Plan, Selection, Step
+from holdfast.methods.parts.dropout import check_dropout, restore_dropout, set_dropout
+from holdfast.methods.parts.matrices import GRADIENTS, matrices
+from holdfast.methods.parts.mixing import check_mixable
+from holdfast.methods.parts.mixout import ColumnMixer
+
+
+@dataclass(frozen=True)
+class Mixout(Method):
+    """Put random input columns of every weight matrix back to their pre-trained values (Lee, Cho & Kang 2020).
+
+    In training a linear layer computes with W0 + N / (1 - drop) * (W - W0), where N is 0 for a share ``drop`` of
+    its inputs. As dropout it keeps the expectation, and evaluation uses W alone. It takes dropout's place, which
+    is switched off. A new head is mixed with its initial values.
+
+    Differs from the published code: N is drawn once an optimizer step, not once a forward, so that accumulation
+    and activation checkpointing change nothing; targets are saved with checkpoints and never copied between
+    devices; evaluation costs nothing; weights tied to an embedding are left alone.
+    """
+
+    name: ClassVar[str] = "mixout"
+    summary: ClassVar[str] = "dropout towards the pre-trained weights"
+
+    drop: float = 0.9
+    """Share of the input columns put back at each step; 0.9 is that of the published example."""
+    gradient: Literal["published", "exact"] = "published"
+    """W gets the gradient of the mixture, masked by N, as the published code passes it; or that divided by
+    1 - drop, as the formula says; for Adam they differ in clipping alone."""
+    dropout: float | None = 0.0
+    """Dropout probability in training: 0 as published; none leaves the model's own."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.drop < 1:
+            raise HoldfastError(f"mixout(drop={self.drop}): drop is a share of the columns, at least 0 and below 1")
+        check_dropout(self.name, self.dropout)
+
+    @property
+    def model_dropout(self) -> float | None:
+        """The rate while it trains."""
+        return self.dropout
+
+    @property
+    def replaces(self) -> frozenset[str]:
+        """The weights that all layers compute with, those of the head too."""
+        return frozenset({"head", "weights of the forward pass"})
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """The gradients of whole matrices."""
+        return frozenset({GRADIENTS})
+
+    def check(self, model: nn.Module) -> None:
+        """Raise ``HoldfastError`` when the model trains no linear layer, or has one that cannot be mixed."""
+        check_mixable(matrices(model, self.name), self.name)
+
+    def selection(self, model: nn.Module) -> Selection:
+        """Return the weight matrices that are mixed."""
+        chosen = {matrix.name: matrix.weight for matrix in matrices(model, self.name)}
+        state = sum(weight.numel() * weight.element_size() for weight in chosen.values())
+        return Selection(chosen, f"{self.drop:.0%} of the input columns put back at each step", state)
+
+    def prepare(self, model: nn.Module, plan: Plan) -> None:
+        """Set dropout, keep the pre-trained weights and let the layers compute with mixtures."""
+        if self.dropout is not None:
+            self.memory["dropout"] = set_dropout(model, self.dropout)
+        self.memory["mixer"] = ColumnMixer(matrices(model, self.name), self.drop, self.name, plan.seed)
+
+    @torch.no_grad()
+    def on_gradients(self, step: Step) -> None:
+        """Take away the gradients of the columns put back."""
+        scale = 1 / (1 - self.drop) if self.gradient == "exact" else 1.0
+        for matrix in self._mixer.chosen:
+            if matrix.weight.grad is not None:
+                columns = self._mixer.columns(matrix.name).to(matrix.weight.grad.dtype)
+                matrix.weight.grad.mul_(columns.mul_(scale))
+
+    def on_update(self, step: Step) -> None:
+        """Draw the columns of the next step."""
+        self._mixer.draw()
+
+    def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
+        """Return the pre-trained weights, the columns in use and the generator."""
+        return {key: value.clone() for key, value in self._mixer.state_dict().items()}
+
+    def load_state_dict(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+        """Restore what ``state_dict`` returned."""
+        self._mixer.load_state_dict(state)
+
+    def finish(self, model: nn.Module) -> None:
+        """Leave plain layers with the dropout they had."""
+        self._mixer.release()
+        if "dropout" in self.memory:
+            restore_dropout(self.memory.pop("dropout"))
+
+    @property
+    def _mixer(self) -> ColumnMixer:
+        found: ColumnMixer = self.memory["mixer"]
+        return found
