@@ -44,7 +44,8 @@ def test_imports_run_one_way(room):
 def test_methods_know_torch_only():
     for file in (ROOT / "methods").rglob("*.py"):
         outside = {name.split(".")[0] for name in imported(file)} - set(sys.stdlib_module_names)
-        assert outside <= {"torch", "holdfast"}, file
+        allowed = {"torch", "holdfast", "peft"} if file.name == "lora.py" else {"torch", "holdfast"}
+        assert outside <= allowed, file
 
 
 @pytest.mark.parametrize("module", ["holdfast", "holdfast.cli.main", "holdfast.tasks", "holdfast.study"])
