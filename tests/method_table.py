@@ -6,7 +6,22 @@ clipping, plain checkpoints, best-model loading, and equality of Trainer and Eng
 
 import pytest
 
-from holdfast import R3F, R4F, Vanilla
+from holdfast import (
+    DPS,
+    L2SP,
+    R3F,
+    R4F,
+    SIFT,
+    BitFit,
+    ChildTuningD,
+    ChildTuningF,
+    LoRA,
+    Mixout,
+    PretrainedDecay,
+    RecAdam,
+    TopKLayers,
+    Vanilla,
+)
 
 TABLE = {
     "vanilla": Vanilla(),
@@ -15,6 +30,19 @@ TABLE = {
     "r3f-relative": R3F(sigma=0.1, relative=True, every=2),
     "r4f": R4F(sigma=0.0),
     "r4f-last": R4F(layers="last"),
+    "dps": DPS(update_ratio=0.25),
+    "dps-mix": DPS("mix", update_ratio=0.25),
+    "mixout": Mixout(drop=0.5),
+    "bitfit": BitFit(),
+    "top_k_layers": TopKLayers(k=1),
+    "lora": LoRA(rank=4),
+    "child_tuning_d": ChildTuningD(freeze="hard"),
+    "child_tuning_f": ChildTuningF(),
+    "l2_sp": L2SP(alpha=10.0),
+    "l2_sp-decoupled": L2SP(alpha=2.0, decoupled=True, biases=True),
+    "rec_adam": RecAdam(k=1.0, t0=1, gamma=5.0),
+    "pretrained_decay": PretrainedDecay(decay=1.0),
+    "sift": SIFT(rate=0.2, modules="linear"),
 }
 
 every_method = pytest.mark.parametrize("method", TABLE.values(), ids=TABLE)

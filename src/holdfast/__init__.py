@@ -8,9 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdfast.errors import HoldfastError
-    from holdfast.methods.base import Forward, Method, Plan, Step, View
+    from holdfast.methods.base import Forward, Method, Plan, Selection, Step, TrainingData, View
+    from holdfast.methods.bitfit import BitFit
+    from holdfast.methods.child_tuning_d import ChildTuningD
+    from holdfast.methods.child_tuning_f import ChildTuningF
+    from holdfast.methods.dps import DPS
+    from holdfast.methods.l2_sp import L2SP
+    from holdfast.methods.lora import LoRA
+    from holdfast.methods.mixout import Mixout
+    from holdfast.methods.pretrained_decay import PretrainedDecay
     from holdfast.methods.r3f import R3F
     from holdfast.methods.r4f import R4F
+    from holdfast.methods.rec_adam import RecAdam
+    from holdfast.methods.sift import SIFT
+    from holdfast.methods.top_k_layers import TopKLayers
     from holdfast.methods.vanilla import Vanilla
     from holdfast.training.engine import Engine
     from holdfast.training.trainer import attach
@@ -22,24 +33,50 @@ _HOMES = {
     "Forward": "holdfast.methods.base",
     "Method": "holdfast.methods.base",
     "Plan": "holdfast.methods.base",
+    "Selection": "holdfast.methods.base",
     "Step": "holdfast.methods.base",
+    "TrainingData": "holdfast.methods.base",
     "View": "holdfast.methods.base",
+    "BitFit": "holdfast.methods.bitfit",
+    "ChildTuningD": "holdfast.methods.child_tuning_d",
+    "ChildTuningF": "holdfast.methods.child_tuning_f",
+    "DPS": "holdfast.methods.dps",
+    "LoRA": "holdfast.methods.lora",
+    "Mixout": "holdfast.methods.mixout",
     "R3F": "holdfast.methods.r3f",
     "R4F": "holdfast.methods.r4f",
+    "L2SP": "holdfast.methods.l2_sp",
+    "PretrainedDecay": "holdfast.methods.pretrained_decay",
+    "RecAdam": "holdfast.methods.rec_adam",
+    "SIFT": "holdfast.methods.sift",
+    "TopKLayers": "holdfast.methods.top_k_layers",
     "Vanilla": "holdfast.methods.vanilla",
     "Engine": "holdfast.training.engine",
     "attach": "holdfast.training.trainer",
 }
 
 __all__ = [
+    "DPS",
+    "L2SP",
     "R3F",
     "R4F",
+    "SIFT",
+    "BitFit",
+    "ChildTuningD",
+    "ChildTuningF",
     "Engine",
     "Forward",
     "HoldfastError",
+    "LoRA",
     "Method",
+    "Mixout",
     "Plan",
+    "PretrainedDecay",
+    "RecAdam",
+    "Selection",
     "Step",
+    "TopKLayers",
+    "TrainingData",
     "Vanilla",
     "View",
     "__version__",

@@ -10,6 +10,17 @@ _OWN = {
     "vanilla": "holdfast.methods.vanilla:Vanilla",
     "r3f": "holdfast.methods.r3f:R3F",
     "r4f": "holdfast.methods.r4f:R4F",
+    "dps": "holdfast.methods.dps:DPS",
+    "mixout": "holdfast.methods.mixout:Mixout",
+    "bitfit": "holdfast.methods.bitfit:BitFit",
+    "lora": "holdfast.methods.lora:LoRA",
+    "top_k_layers": "holdfast.methods.top_k_layers:TopKLayers",
+    "child_tuning_d": "holdfast.methods.child_tuning_d:ChildTuningD",
+    "child_tuning_f": "holdfast.methods.child_tuning_f:ChildTuningF",
+    "l2_sp": "holdfast.methods.l2_sp:L2SP",
+    "rec_adam": "holdfast.methods.rec_adam:RecAdam",
+    "pretrained_decay": "holdfast.methods.pretrained_decay:PretrainedDecay",
+    "sift": "holdfast.methods.sift:SIFT",
 }
 
 GROUP = "holdfast.methods"
