@@ -4,6 +4,7 @@ import pty
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -169,6 +170,16 @@ def test_what_was_decided_about_the_data_is_told_before_the_runs(fakes, tmp_path
     assert any(line.startswith("note: odd: ") and "'body'" in line for line in lines[:run])
     assert any(line.startswith("warning: odd: ") and "stand in train" in line for line in lines[:run])
     assert "warning: odd: 2 of 40 train, 1 of 2 validation texts are longer than 128 tokens and are cut" in told.err
+
+
+def test_a_method_that_switches_dropout_off_is_told_before_the_runs_and_with_the_results(fakes, tickets, holdfast):
+    told = holdfast("compare", tickets, "--methods", "vanilla,dps", "--seeds", 1, "--workers", 0, "--out", "out")
+    lines = told.err.splitlines()
+    run = next(at for at, line in enumerate(lines) if line.startswith("["))
+    said = "add vanilla(dropout=0.0) to the methods"
+    assert sum(line.startswith("note: dps trains without dropout") and said in line for line in lines[:run]) == 1
+    assert said in " ".join(told.out.split())
+    assert said in Path("out/report.html").read_text()
 
 
 def test_failed_runs_are_listed_and_all_failed_is_a_failure(fakes, tickets, tmp_path, holdfast):

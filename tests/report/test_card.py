@@ -166,3 +166,10 @@ def test_the_code_in_the_card_runs_on_the_saved_model(regression, pair, made, tm
         exec(compile(code, "card", "exec"), {})
     (answer,) = yaml.safe_load(printed.getvalue())
     assert isinstance(answer, float) if regression else answer in ("cat", "dog")
+
+
+def test_a_comparison_that_dropout_confounds_says_so(best, made):
+    rows = [row("rte", "vanilla", (66.0, 70.0, 68.0)), row("rte", "dps", (70.0, 71.0, 69.0), (66.0, 70.0, 68.0))]
+    card = flat(model_card(best, with_spec(made, method="dps"), summary(rows, [task()])))
+    assert "dps trains without dropout and the baseline vanilla with the model's own dropout" in card
+    assert card.count("add vanilla(dropout=0.0) to the methods") == 1

@@ -1,12 +1,31 @@
-"""``holdfast methods``: which there are and what they take."""
+"""``holdfast methods``: which there are, what they take, and what they do to a model."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from holdfast.cli import options as o
+from holdfast.errors import HoldfastError
+
+if TYPE_CHECKING:
+    from holdfast.methods.base import Method
+    from holdfast.training.selected import Selected
+
+_CLASSES = 2
+"""Of the classifier that a model is shown as; its head is the only part that depends on it."""
 
 
 def methods(
     name: Annotated[str | None, typer.Argument(help="A method, to see its arguments.", show_default=False)] = None,
+    model: Annotated[
+        str | None,
+        o.option(
+            "Show which weights of this model the method works on, and the memory that takes: minilm, a folder, or a "
+            "hub id. No weights are loaded."
+        ),
+    ] = None,
+    revision: o.Revision = None,
+    remote_code: o.RemoteCode = False,
 ) -> None:
     """List the methods, or describe one with its arguments and their defaults.
 
@@ -14,27 +33,79 @@ def methods(
     Examples:
       holdfast methods
       holdfast methods r3f
+      holdfast methods dps --model minilm
+      holdfast methods "dps(variant=mix)+r3f" --model minilm
     """
-    import inspect
-
-    from holdfast.cli.attribute_docs import attribute_docs
-    from holdfast.methods import arguments, catalogue, parse
+    from holdfast.methods import catalogue, parse
 
     if name is None:
+        if model is not None:
+            raise HoldfastError(f"--model {model} needs a method: holdfast methods NAME --model {model}")
         known = catalogue()
         width = max(map(len, known))
         for entry in known.values():
             typer.echo(f"{entry.name:<{width}}  {entry.summary}")
         typer.echo("\nArguments: holdfast methods NAME. Joined by +: r3f+other. With arguments: r3f(weight=0.5).")
         return
-    for method in parse(name):
-        cls = type(method)
-        docs = attribute_docs(cls)
-        text = f"{cls.name}: {cls.summary}\n\n{inspect.getdoc(cls)}\n"
-        # The mark-up of code in docstrings is for pages, not for terminals.
-        typer.echo(text.replace("``", ""))
-        fields = arguments(method)
-        typer.echo("Arguments and what they are set to:" if fields else "No arguments.")
-        for field in fields:
-            doc = docs.get(field.name, "").replace("``", "")
-            typer.echo(f"  {field.name}={getattr(method, field.name)}" + (f"\n      {doc}" if doc else ""))
+    parsed = parse(name)
+    # First, so that a mistake is not told below pages of text.
+    shown = [] if model is None else _selected(parsed, model, revision, remote_code)
+    for method in parsed:
+        _describe(method)
+    for line in shown:
+        typer.echo(line)
+
+
+def _describe(method: "Method") -> None:
+    import inspect
+
+    from holdfast.cli.attribute_docs import attribute_docs
+    from holdfast.methods import arguments
+
+    cls = type(method)
+    docs = attribute_docs(cls)
+    text = f"{cls.name}: {cls.summary}\n\n{inspect.getdoc(cls)}\n"
+    # The mark-up of code in docstrings is for pages, not for terminals.
+    typer.echo(text.replace("``", ""))
+    fields = arguments(method)
+    typer.echo("Arguments and what they are set to:" if fields else "No arguments.")
+    for field in fields:
+        doc = docs.get(field.name, "").replace("``", "")
+        typer.echo(f"  {field.name}={getattr(method, field.name)}" + (f"\n      {doc}" if doc else ""))
+
+
+def _selected(parsed: list["Method"], model: str, revision: str | None, remote_code: bool) -> list[str]:
+    from holdfast.training.models import check_model, classifier_config, empty_classifier
+    from holdfast.training.selected import selected
+
+    # Weights that are pickled do no harm, as none are read.
+    check_model(model, revision, remote_code, pickled_weights=True)
+    config = classifier_config(model, _CLASSES, (), revision, remote_code)
+    lines = []
+    for found in selected(parsed, empty_classifier(model, config, remote_code)):
+        lines += ["", f"{found.method} in {model}, as a classifier of {_CLASSES} classes:", *_lines(found)]
+    return lines
+
+
+def _lines(found: "Selected") -> list[str]:
+    lines = []
+    if found.doing:
+        width = max((len(row.name) for row in found.rows), default=0)
+        lines += [f"  {row.name:<{width}}  {'x'.join(map(str, row.shape))}" for row in found.rows]
+        lines.append(f"{_of(found.weights, 'weights', found.parameters)}: {found.doing}.")
+        if found.state_bytes:
+            each = f"{found.state_bytes / found.weights:.3g} bytes a selected weight"
+            lines.append(f"Extra memory: {found.state_bytes / 1e6:.1f} MB at most, {each}.")
+        else:
+            lines.append("No extra memory.")
+    else:
+        lines.append(f"It works on all {found.parameters:,} weights alike and keeps nothing a weight.")
+    if found.trained is not None:
+        trained, parameters = found.trained
+        lines.append(f"{_of(trained, 'parameters', parameters)} have gradients.")
+    return lines
+
+
+def _of(part: int, what: str, whole: int) -> str:
+    share = f"{100 * part / whole:.3g}"
+    return f"{part:,} of {whole:,} {what} ({'over 99.9' if share == '100' and part < whole else share} %)"

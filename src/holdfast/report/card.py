@@ -4,6 +4,7 @@ from holdfast.report.front_matter import dataset, front_matter, model_name
 from holdfast.report.markdown import code, escape, grid, table
 from holdfast.report.table import cells, rows_of
 from holdfast.report.text import count, duration, points
+from holdfast.study.controls import dropout_notes
 from holdfast.study.summary import Best, Row, Summary, TaskInfo
 from holdfast.tasks.catalogue import NAMED
 from holdfast.training.spec import RunRecord
@@ -84,6 +85,7 @@ def _score(best: Best | None, record: RunRecord, summary: Summary | None) -> lis
             f"Over the seeds of {code(row.method)} ({runs}): mean ± standard deviation {shown.spread}, "
             f"worst to best {shown.range}. All methods of the study:",
             table(rows, summary.settings),
+            *map(escape, dropout_notes(summary.settings.methods, summary.settings.baseline)),
         ]
     return parts
 

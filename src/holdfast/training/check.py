@@ -8,7 +8,7 @@ from holdfast.errors import HoldfastError
 from holdfast.methods import parse
 from holdfast.methods.base import Plan
 from holdfast.tasks.task import Task
-from holdfast.training.models import check_model, classifier_config, load_tokenizer
+from holdfast.training.models import check_model, classifier_config, empty_classifier, load_tokenizer
 from holdfast.training.spec import RunSpec
 
 
@@ -20,8 +20,6 @@ def check_run(spec: RunSpec, task: Task) -> None:
     without a GPU, texts longer than the model's positions, a tokenizer of another model, and methods that
     cannot work together or on this model.
     """
-    from transformers import AutoModelForSequenceClassification
-
     if task.fingerprint != spec.data:
         raise HoldfastError(f"task {task.name}: its rows changed since the run was planned; restore them or plan anew")
     if spec.settings.precision == "fp16" and not torch.cuda.is_available():
@@ -30,15 +28,7 @@ def check_run(spec: RunSpec, task: Task) -> None:
     config = classifier_config(spec.model, task.num_outputs, task.label_names, spec.revision, spec.remote_code)
     _check_lengths(config, load_tokenizer(spec.model, spec.revision, spec.remote_code), spec)
     methods = parse(spec.method)
-    try:
-        with torch.device("meta"):
-            model = AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]
-                config, trust_remote_code=spec.remote_code
-            )
-    except ValueError as problem:
-        # Transformers lists the hundreds of configurations it knows after the first line.
-        reason = str(problem).strip().splitlines()[0]
-        raise HoldfastError(f"model {spec.model}: it cannot classify sequences ({reason}); choose another") from problem
+    model = empty_classifier(spec.model, config, spec.remote_code)
     plan = Plan(spec.settings.total_steps(spec.train_size or len(task.splits["train"])), spec.seed)
     for method in methods:
         method.check(model)

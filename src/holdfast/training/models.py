@@ -112,6 +112,25 @@ def load_model(
         raise HoldfastError(f"model {name}: its weights cannot be loaded: {_first_line(problem)}") from problem
 
 
+def empty_classifier(name: str, config: Any, remote_code: bool = False) -> Any:
+    """Return the sequence classifier that ``config`` describes, without memory for its weights.
+
+    Raises ``HoldfastError``, naming the model ``name``, when its architecture cannot classify.
+    """
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    try:
+        with torch.device("meta"):
+            return AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]
+                config, trust_remote_code=remote_code
+            )
+    except ValueError as problem:
+        # Transformers lists the hundreds of configurations it knows after the first line.
+        reason = str(problem).strip().splitlines()[0]
+        raise HoldfastError(f"model {name}: it cannot classify sequences ({reason}); choose another") from problem
+
+
 def load_tokenizer(name: str, revision: str | None = None, remote_code: bool = False) -> Any:
     """Return the tokenizer of ``name``, with a padding token (the end-of-text token where there is none)."""
     from transformers import AutoTokenizer

@@ -1,0 +1,1 @@
+"""What a method costs beside plain fine-tuning: time, memory, arithmetic, state."""

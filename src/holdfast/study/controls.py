@@ -1,0 +1,74 @@
+"""Which comparisons of a study confound a method with the dropout that it sets, and what tells them apart."""
+
+from collections.abc import Sequence
+
+from holdfast.errors import HoldfastError
+
+
+def dropout_notes(methods: Sequence[str], baseline: str) -> list[str]:
+    """Return a sentence for each way in which methods differ from the baseline in dropout too.
+
+    ``methods``: canonical texts, the baseline among them. Each sentence names the control, plain fine-tuning with
+    the method's dropout, and asks for it where the study lacks it. Methods that are not installed here are passed
+    over.
+    """
+    differing: dict[tuple[str, float | None], list[str]] = {}
+    for method in methods:
+        control = _control(method, baseline)
+        if control is not None and control != method:
+            differing.setdefault((control, _rate(method)), []).append(method)
+    return [
+        _sentence(which, rate, baseline, control, control in methods) for (control, rate), which in differing.items()
+    ]
+
+
+def _sentence(which: Sequence[str], rate: float | None, baseline: str, control: str, present: bool) -> str:
+    names = which[0] if len(which) == 1 else f"{', '.join(which[:-1])} and {which[-1]}"
+    verb, their = ("trains", "its") if len(which) == 1 else ("train", "their")
+    differ = f"{names} {verb} {_words(rate)} and the baseline {baseline} {_words(_rate(baseline))}"
+    if present:
+        return f"{differ}: {control} shows what dropout alone does, read {their} results beside it."
+    return f"{differ}: add {control} to the methods to tell {their} effect from that of dropout."
+
+
+def _control(method: str, baseline: str) -> str | None:
+    """Return which method to run beside these two, None where they do not differ in dropout.
+
+    It is the one of them that leaves dropout alone, given the other's. Where both set it, the user compares rates.
+    """
+    try:
+        if _rate(method) == _rate(baseline):
+            return None
+        for plain, other in ((baseline, method), (method, baseline)):
+            if _leaves_dropout(plain) and (rate := _rate(other)) is not None:
+                return _with_dropout(plain, rate)
+    except HoldfastError:
+        # A method of a package that is not installed any more.
+        return None
+    return None
+
+
+def _rate(text: str) -> float | None:
+    from holdfast.methods import parse
+
+    rates = [method.model_dropout for method in parse(text) if method.model_dropout is not None]
+    return rates[0] if rates else None
+
+
+def _leaves_dropout(text: str) -> bool:
+    from holdfast.methods import Method, parse
+
+    return all(type(one).model_dropout is Method.model_dropout or one.name == "vanilla" for one in parse(text))
+
+
+def _with_dropout(text: str, rate: float) -> str:
+    from holdfast.methods import describe, parse
+
+    others = [method for method in parse(text) if method.name != "vanilla"]
+    return "+".join([f"vanilla(dropout={rate})", *([describe(others)] if others else [])])
+
+
+def _words(rate: float | None) -> str:
+    if rate is None:
+        return "with the model's own dropout"
+    return f"with dropout {rate}" if rate else "without dropout"

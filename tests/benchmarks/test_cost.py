@@ -1,0 +1,64 @@
+"""The benchmark's command, from options to a table and a file."""
+
+import json
+
+import pytest
+
+import cost
+
+QUICK = [
+    *("--batch", "2", "--tokens", "8", "--total-steps", "20", "--rounds", "6", "--steps", "1"),
+    *("--short-steps", "2", "--threads", "1", "--device", "cpu"),
+]
+SMALL = ["--model", "bert-base-random", "--layers", "1", "--width", "64"]
+
+
+def test_every_method_is_a_row_of_the_file_and_of_the_table(tmp_path, capsys):
+    file = tmp_path / "cost.json"
+    assert cost.main(["--methods", "vanilla,dps(variant=mix)", *SMALL, *QUICK, "--json", str(file)]) == 0
+    rows = json.loads(file.read_text())
+    assert [row["method"] for row in rows] == ["vanilla", "dps(variant=mix)"]
+    for row in rows:
+        assert list(row) == [
+            "method",
+            "time_ratio",
+            "time_ratio_low",
+            "time_ratio_high",
+            "flops_ratio",
+            "memory_ratio",
+            "state_bytes_per_weight",
+        ]
+        assert row["time_ratio_low"] <= row["time_ratio"] <= row["time_ratio_high"]
+    assert (rows[0]["flops_ratio"], rows[0]["memory_ratio"]) == pytest.approx((1.0, 1.0), rel=0.01)
+    assert rows[1]["memory_ratio"] > 1.01
+    assert list(tmp_path.iterdir()) == [file]
+    told = " ".join(capsys.readouterr().out.split())
+    for said in ("vanilla (again)", "2 rows of 8 tokens, fp32, on", "1 threads", "6 rounds of 1 steps, all methods"):
+        assert said in told
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--methods", "dpss", *SMALL], "did you mean 'dps'"),
+        (["--methods", "dps", "--rounds", "5"], "--rounds 5: a 95 % interval takes at least 6"),
+        (["--methods", "dps", "--rounds", "400"], "do not fit into a training of 690 steps"),
+        (["--methods", "dps", "--model", "minilm", "--layers", "2"], "resize bert-base-random"),
+        (["--methods", "dps", "--model", "bert-large-random", "--width", "100"], "--width 100"),
+        (["--methods", "dps", *SMALL, "--tokens", "1000"], "use --tokens 512"),
+        (["--methods", "dps", *SMALL, "--json", "nowhere/cost.json"], "there is no folder nowhere"),
+        (["--methods", "top_k_layers(k=3)", *SMALL], "has 1 blocks"),
+        (["--methods", "dps", "--short-steps", "1"], "take at least 2"),
+    ],
+)
+def test_mistakes_are_told_in_one_line_before_anything_is_measured(options, told, capsys):
+    assert cost.main(options) == 2
+    err = capsys.readouterr().err
+    assert told in err
+    assert len(err.splitlines()) == 1
+
+
+def test_methods_that_do_not_fit_together_are_measured_in_pairs(monkeypatch, capsys):
+    monkeypatch.setattr(cost, "available_bytes", lambda device: 1)
+    assert cost.main(["--methods", "r3f", *SMALL, *QUICK]) == 0
+    assert "each method in turns with vanilla alone" in " ".join(capsys.readouterr().out.split())
