@@ -82,10 +82,11 @@ def test_decoupled_pulls_after_the_step():
 def test_what_cannot_work_is_refused():
     with pytest.raises(HoldfastError, match="alpha must be a number of at least 0"):
         L2SP(alpha=float("nan"))
-    engine = Engine(classifier("bert"), [L2SP(alpha=50.0, decoupled=True)], optimizer=sgd(0.1))
-    engine.backward(engine.loss(batch()))
-    with pytest.raises(HoldfastError, match=r"l2_sp\(alpha=50\) diverges at learning rate 0.1"):
-        engine.step()
+    for argument in ("alpha", "beta"):
+        engine = Engine(classifier("bert"), [L2SP(**{argument: 50.0}, decoupled=True)], optimizer=sgd(0.1))
+        engine.backward(engine.loss(batch()))
+        with pytest.raises(HoldfastError, match=rf"l2_sp\({argument}=50\) diverges at learning rate 0.1"):
+            engine.step()
 
 
 def test_selection_says_what_is_pulled_to_what():

@@ -1,12 +1,14 @@
 """RecAdam against the published update rule in plain Python."""
 
 import math
+from unittest.mock import Mock
 
 import pytest
 import torch
 from linear_loss import LinearLoss, coefficients, train, weights
 
 from holdfast import Engine, HoldfastError, RecAdam
+from holdfast.methods.base import Plan
 from holdfast.methods.rec_adam import annealed
 from tiny import batch, classifier
 
@@ -86,9 +88,42 @@ def test_what_cannot_work_is_refused_before_a_weight_moves():
     refused("holds the weights for 250 steps and training has 60", RecAdam(), adamw(1e-5), total_steps=60)
     refused("whose length is not known", RecAdam(t0=0.3), adamw(1e-5))
     refused(r"rec_adam\(gamma=5000\) diverges at learning rate 0.001", RecAdam(), adamw(1e-3))
+    refused(r"rec_adam\(gamma \* target=40000\) diverges at learning rate 0.0001", RecAdam(target=8.0), adamw(1e-4))
     refused("the optimizer is SGD", RecAdam(), lambda p: torch.optim.SGD(p, 1e-3))
     with pytest.raises(HoldfastError, match="k must be a number above 0"):
         RecAdam(k=0)
+
+
+def test_a_linear_rise_may_end_with_the_training():
+    RecAdam("linear", t0=60).check_plan(Plan(60))
+    for method in (RecAdam("linear", t0=61), RecAdam(t0=60)):
+        with pytest.raises(HoldfastError, match=r"training has 60: train longer, or give t0 as a share"):
+            method.check_plan(Plan(60))
+
+
+def test_a_step_that_broke_off_leaves_no_lowered_rate(monkeypatch):
+    """Out of memory inside the optimizer, and the loop goes on with the same one: weight decay was 1e10 otherwise."""
+    model = LinearLoss()
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-5, weight_decay=0.01)
+    engine = Engine(model, [RecAdam(k=50.0, t0=50)], optimizer=optimizer)
+    with monkeypatch.context() as broken:
+        broken.setattr(optimizer, "step", Mock(side_effect=MemoryError))
+        with pytest.raises(MemoryError):
+            train(engine, coefficients(1))
+    optimizer.zero_grad()
+    train(engine, coefficients(2))
+    (group,) = optimizer.param_groups
+    assert (group["lr"], group["weight_decay"]) == (1e-5, 0.01)
+
+
+def test_the_head_takes_the_whole_step_of_amsgrad():
+    """Large gradients first, so that the largest second moment is not the last."""
+    model, plain = LinearLoss(), LinearLoss()
+    given = coefficients(10) * torch.logspace(2, -2, 10)[:, None]
+    optimizers = [torch.optim.AdamW(m.parameters(), 1e-3, amsgrad=True, weight_decay=0.1) for m in (model, plain)]
+    train(Engine(model, [RecAdam(k=1.0, t0=50, gamma=1.0)], optimizer=optimizers[0], max_grad_norm=None), given)
+    train(Engine(plain, optimizer=optimizers[1], max_grad_norm=None), given)
+    assert weights(model)[8:] == pytest.approx(weights(plain)[8:], abs=1e-6)
 
 
 def test_the_peak_rate_of_a_warm_up_is_looked_at_from_the_start():

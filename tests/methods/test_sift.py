@@ -190,6 +190,8 @@ def test_what_cannot_work_is_refused():
     frozen.bert.requires_grad_(False)
     with pytest.raises(HoldfastError, match="finds no trained linear layer in the attention modules"):
         Engine(frozen, [SIFT()], optimizer=adamw())
+    with pytest.raises(HoldfastError, match="in the pre-trained body of BertForSequenceClassification: unfreeze some"):
+        Engine(frozen, [SIFT(modules="linear")], optimizer=adamw())
 
 
 def test_generation_models_have_no_head_to_train():

@@ -20,7 +20,7 @@ class PretrainedDecay(Method):
     A prior centred on the source model's weights (Daume 2007 names the idea), in AdamW's form (Loshchilov &
     Hutter 2019). It takes the place of the optimizer's own decay to zero for those weights, which is undone;
     the others, head and biases, keep theirs. The whole pull is the formula's exactly; the optimizer's step,
-    which came in between, is scaled by (1 - lr * decay) / (1 - lr * weight_decay), 1 to about 1e-6.
+    which came in between, is scaled by (1 - lr * decay) / (1 - lr * weight_decay): 1 where the two are equal.
     """
 
     name: ClassVar[str] = "pretrained_decay"

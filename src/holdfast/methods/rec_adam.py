@@ -51,7 +51,7 @@ class RecAdam(Method):
     t0: float = 250
     """Optimizer step at which it is half way (linear: at its end); below 1 it is a share of the training."""
     gamma: float = 5000.0
-    """Strength of the pull; lr * gamma must stay below 2."""
+    """Strength of the pull; lr * gamma * target must stay below 2."""
     target: float = 1.0
     """What lambda rises to."""
 
@@ -72,10 +72,12 @@ class RecAdam(Method):
 
     def check_plan(self, plan: Plan) -> None:
         """Raise ``HoldfastError`` when training ends before the weights are let go."""
-        if plan.total_steps is not None and plan.total_steps <= self.t0:
+        total = plan.total_steps
+        # A linear rise may well end with the training; a sigmoid is only half way up at t0.
+        if total is not None and (total < self.t0 or (total == self.t0 and self.anneal == "sigmoid")):
             raise HoldfastError(
                 f"{self.name}(t0={self.t0:g}) holds the weights for {self.t0:g} steps and training has "
-                f"{plan.total_steps}: train longer, or give t0 as a share of it, t0=0.3"
+                f"{total}: train longer, or give t0 as a share of it, t0=0.3"
             )
 
     def selection(self, model: nn.Module) -> Selection:
@@ -97,11 +99,14 @@ class RecAdam(Method):
                 f"{self.name} scales the step of torch's Adam or AdamW, and the optimizer is {type(kind).__name__}: "
                 "use one of those"
             )
+        pull = "gamma" if self.target == 1 else "gamma * target"
         for group, _ in by_group(step.optimizer, self._kept.moving()):
-            check_stable(self.name, group, "gamma", self.gamma * self.target)
+            check_stable(self.name, group, pull, self.gamma * self.target)
 
     def on_clipped_gradients(self, step: Step) -> None:
         """Lower the rate of the groups with pre-trained weights for the coming step."""
+        # Where the last one ran out of memory, its rates are still lowered.
+        self._release()
         rate = self._lambda(step)
         share = max(rate, _SLOWEST)
         held = [group for group, _ in by_group(step.optimizer, self._kept.moving())]

@@ -142,11 +142,11 @@ class SIFT(Method):
                 found[matrix.name] = matrix.weight
                 found |= _bias(matrix)
         if not found:
-            where = "attention modules" if self.modules == "attention" else "pre-trained body"
+            attention = self.modules == "attention"
+            where, remedy = ("attention modules", "use modules=linear, or ") if attention else ("pre-trained body", "")
             raise HoldfastError(
                 f"sift(modules={self.modules}) finds no trained linear layer in the {where} of "
-                f"{type(model).__name__}: use modules={'linear' if self.modules == 'attention' else 'attention'}, "
-                "or unfreeze some"
+                f"{type(model).__name__}: {remedy}unfreeze some"
             )
         return found
 
