@@ -9,7 +9,7 @@ import torch
 from transformers import BartForConditionalGeneration, T5ForConditionalGeneration
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from holdfast import R3F, R4F, Engine, HoldfastError, Method, View
+from holdfast import R3F, R4F, BitFit, Engine, HoldfastError, LoRA, Method, View
 from method_table import every_method
 from tiny import CLASSIFIERS, bart_config, batch, classifier, t5_config
 
@@ -386,3 +386,26 @@ def test_finish_leaves_no_hooks():
     trained = engine(model, R3F())
     trained.finish()
     assert not model.bert.embeddings.word_embeddings._forward_hooks
+
+
+def test_methods_that_freeze_ask_ddp_for_what_they_need():
+    """Adapters made after DDP was built would never be averaged; frozen weights would keep it waiting."""
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        for method, unused, message in (
+            (LoRA(), True, "was built before the method made its weights"),
+            (BitFit(), False, "find_unused_parameters=True"),
+            (BitFit(), True, ""),
+            (R3F(), False, ""),
+        ):
+            model = classifier("bert")
+            wrapped = torch.nn.parallel.DistributedDataParallel(model, find_unused_parameters=unused)
+            if message:
+                with pytest.raises(HoldfastError, match=message):
+                    engine(wrapped, method)
+                assert list(model.state_dict()) == list(classifier("bert").state_dict())
+                assert all(p.requires_grad for p in model.parameters())
+            else:
+                train(engine(wrapped, method), range(2))
+    finally:
+        torch.distributed.destroy_process_group()

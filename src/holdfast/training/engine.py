@@ -67,6 +67,9 @@ class Engine:
         self.model = unwrap(model)
         given = {id(p) for p in self.model.parameters()}
         self.methods = prepare(self.model, methods, Plan(total_steps, seed))
+        if isinstance(model, nn.parallel.DistributedDataParallel) and (problem := _ddp_problem(model, given)):
+            finish(self.model, self.methods)
+            raise HoldfastError(f"{describe(self.methods)}: {problem}")
         if isinstance(optimizer, torch.optim.Optimizer):
             check_covered(self.model, optimizer, given)
             self.optimizer = optimizer
@@ -316,6 +319,17 @@ def unwrap(model: nn.Module) -> nn.Module:
         if not isinstance(inner, nn.Module):
             return model
         model = inner
+
+
+def _ddp_problem(wrapped: nn.parallel.DistributedDataParallel, given: set[int]) -> str:
+    """Return why processes would not stay in step; ``given``: ids of the parameters DDP was built with."""
+    ignored = set(getattr(wrapped.module, "_ddp_params_and_buffers_to_ignore", ()))
+    named = [(name, p) for name, p in wrapped.module.named_parameters() if name not in ignored]
+    if any(p.requires_grad and id(p) not in given for _, p in named):
+        return "DistributedDataParallel was built before the method made its weights: use attach on a Trainer"
+    if any(not p.requires_grad for _, p in named) and not wrapped.find_unused_parameters:
+        return "it freezes weights: build DistributedDataParallel with find_unused_parameters=True"
+    return ""
 
 
 def _gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:

@@ -172,7 +172,13 @@ class _Watch(TrainerCallback):
         self.seconds = 0.0
         self._began = 0.0
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._began = time.perf_counter()
+
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == 0:
+            # A method that looked at the data before the first step pays for it.
+            self.seconds = time.perf_counter() - self._began
         self._began = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

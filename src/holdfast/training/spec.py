@@ -126,7 +126,7 @@ class RunRecord(BaseModel):
     seconds: float = 0.0
     """Wall time of the whole run."""
     train_seconds: float = 0.0
-    """Wall time of training without evaluation and saving."""
+    """Wall time of training without evaluation and saving; with what methods do before the first step."""
     peak_memory_bytes: int | None = None
     """Peak accelerator memory; None on CPU."""
     device: str = ""

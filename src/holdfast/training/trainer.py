@@ -5,20 +5,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback
 
 from holdfast.errors import HoldfastError
 from holdfast.methods import check_combination, describe
 from holdfast.methods.base import Method, Plan, Step, TrainingData
+from holdfast.training.checkpoint import read_state, write_state
 from holdfast.training.engine import check_covered, finish, measure, measures, no_labels, plain_state, prepare
 from holdfast.training.objective import Objective, Window
 from holdfast.training.standin import StandIn
-
-STATE_FILE = "holdfast.safetensors"
-"""The methods' state inside a Trainer checkpoint."""
 
 
 def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
@@ -79,6 +75,10 @@ class _Attachment:
         self.logged_step = 0
         self.skipped = 0
         """Steps that the Trainer counted and the gradient scaler skipped."""
+        self.overflowed = False
+        """Whether the scaler skips the current step."""
+        self.fresh: dict[str, dict[str, Tensor]] = {}
+        """The methods' state before the first step, for a training begun again with smaller batches."""
 
 
 class _Attached(Trainer):
@@ -118,7 +118,7 @@ class _Attached(Trainer):
         own = self._holdfast
         if not own.prepared and not self._holdfast_model_is_made_anew():
             self._holdfast_prepare(self.model)
-        own.terms, own.logged_step, own.skipped = {}, 0, 0
+        own.terms, own.logged_step, own.skipped, own.fresh = {}, 0, 0, {}
         try:
             return super().train(*args, **kwargs)
         finally:
@@ -137,9 +137,23 @@ class _Attached(Trainer):
         assert own.objective is not None
         for method in own.methods:
             method.check_plan(Plan(self.state.max_steps, self.args.seed))
+        if self.state.global_step > 0:
+            return
+        model = own.objective.model
+        # Out of memory in the middle, the Trainer begins again and counts from 0, and so must the methods.
+        own.terms, own.logged_step, own.skipped = {}, 0, 0
+        for method in own.methods:
+            if method.name in own.fresh:
+                method.load_state_dict(model, {k: v.clone() for k, v in own.fresh[method.name].items()})
+        if own.fresh:
+            return
         methods = [method for method in own.methods if measures(method)]
-        if methods and self.state.global_step == 0:
-            measure(own.objective.model, methods, TrainingData(self._holdfast_batches, self._holdfast_plain_loss))
+        if methods:
+            measure(model, methods, TrainingData(self._holdfast_batches, self._holdfast_plain_loss))
+        if self.args.auto_find_batch_size:
+            for method in own.methods:
+                if not _operates(method):
+                    own.fresh[method.name] = {k: v.cpu() for k, v in method.state_dict(model).items()}
 
     def _holdfast_plain_loss(self, batch: Mapping[str, Any]) -> Tensor:
         assert self._holdfast.objective is not None
@@ -261,6 +275,13 @@ class _Attached(Trainer):
         return norm
 
     def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        norm = self._holdfast_norm(model, grad_norm)
+        if self.accelerator.scaler is not None:
+            # A fused optimizer is called on an overflow too and skips inside, which Accelerate does not see.
+            self._holdfast.overflowed = not bool(torch.isfinite(torch.as_tensor(norm)))
+        return norm
+
+    def _holdfast_norm(self, model: nn.Module, grad_norm: Any) -> Any:
         if grad_norm is None and any(_alters_gradients(method) for method in self._holdfast.methods):
             finite = self._holdfast_gradients(model)
             norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
@@ -270,8 +291,8 @@ class _Attached(Trainer):
         return super()._get_grad_norm(model, grad_norm)  # type: ignore[no-untyped-call]
 
     def _holdfast_gradients(self, model: nn.Module) -> bool:
-        # Clipping to infinity unscales fp16 gradients, which may be done only once a step.
-        norm = self.accelerator.clip_grad_norm_(model.parameters(), float("inf"))
+        self.accelerator.unscale_gradients()
+        norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
         finite = bool(torch.isfinite(norm))
         if finite:
             for method in self._holdfast.methods:
@@ -313,17 +334,10 @@ class _Attached(Trainer):
         assert own.objective is not None
         if not self.args.should_save:
             return
-        state = {
-            f"{method.name}/{key}": value.contiguous().cpu()
-            for method in own.methods
-            # Without the optimizer nobody can go on training; what undoes surgery is needed all the same.
-            if not self.args.save_only_model or _operates(method)
-            for key, value in method.state_dict(own.objective.model).items()
-        }
-        if state or own.skipped:
-            folder = os.path.join(self._get_output_dir(trial), f"checkpoint-{self.state.global_step}")
-            about = {"methods": describe(own.methods), "skipped": str(own.skipped)}
-            save_file(state, os.path.join(folder, STATE_FILE), metadata=about)
+        # Without the optimizer nobody can go on training; what undoes surgery is needed all the same.
+        chosen = [method for method in own.methods if not self.args.save_only_model or _operates(method)]
+        folder = os.path.join(self._get_output_dir(trial), f"checkpoint-{self.state.global_step}")
+        write_state(folder, own.objective.model, own.methods, chosen, own.skipped)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
@@ -340,29 +354,7 @@ class _Attached(Trainer):
     def _holdfast_restore(self, checkpoint: str, methods: list[Method]) -> None:
         own = self._holdfast
         assert own.objective is not None
-        model = own.objective.model
-        path = os.path.join(checkpoint, STATE_FILE)
-        if not os.path.exists(path):
-            if any(method.state_dict(model) for method in methods):
-                raise HoldfastError(
-                    f"{checkpoint} holds no {STATE_FILE}: it was not written with {describe(own.methods)}, "
-                    "resume from a checkpoint that was"
-                )
-            return
-        with safe_open(path, framework="pt") as file:
-            about = file.metadata() or {}
-            saved = about.get("methods", "")
-            if saved != describe(own.methods):
-                raise HoldfastError(
-                    f"{checkpoint} was written with {saved}, this trainer has {describe(own.methods)}: "
-                    "attach the same methods"
-                )
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
-        own.skipped = int(about.get("skipped", 0))
-        for method in methods:
-            prefix = f"{method.name}/"
-            found = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-            method.load_state_dict(model, found)
+        own.skipped = read_state(checkpoint, own.objective.model, own.methods, methods)
 
 
 class _Events(TrainerCallback):
@@ -376,7 +368,7 @@ class _Events(TrainerCallback):
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         own = self.trainer._holdfast
-        if self.trainer.accelerator.optimizer_step_was_skipped:
+        if own.overflowed or self.trainer.accelerator.optimizer_step_was_skipped:
             own.skipped += 1
             return
         for method in own.methods:
