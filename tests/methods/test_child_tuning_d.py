@@ -240,6 +240,18 @@ def test_the_state_is_one_byte_a_weight_and_a_resumed_training_goes_on_with_it()
     assert all(torch.equal(again.methods[0].memory["child"][name], mask) for name, mask in state.items())
 
 
+def test_a_state_loaded_into_an_engine_that_trained_freezes_the_weights_that_came_with_it():
+    trained, other = (engine(classifier("bert", labels=3, seed=seed), ChildTuningD(freeze="hard")) for seed in (0, 1))
+    for one in (trained, other):
+        step(one)
+    other.model.load_state_dict(trained.model.state_dict())
+    other.load_state_dict(trained.state_dict())
+    before = copy.deepcopy(other.model)
+    step(other)
+    for name, mask in trained.methods[0].memory["child"].items():
+        assert torch.equal(other.model.get_parameter(name)[~mask], before.get_parameter(name)[~mask])
+
+
 def test_a_state_without_a_mask_is_refused():
     trained = engine(classifier("bert", labels=3))
     trained.methods[0].load_state_dict(trained.model, {})

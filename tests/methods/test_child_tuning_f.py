@@ -243,3 +243,9 @@ def test_large_models_need_no_more_than_a_piece():
 def test_impossible_probabilities_are_refused(keep):
     with pytest.raises(HoldfastError, match=r"child_tuning_f\(keep=.*\): keep is a probability"):
         ChildTuningF(keep=keep)
+
+
+def test_a_probability_that_would_be_rounded_to_zero_is_refused():
+    with pytest.raises(HoldfastError, match=r"child_tuning_f\(keep=1e-06\): keep is met to a 65 536th"):
+        ChildTuningF(keep=1e-6)
+    assert drawn([(1 << 20,)], ChildTuningF(keep=2**-16).keep)[0].any()

@@ -2,10 +2,13 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from typing import ClassVar
 
+import numpy as np
 import pytest
+import torch
 
-from holdfast import R3F, R4F, HoldfastError, Method, Vanilla
+from holdfast import DPS, R3F, R4F, ChildTuningF, Engine, HoldfastError, LoRA, Method, Vanilla
 from holdfast.methods import check_combination, describe, parse, registry, split
+from tiny import classifier
 
 
 @pytest.mark.parametrize(
@@ -46,7 +49,7 @@ def test_split_keeps_brackets_together():
         ("r3f(relative=1)", "true or false"),
         ("r3f(0.5)", "argument=value"),
         ("r3f(weight=1, weight=2)", "given twice"),
-        ("vanilla(x=1)", "vanilla takes no arguments"),
+        ("vanilla(x=1)", "vanilla takes dropout"),
         ("r3f(weight=-1)", "weight must be"),
         ("r3f+r3f", "named twice"),
         ("r3f+r4f", "same penalty"),
@@ -92,3 +95,27 @@ def test_broken_registrations_are_named(monkeypatch, name, loaded):
     monkeypatch.setattr(EntryPoint, "load", lambda self: loaded)
     with pytest.raises(HoldfastError, match="somewhere:Thing"):
         parse("vanilla")
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        (LoRA(targets="qkv"), r"lora\(targets='qkv'\): targets must be one of linear, attention"),
+        (LoRA(rank=4.0), "rank must be a whole number"),
+        (DPS(variant="foo"), "variant must be one of dense, mix"),
+        (ChildTuningF(rescale="no"), "rescale must be true or false"),
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_refused_from_python_too(method, message):
+    with pytest.raises(HoldfastError, match=message):
+        Engine(classifier("bert"), [method], optimizer=torch.optim.SGD)
+
+
+def test_numbers_of_other_kinds_are_numbers():
+    Engine(classifier("bert"), [DPS(drop=np.float32(0.5)), R3F(weight=1, every=np.int64(2))], optimizer=torch.optim.SGD)
+
+
+def test_methods_that_set_different_dropout_are_refused_together():
+    with pytest.raises(HoldfastError, match=r"vanilla trains with dropout 0.1 and dps with 0.0, give both the same"):
+        parse("vanilla(dropout=0.1)+dps")
+    assert len(parse("vanilla(dropout=0.1)+dps(dropout=0.1)")) == len(parse("vanilla+dps")) == 2

@@ -31,7 +31,7 @@ def main(arguments):
     models.check_model = models.load_tokenizer = lambda name, *rest: name
     sys.modules["holdfast.tasks.encode"] = SimpleNamespace(count_cut=lambda split, tokenizer, length: 0)
     sys.modules["holdfast.training.check"] = SimpleNamespace(check_run=lambda spec, task: None)
-    sys.modules["holdfast.study.controls"] = SimpleNamespace(dropout_notes=lambda methods, baseline: [])
+    sys.modules["holdfast.study.controls"] = SimpleNamespace(control_notes=lambda methods, baseline: [])
     if arguments[0] == "study":
         data, out, seeds = arguments[1:]
         studies.run(studies.prepared(Path(data), seeds=int(seeds)), Path(out), Told())

@@ -4,7 +4,7 @@ import dataclasses
 
 from holdfast.methods import Method, catalogue
 from holdfast.study.compare import compare_runs
-from holdfast.study.controls import dropout_notes
+from holdfast.study.controls import control_notes, dropout_notes, rate_notes
 
 from .run_records import run_records
 
@@ -63,3 +63,15 @@ def test_every_method_with_a_dropout_argument_says_whose_dropout_it_is():
         if "dropout" in {field.name for field in dataclasses.fields(method)} and name != "lora":
             assert method.model_dropout is not Method.model_dropout, name
             assert method(dropout=0.25).model_dropout == 0.25, name
+
+
+def test_methods_that_scale_the_learning_rate_are_named():
+    methods = ["vanilla", "lora", "bitfit", "sift", "lora(lr_factor=1.0)+r3f", "gone(x=1)"]
+    assert rate_notes(methods, "vanilla") == [
+        "lora and bitfit train at 10 times the study's learning rate: where it matters, give each method the best of "
+        "several rates.",
+        "sift trains at 3.5 times the study's learning rate: where it matters, give each method the best of several "
+        "rates.",
+    ]
+    assert rate_notes(["lora", "bitfit"], "lora") == []
+    assert len(control_notes(["vanilla", "lora", "dps"], "vanilla")) == 2

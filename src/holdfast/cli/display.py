@@ -16,7 +16,7 @@ from holdfast.training.spec import RunRecord, RunSpec
 
 def announce(prepared: Prepared) -> None:
     """Tell what was decided about the data, and what looks wrong with them or the methods, on standard error."""
-    from holdfast.study.controls import dropout_notes
+    from holdfast.study.controls import control_notes
 
     for info in (stored.info for stored in prepared.stored):
         for note in info.notes:
@@ -24,7 +24,7 @@ def announce(prepared: Prepared) -> None:
         for warning in info.warnings:
             typer.echo(f"warning: {info.task}: {warning}", err=True)
     assert prepared.study.baseline is not None
-    for note in dropout_notes(prepared.study.methods, prepared.study.baseline):
+    for note in control_notes(prepared.study.methods, prepared.study.baseline):
         typer.echo(f"note: {note}", err=True)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Plan, Selection, Step
 from holdfast.methods.parts.bernoulli import (
+    SMALLEST,
     BernoulliBuffers,
     buffer_bytes,
     keep_at_random_,
@@ -42,6 +43,11 @@ class ChildTuningF(Method):
     def __post_init__(self) -> None:
         if not 0 < self.keep <= 1:
             raise HoldfastError(f"{self.name}(keep={self.keep}): keep is a probability, use 0 < keep <= 1, such as 0.3")
+        if self.keep < SMALLEST:
+            raise HoldfastError(
+                f"{self.name}(keep={self.keep}): keep is met to a 65 536th, and less than one would train next to "
+                "nothing: use a larger one, such as 0.3"
+            )
 
     def selection(self, model: nn.Module) -> Selection:
         """Return all trained weights."""

@@ -5,6 +5,7 @@ import dataclasses
 import re
 import types
 from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from holdfast.errors import HoldfastError, nearest
@@ -82,10 +83,36 @@ def check_combination(methods: Sequence[Method]) -> None:
                         f"{describe(methods)}: {taker.name} takes over the {taken[0]} that {user.name} works on, "
                         "use one of them"
                     )
+            rates = {one.model_dropout for one in (earlier, method)} - {None}
+            if len(rates) > 1:
+                raise HoldfastError(
+                    f"{describe(methods)}: {earlier.name} trains with dropout {earlier.model_dropout} and "
+                    f"{method.name} with {method.model_dropout}, give both the same"
+                )
             if isinstance(method, type(earlier)) or isinstance(earlier, type(method)):
                 raise HoldfastError(
                     f"{describe(methods)}: {method.name} and {earlier.name} add the same penalty, use one of them"
                 )
+
+
+def check_arguments(method: Method) -> None:
+    """Raise ``HoldfastError`` when an argument given in Python is of another kind than its annotation says."""
+    hints = get_type_hints(type(method))
+    for field in arguments(method):
+        value, hint = getattr(method, field.name), hints[field.name]
+        if not _is_kind(value, hint):
+            raise HoldfastError(f"{method.name}({field.name}={value!r}): {field.name} must be {_spell(hint)}")
+
+
+def _is_kind(value: Any, hint: Any) -> bool:
+    if get_origin(hint) in (Union, types.UnionType):
+        return any(_is_kind(value, choice) for choice in get_args(hint))
+    if hint in (int, float):
+        # NumPy's numbers too.
+        return isinstance(value, Integral if hint is int else Real) and not isinstance(value, bool)
+    # Methods of other packages may take what cannot be written as text.
+    known = get_origin(hint) is Literal or hint in (bool, type(None))
+    return not known or _fits(value, hint)
 
 
 def _describe_one(method: Method) -> str:

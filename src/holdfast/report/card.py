@@ -4,7 +4,7 @@ from holdfast.report.front_matter import dataset, front_matter, model_name
 from holdfast.report.markdown import code, escape, grid, table
 from holdfast.report.table import cells, rows_of
 from holdfast.report.text import count, duration, points
-from holdfast.study.controls import dropout_notes
+from holdfast.study.controls import control_notes
 from holdfast.study.summary import Best, Row, Summary, TaskInfo
 from holdfast.tasks.catalogue import NAMED
 from holdfast.training.spec import RunRecord
@@ -85,7 +85,7 @@ def _score(best: Best | None, record: RunRecord, summary: Summary | None) -> lis
             f"Over the seeds of {code(row.method)} ({runs}): mean ± standard deviation {shown.spread}, "
             f"worst to best {shown.range}. All methods of the study:",
             table(rows, summary.settings),
-            *map(escape, dropout_notes(summary.settings.methods, summary.settings.baseline)),
+            *map(escape, control_notes(summary.settings.methods, summary.settings.baseline)),
         ]
     return parts
 
@@ -135,6 +135,11 @@ def _making(record: RunRecord) -> list[str]:
     for method in parse(spec.method):
         values = ", ".join(code(f"{field.name}={getattr(method, field.name)!r}") for field in arguments(method))
         lines.append(f"  - {code(method.name)}: {values or 'no settings'}")
+    if record.learning_rate is not None and record.learning_rate != settings.learning_rate:
+        lines.append(
+            f"- Learning rate: {code(str(record.learning_rate))}, which the method makes of the setting "
+            f"{code(str(settings.learning_rate))}"
+        )
     revision = f", revision {code(spec.revision)}" if spec.revision else ""
     size = f", {record.parameters:,} parameters" if record.parameters else ""
     drawn = "all of them" if spec.train_size is None else f"drawn with subset seed {spec.subset_seed}"

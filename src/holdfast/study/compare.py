@@ -19,7 +19,7 @@ from holdfast.study.cells import (
     task_arms,
     with_outcomes,
 )
-from holdfast.study.controls import dropout_notes
+from holdfast.study.controls import control_notes
 from holdfast.study.statistics.findings import average, judge, sentences
 from holdfast.study.statistics.looks import looks_note
 from holdfast.study.statistics.notes import closing_note, missing_note, untrained_note
@@ -130,7 +130,7 @@ def _compare(
             rows.append(_row(task, method, own, verdicts.get((task, method)), seconds, alpha))
     text = _learned_nothing(by_task, facts)
     text += sentences(sheets, judged, means, baseline, alpha)
-    text += dropout_notes(methods, baseline)
+    text += control_notes(methods, baseline)
     text += [missing_note(c.task, c.method, c.seed[0], c.reason) for c in cells if c.record is None]
     looked = looks_note(looks, alpha)
     if judged:

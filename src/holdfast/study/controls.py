@@ -1,8 +1,40 @@
-"""Which comparisons of a study confound a method with the dropout that it sets, and what tells them apart."""
+"""In what else than the method the runs of a study differ, dropout and learning rate, and what tells that apart."""
 
 from collections.abc import Sequence
 
 from holdfast.errors import HoldfastError
+
+
+def control_notes(methods: Sequence[str], baseline: str) -> list[str]:
+    """Return a sentence for each way in which methods train differently from the baseline beside what they are."""
+    return [*dropout_notes(methods, baseline), *rate_notes(methods, baseline)]
+
+
+def rate_notes(methods: Sequence[str], baseline: str) -> list[str]:
+    """Return a sentence for each factor by which methods change the study's learning rate, unlike the baseline."""
+    factors: dict[float, list[str]] = {}
+    for method in methods:
+        factor = _factor(method)
+        if factor != _factor(baseline):
+            factors.setdefault(factor, []).append(method)
+    return [
+        f"{_names(which)} {'trains' if len(which) == 1 else 'train'} at {factor:g} times the study's learning rate: "
+        "where it matters, give each method the best of several rates."
+        for factor, which in factors.items()
+    ]
+
+
+def _factor(text: str) -> float:
+    from holdfast.methods import parse
+
+    factor = 1.0
+    try:
+        for method in parse(text):
+            factor = method.learning_rate(factor)
+    except HoldfastError:
+        # A method of a package that is not installed any more.
+        return 1.0
+    return factor
 
 
 def dropout_notes(methods: Sequence[str], baseline: str) -> list[str]:
@@ -23,12 +55,16 @@ def dropout_notes(methods: Sequence[str], baseline: str) -> list[str]:
 
 
 def _sentence(which: Sequence[str], rate: float | None, baseline: str, control: str, present: bool) -> str:
-    names = which[0] if len(which) == 1 else f"{', '.join(which[:-1])} and {which[-1]}"
+    names = _names(which)
     verb, their = ("trains", "its") if len(which) == 1 else ("train", "their")
     differ = f"{names} {verb} {_words(rate)} and the baseline {baseline} {_words(_rate(baseline))}"
     if present:
         return f"{differ}: {control} shows what dropout alone does, read {their} results beside it."
     return f"{differ}: add {control} to the methods to tell {their} effect from that of dropout."
+
+
+def _names(which: Sequence[str]) -> str:
+    return which[0] if len(which) == 1 else f"{', '.join(which[:-1])} and {which[-1]}"
 
 
 def _control(method: str, baseline: str) -> str | None:

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from holdfast.errors import HoldfastError
 from holdfast.methods import check_combination, describe
 from holdfast.methods.base import Method, Plan, Step, TrainingData
+from holdfast.methods.parsing import check_arguments
 from holdfast.training.head import named
 from holdfast.training.objective import Call, Objective
 
@@ -243,6 +244,8 @@ def prepare(model: nn.Module, methods: Iterable[Method], plan: Plan) -> list[Met
     Raises ``HoldfastError`` before anything was changed.
     """
     own = [dataclasses.replace(method) for method in methods]
+    for method in own:
+        check_arguments(method)
     check_combination(own)
     own.sort(key=lambda method: not method.freezes)
     for method in own:

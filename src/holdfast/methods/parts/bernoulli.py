@@ -9,6 +9,8 @@ _PIECE = 1 << 20
 """Draws made at a time: few launches on a GPU, and buffers of 6 MB that stay in a processor's cache."""
 _LEVELS = 1 << 16
 """A draw compares 16 random bits with a threshold, so that a probability is met to 1 / 131 072."""
+SMALLEST = 1 / _LEVELS
+"""Smaller probabilities would be rounded to it, or to none."""
 
 
 class BernoulliBuffers:
