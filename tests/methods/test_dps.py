@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from holdfast import DPS, Engine
+from holdfast import DPS, Engine, HoldfastError
 from holdfast.methods.parts.draws import own_generator
 from holdfast.methods.parts.matrices import matrices
 from tiny import CLASSIFIERS, batch, classifier
@@ -299,3 +299,41 @@ def test_every_architecture(name, variant):
     engine.finish()
     assert torch.equal(model(**batch(labels=3)).logits, clean)
     assert [type(module) for module in model.modules()] == before[0]
+
+
+@pytest.mark.parametrize("method", VARIANTS, ids=repr)
+@pytest.mark.parametrize("stop", [1, 2, 3])
+def test_stages_keep_their_length_when_the_training_is_extended(method, stop):
+    """Resumed with more steps, in either stage: the stages of 2 steps go on, and the mask is never missing."""
+    first = engine_of(method, total=8)
+    train(first, stop)
+    second = engine_of(method, total=16)
+    second.model.load_state_dict(first.model.state_dict())
+    second.optimizer.load_state_dict(first.optimizer.state_dict())
+    second.load_state_dict(first.state_dict())
+    whole = engine_of(method, total=8)
+    train(whole, stop)
+    for index in range(stop, 14):
+        train(second, 1, start=index), train(whole, 1, start=index)
+        assert bool(masks(second)) == ((index + 1) // 2 % 2 == 1), "also past the 8 steps that the engine was told"
+    for name, value in values(whole.model).items():
+        assert torch.equal(value, values(second.model)[name]), name
+
+
+def test_adam_scores_need_second_moments_and_say_so_at_the_first_step():
+    engine = engine_of(DPS(scores="adam"), optimizer=lambda p: torch.optim.SGD(p, 0.1))
+    with pytest.raises(HoldfastError, match="second moments, and SGD keeps none: use scores=accumulated"):
+        train(engine, 1)
+
+
+@pytest.mark.parametrize("method", VARIANTS[:4], ids=repr)
+def test_a_model_cast_after_it_was_prepared(method):
+    """As one that was cast before, but for W0."""
+    engine = engine_of(method, total=16)
+    engine.model.bfloat16()
+    before = values(engine.model)
+    train(engine, 9)
+    assert engine.skipped == 0
+    for name in linear_weights(engine.model):
+        assert engine.model.get_parameter(name).isfinite().all()
+        assert not torch.equal(engine.model.get_parameter(name), before[name])

@@ -224,3 +224,23 @@ def test_a_compiled_model_is_mixed():
             engine.step()
         found.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     assert torch.allclose(*found, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["mixout", "dps(variant=mix)"])
+def test_finish_gives_the_memory_back_and_may_come_twice(name):
+    model = classifier("bert")
+    engine = Engine(model, parse(name), optimizer=sgd, total_steps=8)
+    engine.finish()
+    engine.finish()
+    assert type(model.classifier) is nn.Linear
+    assert not engine.state_dict()["methods"][engine.methods[0].name]
+    assert "mixer" not in engine.methods[0].memory
+
+
+def test_a_model_that_another_engine_mixes_is_refused():
+    model = classifier("bert")
+    first = Engine(model, [Mixout()], optimizer=sgd)
+    with pytest.raises(HoldfastError, match=r"another engine or trainer still replaces .* call its finish\(\) first"):
+        Engine(model, [DPS("mix")], optimizer=sgd, total_steps=8)
+    first.finish()
+    Engine(model, [DPS("mix")], optimizer=sgd, total_steps=8)

@@ -102,6 +102,7 @@ class DPS(Method):
         """Set dropout; for "mix", keep the pre-trained weights and let the layers compute with mixtures."""
         self.memory["matrices"] = matrices(model, self.name)
         self.memory.update({key: {} for key in _BY_NAME})
+        self.memory.pop("stages", None)
         if self.dropout is not None:
             self.memory["dropout"] = set_dropout(model, self.dropout)
         if self.variant == "mix":
@@ -128,14 +129,16 @@ class DPS(Method):
     def on_update(self, step: Step) -> None:
         """Put hard-frozen weights back, and change stages where the next step is in another."""
         stages, coming = self._stages(step), step.index + 1
-        assert step.total is not None
+        if self.scores == "adam" and step.index == 0:
+            # Refused now, rather than at the end of a stage.
+            _second_moments(step.optimizer, self._matrices)
         if self.freeze == "hard":
             self._put_back()
         if self._mixer is not None and not stages.selecting(step.index):
             counts = self.memory["counts"]
             for matrix in self._matrices:
                 counts[matrix.name] = counts.get(matrix.name, 0) + self._mixer.columns(matrix.name).int()
-        if coming < step.total and stages.begins(coming):
+        if stages.begins(coming):
             for key in ("kept", "held"):
                 self.memory[key].clear()
             if stages.selecting(coming):
@@ -144,15 +147,20 @@ class DPS(Method):
             self._mixer.draw()
 
     def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
-        """Return sums, masks, held and pre-trained weights, and the state of the draws."""
+        """Return sums, masks, held and pre-trained weights, the state of the draws and the length of a stage."""
         state = {f"{key}.{name}": value for key in _BY_NAME for name, value in self.memory[key].items()}
         if self._mixer is not None:
             state |= self._mixer.state_dict(drawn=not self._kept)
+        if "stages" in self.memory:
+            state["length"] = torch.tensor([self.memory["stages"].length])
         return {key: value.detach().clone() for key, value in state.items()}
 
     def load_state_dict(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
         """Restore what ``state_dict`` returned."""
         device = {matrix.name: matrix.weight.device for matrix in self._matrices}
+        self.memory.pop("stages", None)
+        if "length" in state:
+            self.memory["stages"] = Stages(int(state["length"]))
         for key in _BY_NAME:
             found = {name.removeprefix(f"{key}."): value for name, value in state.items() if name.startswith(f"{key}.")}
             self.memory[key] = {name: value.to(device[name]) for name, value in found.items()}
@@ -187,16 +195,18 @@ class DPS(Method):
     def _bytes(self, weight: Tensor) -> int:
         """Bytes of state for each entry of ``weight``, in the stage that needs most."""
         mixing, size = self.variant == "mix", weight.element_size()
-        first = 4 if self.scores == "accumulated" else 0
+        first = max(4, size) if self.scores == "accumulated" else 0
         second = 1 + (size if mixing or self.freeze == "hard" else 0)
         return max(first, second) + (size if mixing else 0)
 
     def _stages(self, step: Step) -> Stages:
-        stages = stages_of(step.total, self.update_ratio)
-        if step.index == 0 and (step.total or 0) * self.update_ratio < 1 and "told" not in self.memory:
-            self.memory["told"] = True
-            logger.warning("dps: %g of %s steps is less than one: stages are 1 step", self.update_ratio, step.total)
-        return stages
+        # Settled at the first step, so that a training resumed with another length goes on with the same stages.
+        if "stages" not in self.memory:
+            self.memory["stages"] = stages_of(step.total, self.update_ratio)
+            if (step.total or 0) * self.update_ratio < 1:
+                logger.warning("dps: %g of %s steps is less than one: stages are 1 step", self.update_ratio, step.total)
+        found: Stages = self.memory["stages"]
+        return found
 
     def _select(self, step: Step, stages: Stages) -> None:
         """Choose what stage II trains, and note the weights it starts from."""
@@ -269,8 +279,8 @@ def _add_squares(sums: dict[str, Tensor], found: Sequence[tuple[Matrix, Tensor]]
 def _second_moments(optimizer: Any, chosen: Sequence[Matrix]) -> dict[str, Tensor]:
     found = {m.name: optimizer.state[m.weight] for m in chosen if m.weight in optimizer.state}
     if not all("exp_avg_sq" in state for state in found.values()) or not found:
+        kind = type(getattr(optimizer, "optimizer", optimizer))  # in the Trainer, Accelerate's wrapper holds it
         raise HoldfastError(
-            f"dps(scores=adam) reads Adam's second moments, and {type(optimizer).__name__} keeps none: "
-            "use scores=accumulated"
+            f"dps(scores=adam) reads Adam's second moments, and {kind.__name__} keeps none: use scores=accumulated"
         )
     return {name: state["exp_avg_sq"] for name, state in found.items()}

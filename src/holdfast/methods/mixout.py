@@ -90,6 +90,8 @@ class Mixout(Method):
 
     def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
         """Return the pre-trained weights, the columns in use and the generator."""
+        if "mixer" not in self.memory:
+            return {}
         return {key: value.clone() for key, value in self._mixer.state_dict().items()}
 
     def load_state_dict(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -98,7 +100,8 @@ class Mixout(Method):
 
     def finish(self, model: nn.Module) -> None:
         """Leave plain layers with the dropout they had."""
-        self._mixer.release()
+        if "mixer" in self.memory:
+            self.memory.pop("mixer").release()
         if "dropout" in self.memory:
             restore_dropout(self.memory.pop("dropout"))
 

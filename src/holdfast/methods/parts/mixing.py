@@ -27,9 +27,9 @@ class Mixture:
 
     def of(self, weight: Tensor) -> Tensor:
         """Return the mixture with ``weight``, whose gradient passes to ``weight`` unchanged."""
-        if self.base.device != weight.device:
-            # The model was moved.
-            self.base = self.base.to(weight.device)
+        if self.base.device != weight.device or self.base.dtype != weight.dtype:
+            # The model was moved or cast.
+            self.base = self.base.to(weight.device, weight.dtype)
             self.kept = None if self.kept is None else self.kept.to(weight.device)
         return cast(Tensor, _StraightThrough.apply(weight, self.base, self.share, self.kept))  # type: ignore[no-untyped-call]
 
@@ -66,6 +66,11 @@ def check_mixable(chosen: Iterable[Matrix], method: str) -> None:
     """Raise ``HoldfastError``, naming ``method``, for layers that are neither ``nn.Linear`` nor ``Conv1D``."""
     for matrix in chosen:
         for module in matrix.modules:
+            if hasattr(module, "mixture"):
+                raise HoldfastError(
+                    f"{method}: another engine or trainer still replaces {matrix.name} in the forward: "
+                    "call its finish() first, or give this one a model of its own"
+                )
             if type(module) is not nn.Linear and type(module).__name__ != "Conv1D":
                 raise HoldfastError(
                     f"{method} replaces weights in the forward of nn.Linear, and {matrix.name} belongs to a "

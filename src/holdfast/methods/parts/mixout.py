@@ -30,14 +30,14 @@ class ColumnMixer:
 
     def draw(self) -> None:
         """Draw the columns that keep their trained values in the next step."""
-        for matrix in self.chosen:
-            shape = [1, 1]
-            shape[matrix.input_dim] = matrix.weight.shape[matrix.input_dim]
-            columns = torch.rand(shape, generator=self.generator) >= self.drop
-            mixture = self.mixtures[matrix.name]
-            self.initial[matrix.name] = self.initial[matrix.name].to(matrix.weight.device)
+        sizes = [matrix.weight.shape[matrix.input_dim] for matrix in self.chosen]
+        # All at once: one copy to the accelerator, not one a matrix.
+        columns = (torch.rand(sum(sizes), generator=self.generator) >= self.drop).to(self.chosen[0].weight.device)
+        for matrix, kept in zip(self.chosen, torch.split(columns, sizes), strict=True):
+            weight, mixture = matrix.weight, self.mixtures[matrix.name]
+            self.initial[matrix.name] = self.initial[matrix.name].to(weight.device, weight.dtype)
             mixture.base = self.initial[matrix.name]
-            mixture.kept = columns.to(matrix.weight.device)
+            mixture.kept = kept.to(weight.device).unsqueeze(1 - matrix.input_dim)
 
     def columns(self, name: str) -> Tensor:
         """Return the boolean draw for the matrix ``name``, (1, in), or (in, 1) where the weight is (in, out)."""
