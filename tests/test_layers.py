@@ -16,9 +16,10 @@ MAY_IMPORT = {
     "methods": {"errors"},
     "tasks": {"errors"},
     "training": {"errors", "methods", "tasks"},
+    "stability": {"errors"},
     "study": {"errors", "methods", "tasks", "training"},
     "report": {"errors", "methods", "tasks", "training", "study"},
-    "cli": {"errors", "methods", "tasks", "training", "study", "report"},
+    "cli": {"errors", "methods", "tasks", "training", "stability", "study", "report"},
 }
 
 
@@ -48,7 +49,9 @@ def test_methods_know_torch_only():
         assert outside <= allowed, file
 
 
-@pytest.mark.parametrize("module", ["holdfast", "holdfast.cli.main", "holdfast.tasks", "holdfast.study"])
+@pytest.mark.parametrize(
+    "module", ["holdfast", "holdfast.cli.main", "holdfast.tasks", "holdfast.study", "holdfast.stability"]
+)
 def test_importing_is_cheap(module):
     """What takes seconds to import is not loaded until it is used."""
     heavy = "torch", "transformers", "datasets", "pandas", "scipy", "sklearn", "plotly", "pyarrow"
