@@ -9,6 +9,7 @@ import pytest
 from holdfast import (
     DPS,
     L2SP,
+    MMR,
     R3F,
     R4F,
     SIFT,
@@ -16,6 +17,7 @@ from holdfast import (
     ChildTuningD,
     ChildTuningF,
     LoRA,
+    MHLoss,
     Mixout,
     PretrainedDecay,
     RecAdam,
@@ -43,6 +45,8 @@ TABLE = {
     "rec_adam": RecAdam(k=1.0, t0=1, gamma=5.0),
     "pretrained_decay": PretrainedDecay(decay=1.0),
     "sift": SIFT(rate=0.2, modules="linear"),
+    "mmr": MMR(weight=1.0),
+    "mhloss": MHLoss(heads=4),
 }
 
 every_method = pytest.mark.parametrize("method", TABLE.values(), ids=TABLE)

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from holdfast.methods.dps import DPS
     from holdfast.methods.l2_sp import L2SP
     from holdfast.methods.lora import LoRA
+    from holdfast.methods.mhloss import MHLoss
     from holdfast.methods.mixout import Mixout
+    from holdfast.methods.mmr import MMR
     from holdfast.methods.pretrained_decay import PretrainedDecay
     from holdfast.methods.r3f import R3F
     from holdfast.methods.r4f import R4F
@@ -42,6 +44,8 @@ _HOMES = {
     "ChildTuningF": "holdfast.methods.child_tuning_f",
     "DPS": "holdfast.methods.dps",
     "LoRA": "holdfast.methods.lora",
+    "MHLoss": "holdfast.methods.mhloss",
+    "MMR": "holdfast.methods.mmr",
     "Mixout": "holdfast.methods.mixout",
     "R3F": "holdfast.methods.r3f",
     "R4F": "holdfast.methods.r4f",
@@ -58,6 +62,7 @@ _HOMES = {
 __all__ = [
     "DPS",
     "L2SP",
+    "MMR",
     "R3F",
     "R4F",
     "SIFT",
@@ -68,6 +73,7 @@ __all__ = [
     "Forward",
     "HoldfastError",
     "LoRA",
+    "MHLoss",
     "Method",
     "Mixout",
     "Plan",

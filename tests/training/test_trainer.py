@@ -552,7 +552,7 @@ import json, sys
 import torch
 sys.path.insert(0, {tests!r})
 from test_trainer import Constant, Gradients, build, classifier, rows
-from holdfast import DPS, R3F, R4F
+from holdfast import DPS, MMR, R3F, R4F, MHLoss
 torch.set_num_threads(1)
 result = {{}}
 for name, methods in (
@@ -560,6 +560,7 @@ for name, methods in (
     ("r3f", [R3F(sigma=0.0, weight=3.0)]),
     ("r4f", [R4F(sigma=0.0)]),
     ("dps", [DPS("mix", update_ratio=0.5), R3F(sigma=0.0)]),
+    ("mhloss", [MMR(), MHLoss(heads=3)]),
 ):
     dropout = 0.0 if name == "constant" else 0.1
     trainer, log = build(
@@ -605,7 +606,7 @@ def test_two_processes_give_the_gradient_of_one(tmp_path):
     assert ranks[0]["constant"]["gradient"] == pytest.approx(alone["constant"]["gradient"], abs=1e-5, rel=1e-3)
     assert ranks[0]["constant"]["loss"] == pytest.approx(alone["constant"]["loss"], rel=1e-4)
     assert ranks[0]["constant"]["penalty"] == pytest.approx(alone["constant"]["penalty"], rel=1e-4)
-    for name in ("constant", "r3f", "r4f", "dps"):
+    for name in ("constant", "r3f", "r4f", "dps", "mhloss"):
         assert ranks[0][name]["weights"] == ranks[1][name]["weights"], "the ranks drifted apart"
         assert ranks[0][name]["gradient"] == ranks[1][name]["gradient"]
         assert name == "dps" or min(ranks[0][name]["penalty"]) > 0

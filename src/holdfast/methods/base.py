@@ -108,6 +108,13 @@ class Forward:
     tokens: float = 0.0
     """As ``rows``, for labelled positions."""
     step: Step | None = None
+    features: Tensor | None = None
+    """What the head's last linear layer made the clean rows' logits of, for methods with ``needs_features``:
+    (rows, width), or (rows, positions, width) where outputs are a token."""
+    task_loss: Callable[[Tensor], Tensor] | None = None
+    """Gives these rows' part of the step's task loss for other logits in place of theirs; for several sets of
+    them, one after another along the first dimension, the mean over the sets. None where the loss is not the
+    model's own (label smoothing, a loss function of the trainer's) or follows no known formula."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,8 @@ class Method:
     summary: ClassVar[str] = ""
     freezes: ClassVar[bool] = False
     """Whether ``prepare`` decides which weights are trained: it then comes before the other methods'."""
+    needs_features: ClassVar[bool] = False
+    """Whether ``penalty`` reads ``Forward.features``."""
     memory: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False, hash=False)
 
     @property

@@ -21,6 +21,8 @@ _OWN = {
     "rec_adam": "holdfast.methods.rec_adam:RecAdam",
     "pretrained_decay": "holdfast.methods.pretrained_decay:PretrainedDecay",
     "sift": "holdfast.methods.sift:SIFT",
+    "mmr": "holdfast.methods.mmr:MMR",
+    "mhloss": "holdfast.methods.mhloss:MHLoss",
 }
 
 GROUP = "holdfast.methods"

@@ -68,7 +68,7 @@ class Engine:
         self.model = unwrap(model)
         given = {id(p) for p in self.model.parameters()}
         self.methods = prepare(self.model, methods, Plan(total_steps, seed))
-        if isinstance(model, nn.parallel.DistributedDataParallel) and (problem := _ddp_problem(model, given)):
+        if model is not self.model and (problem := _ddp_problem(model, given)):
             finish(self.model, self.methods)
             raise HoldfastError(f"{describe(self.methods)}: {problem}")
         if isinstance(optimizer, torch.optim.Optimizer):
@@ -324,8 +324,11 @@ def unwrap(model: nn.Module) -> nn.Module:
         model = inner
 
 
-def _ddp_problem(wrapped: nn.parallel.DistributedDataParallel, given: set[int]) -> str:
-    """Return why processes would not stay in step; ``given``: ids of the parameters DDP was built with."""
+def _ddp_problem(model: nn.Module, given: set[int]) -> str:
+    """Return why processes would not stay in step; ``given``: ids of the parameters before the methods came."""
+    wrapped = next((m for m in model.modules() if isinstance(m, nn.parallel.DistributedDataParallel)), None)
+    if wrapped is None:
+        return ""
     ignored = set(getattr(wrapped.module, "_ddp_params_and_buffers_to_ignore", ()))
     named = [(name, p) for name, p in wrapped.module.named_parameters() if name not in ignored]
     if any(p.requires_grad and id(p) not in given for _, p in named):

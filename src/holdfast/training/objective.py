@@ -1,5 +1,7 @@
 """The loss of one batch: the task's, and every method's penalty, from as few forward passes as there can be."""
 
+import contextlib
+import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +12,8 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Forward, Method, Step, View
-from holdfast.training.head import Head, learn_head, named
+from holdfast.training.features import FeatureHook
+from holdfast.training.head import Formula, Head, learn_head, named
 from holdfast.training.perturbing import EmbeddingHook, Perturbation
 from holdfast.training.stacking import stack, unstack
 
@@ -26,6 +29,8 @@ class Pass:
 
     outputs: Mapping[str, Any]
     views: dict[View, Mapping[str, Any]]
+    features: Tensor | None = None
+    """As in ``Forward``."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,8 @@ class Objective:
         self.needs_head = any(_penalises(method) for method in methods)
         if any(type(method).views is not Method.views for method in methods):
             self._hook = EmbeddingHook(model)
+        listener = next((method.name for method in methods if method.needs_features), None)
+        self._features = None if listener is None else FeatureHook(model, listener)
 
     def run(self, call: Call, batch: Mapping[str, Any], step: Step, labels: Tensor | None = None) -> Pass:
         """Run the model on ``batch`` and on every view the methods ask for at ``step``.
@@ -73,7 +80,7 @@ class Objective:
             self.learn(labelled)
         wanted = list(dict.fromkeys(view for method in self.methods for view in method.views(step)))
         if not wanted:
-            return Pass(self._named(call(**batch), batch), {})
+            return self._run_clean(call, batch)
         rows = len(self._main(batch))
         bare = self._without_labels(labelled)
         together = self._stacked and not (rows == 1 and "position_ids" in batch)
@@ -86,34 +93,52 @@ class Objective:
             torch.clear_autocast_cache()
         loud = [view for view in wanted if view.grad]
         if not loud or not together or ("labels" in batch and not self._knows_loss()):
-            outputs = self._named(call(**batch), batch)
-            return Pass(outputs, views | self._run_views(call, bare, rows, loud, together))
-        clean, *rest = self._forward(call, bare, rows, [None, *(view.perturb for view in loud)])
+            result = self._run_clean(call, batch)
+            result.views = views | self._run_views(call, bare, rows, loud, together)
+            return result
+        with self._listening():
+            clean, *rest = self._forward(call, bare, rows, [None, *(view.perturb for view in loud)])
+        features = self._heard(clean, 1 + len(rest), batch)
         if "labels" in batch:
             assert self.head is not None
             clean = type(clean)(**{"loss": self.head.loss(clean["logits"], batch), **clean})
-        return Pass(clean, views | dict(zip(loud, rest, strict=True)))
+        return Pass(clean, views | dict(zip(loud, rest, strict=True)), features)
 
     def penalties(
-        self, result: Pass, batch: Mapping[str, Any], step: Step, window: Window | None = None
+        self,
+        result: Pass,
+        batch: Mapping[str, Any],
+        step: Step,
+        window: Window | None = None,
+        own_loss: bool = True,
     ) -> dict[str, Tensor]:
-        """Return each method's penalty, weight included, by method name. ``batch`` holds the labels."""
+        """Return each method's penalty, weight included, by method name. ``batch`` holds the labels.
+
+        ``own_loss``: whether the task's loss is the one the model returned.
+        """
         found: dict[str, Tensor] = {}
         for method in self.methods:
             if not _penalises(method):
                 continue
-            penalty = method.penalty(self._forward_of(method, result, batch, step, window))
+            penalty = method.penalty(self._forward_of(method, result, batch, step, window, own_loss))
             if penalty is not None:
                 found[method.name] = penalty
         return found
 
     def remove(self) -> None:
-        """Take the hook off the model."""
-        if self._hook is not None:
-            self._hook.remove()
+        """Take the hooks off the model."""
+        for hook in (self._hook, self._features):
+            if hook is not None:
+                hook.remove()
 
     def _forward_of(
-        self, method: Method, result: Pass, batch: Mapping[str, Any], step: Step, window: Window | None
+        self,
+        method: Method,
+        result: Pass,
+        batch: Mapping[str, Any],
+        step: Step,
+        window: Window | None,
+        own_loss: bool,
     ) -> Forward:
         labels, logits = batch.get("labels"), result.outputs.get("logits")
         rows = len(self._main(batch))
@@ -125,15 +150,23 @@ class Objective:
                 f"labels: {method.name} compares one row of logits a label, as for classes, values or tokens"
             )
         tokens = max(1.0, float(mask.sum())) if mask is not None and window is None else 0.0
+        tokens = tokens if window is None else window.tokens
+        mean_rows = rows if window is None else window.rows
+        share = rows / mean_rows if mask is None else mask.sum() / tokens
+        task_loss = None
+        if own_loss and labels is not None and head is not None and head.formula is not None:
+            task_loss = functools.partial(_task_loss, head.formula, labels, share)
         return Forward(
             outputs=result.outputs,
             views=[result.views[view] for view in method.views(step)],
             batch=batch,
             kind="single_label" if head is None else head.kind,
-            rows=rows if window is None else window.rows,
+            rows=mean_rows,
             token_mask=mask,
-            tokens=tokens if window is None else window.tokens,
+            tokens=tokens,
             step=step,
+            features=result.features,
+            task_loss=task_loss,
         )
 
     def learn(self, batch: Mapping[str, Any]) -> None:
@@ -150,6 +183,17 @@ class Objective:
 
     def _named(self, outputs: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
         return named(self.model, outputs, *(("loss",) if "labels" in batch else ()))
+
+    def _run_clean(self, call: Call, batch: Mapping[str, Any]) -> Pass:
+        with self._listening():
+            outputs = self._named(call(**batch), batch)
+        return Pass(outputs, {}, self._heard(outputs, 1, batch))
+
+    def _listening(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._features is None else self._features.listen()
+
+    def _heard(self, outputs: Mapping[str, Any], copies: int, batch: Mapping[str, Any]) -> Tensor | None:
+        return None if self._features is None else self._features.features(outputs["logits"], copies, batch)
 
     def _run_views(
         self, call: Call, bare: Mapping[str, Any], rows: int, views: Sequence[View], together: bool
@@ -190,6 +234,10 @@ class Objective:
             if callable(derive) and batch["labels"].ndim == 2:
                 bare["decoder_input_ids"] = derive(labels=batch["labels"])
         return bare
+
+
+def _task_loss(formula: Formula, labels: Tensor, share: Tensor | float, logits: Tensor) -> Tensor:
+    return formula(logits, torch.cat([labels] * (len(logits) // len(labels)))) * share
 
 
 def _penalises(method: Method) -> bool:

@@ -212,6 +212,7 @@ class _Attached(Trainer):
             num_items_in_batch=num_items_in_batch,
         )
         loss, outputs = found if return_outputs else (found, None)
+        own_loss = loss is stand_in.result.outputs.get("loss")
         window = self._holdfast_window()
         accumulation = self.current_gradient_accumulation_steps
         if self._loss_is_scaled(num_items_in_batch):
@@ -221,7 +222,7 @@ class _Attached(Trainer):
             if share == 0.0:
                 loss = loss.nan_to_num(0.0)  # the mean over no labels
             loss = loss if share == 1.0 else loss * share
-        penalties = objective.penalties(stand_in.result, inputs, step, window)
+        penalties = objective.penalties(stand_in.result, inputs, step, window, own_loss)
         self._holdfast_note("task", loss.detach() * term_scale)
         for name, penalty in penalties.items():
             self._holdfast_note(name, penalty.detach() / accumulation)

@@ -3,6 +3,7 @@
 from torch import nn
 
 from holdfast.errors import HoldfastError
+from holdfast.methods.parts.layers import body_of
 
 
 def head_linears(model: nn.Module, method: str) -> list[tuple[str, nn.Linear]]:
@@ -12,19 +13,42 @@ def head_linears(model: nn.Module, method: str) -> list[tuple[str, nn.Linear]]:
     (BERT) is not part of it, while the dense layer of RoBERTa's head is.
 
     Raises ``HoldfastError``, naming ``method``, when there is no head of its own: language models (the output
-    layer is the vocabulary's) and models without ``base_model``.
+    layer is the vocabulary's) and models without ``base_model``; and when its layers are not plain.
     """
     kind = type(model).__name__
     if hasattr(model, "peft_config"):
         raise HoldfastError(f"{method} cannot take over the head inside {kind}: use r3f, or train without adapters")
+    found = _above_body(model, method)
+    for name, module in found:
+        if type(module) is not nn.Linear:
+            raise HoldfastError(
+                f"{method} can only take over a plain nn.Linear, and {name} of {kind} is a {type(module).__name__}: "
+                "give it a model as loaded, before quantisation or other methods that replace the head"
+            )
+    return found
+
+
+def last_linear(model: nn.Module, method: str) -> tuple[str, nn.Linear]:
+    """Return the head's last linear layer, which makes the logits, with its name; it need not be plain.
+
+    A linear layer inside another one is part of that. Raises ``HoldfastError`` as ``head_linears`` does, but for
+    layers of other kinds and PEFT's wrappers, whose copy of the head is found.
+    """
+    found = _above_body(model, method)
+    outer = [(name, layer) for name, layer in found if not any(name.startswith(f"{other}.") for other, _ in found)]
+    return outer[-1]
+
+
+def _above_body(model: nn.Module, method: str) -> list[tuple[str, nn.Linear]]:
+    kind = type(model).__name__
     output = getattr(model, "get_output_embeddings", None)
     if callable(output) and output() is not None:
         raise HoldfastError(
             f"{method} needs a classification head: {kind} generates tokens "
             "and its output layer is the vocabulary's; use r3f instead"
         )
-    body = getattr(model, "base_model", None)
-    if not isinstance(body, nn.Module) or body is model:
+    body = body_of(model)
+    if body is model:
         raise HoldfastError(
             f"{method} works on a head above a pre-trained body, and {kind} has no base_model to tell them apart"
         )
@@ -34,10 +58,4 @@ def head_linears(model: nn.Module, method: str) -> list[tuple[str, nn.Linear]]:
         raise HoldfastError(
             f"{method} found no linear layer in the head of {kind}: it needs an nn.Linear outside base_model"
         )
-    for name, module in found:
-        if type(module) is not nn.Linear:
-            raise HoldfastError(
-                f"{method} can only take over a plain nn.Linear, and {name} of {kind} is a {type(module).__name__}: "
-                "give it a model as loaded, before quantisation or other methods that replace the head"
-            )
     return found

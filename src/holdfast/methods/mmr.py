@@ -1,0 +1,106 @@
+"""MMR: push the classes' centroids apart."""
+
+import logging
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from holdfast.errors import HoldfastError
+from holdfast.methods.base import Forward, Method
+from holdfast.methods.parts.heads import last_linear
+
+logger = logging.getLogger(__name__)
+
+
+def centroid_distances(features: Tensor, labels: Tensor) -> Tensor:
+    """Return the distances between the classes' mean vectors, (pairs,), in float32 and with gradient.
+
+    ``features``: (rows, width); ``labels``: (rows,) class numbers. Pairs are unordered, of classes present: none
+    where there is one class alone.
+    """
+    classes, index = torch.unique(labels, return_inverse=True)
+    with torch.autocast(features.device.type, enabled=False):
+        # A product with the indicator, as adding by index is not deterministic on GPUs.
+        members = F.one_hot(index, len(classes)).T.to(torch.promote_types(features.dtype, torch.float32))
+        centroids = members @ features.to(members.dtype) / members.sum(1, keepdim=True)
+    first, second = torch.triu_indices(len(classes), len(classes), 1, device=features.device)
+    return cast(Tensor, torch.linalg.vector_norm(centroids[first] - centroids[second], dim=-1))
+
+
+def mmr_penalty(features: Tensor, labels: Tensor, normalised: bool = False) -> Tensor:
+    """Return R = 1 / (1 + ||c_a - c_b||), the mean over pairs of classes present: a scalar in (0, 1].
+
+    0, without gradient, where there is one class alone. ``normalised``: the distance is divided by the mean norm
+    of ``features``, which makes R the same for features of any scale. Shapes as in ``centroid_distances``.
+    """
+    distances = centroid_distances(features, labels)
+    if not len(distances):
+        return distances.new_zeros(())
+    if normalised:
+        norm = torch.linalg.vector_norm(features.to(distances.dtype), dim=-1).mean()
+        distances = distances / norm.clamp(min=torch.finfo(norm.dtype).tiny)
+    return (1 / (1 + distances)).mean()
+
+
+@dataclass(frozen=True)
+class MMR(Method):
+    """Maximal margin regulariser (Fu, So & Collier 2023): add weight * 1 / (1 + ||c_+ - c_-||) to the loss.
+
+    c_+ and c_- are the centroids of the two classes' features in the batch. The paper has no published code. That
+    features of different classes are pushed apart is confirmed by a summary of it; this formula is not confirmed
+    against its text.
+
+    Our choices: features are exactly the vectors that the head's last linear layer is fed, dropout applied; with
+    more than two classes R is the mean over pairs of classes present; a batch of one class adds nothing;
+    regression and independent labels have no classes to part, so there the method is off, with a warning.
+    """
+
+    name: ClassVar[str] = "mmr"
+    summary: ClassVar[str] = "pushes the classes' mean features apart"
+    needs_features: ClassVar[bool] = True
+
+    weight: float = 0.1
+    """Alpha. Our choice; the paper's is not known here. 0.01 to 10 is worth a search."""
+    normalised: bool = False
+    """Divide distances by the features' mean norm, so that R cannot be lowered by mere scale. A variant of ours."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < float("inf"):
+            raise HoldfastError(f"mmr(weight={self.weight!r}): weight must be a number of at least 0")
+
+    def check(self, model: nn.Module) -> None:
+        """Raise ``HoldfastError`` when the model has no classification head, or trains nothing below it."""
+        _, layer = last_linear(model, self.name)
+        head = {id(parameter) for parameter in layer.parameters()}
+        if not any(p.requires_grad and id(p) not in head for p in model.parameters()):
+            raise HoldfastError(
+                f"mmr moves what the head is fed, and {type(model).__name__} trains nothing below its last layer: "
+                "unfreeze the encoder or leave mmr out"
+            )
+
+    def penalty(self, forward: Forward) -> Tensor | None:
+        """Weight times R of the clean rows, in proportion to their share of the optimizer step."""
+        assert forward.features is not None
+        features, labels = forward.features, forward.batch["labels"].to(forward.features.device)
+        if forward.kind in ("regression", "multi_label") or labels.is_floating_point():
+            if not self.memory.get("warned"):
+                self.memory["warned"] = True
+                logger.warning(
+                    "mmr is off: the labels are values or independent of each other, so there are no classes to part"
+                )
+            return None
+        share = len(labels) / forward.rows
+        if forward.token_mask is not None:
+            mask = forward.token_mask.to(features.device)
+            features, labels, share = features[mask], labels[mask], float(mask.sum()) / forward.tokens
+        elif len(features) != len(labels):
+            raise HoldfastError(
+                f"mmr needs one vector a row and got {len(features)} for {len(labels)}, as models of multiple choice "
+                "score each choice by itself: leave mmr out"
+            )
+        labels = labels.flatten()
+        known = labels != -100
+        return self.weight * share * mmr_penalty(features[known], labels[known], self.normalised)
