@@ -337,7 +337,7 @@ def test_a_model_that_ddp_wrapped_before_is_refused():
     torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
     try:
         wrapped = torch.nn.parallel.DistributedDataParallel(classifier("bert"))
-        with pytest.raises(HoldfastError, match=r"classifier.further.weight after DistributedDataParallel wrapped"):
+        with pytest.raises(HoldfastError, match="built before the method made its weights"):
             engine(wrapped, MHLoss())
     finally:
         torch.distributed.destroy_process_group()
