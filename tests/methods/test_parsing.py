@@ -8,7 +8,7 @@ import torch
 
 from holdfast import DPS, R3F, R4F, ChildTuningF, Engine, HoldfastError, LoRA, Method, Vanilla
 from holdfast.methods import check_combination, describe, parse, registry, split
-from tiny import classifier
+from tiny import batch, classifier
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,17 @@ def test_arguments_of_the_wrong_kind_are_refused_from_python_too(method, message
 
 
 def test_numbers_of_other_kinds_are_numbers():
-    Engine(classifier("bert"), [DPS(drop=np.float32(0.5)), R3F(weight=1, every=np.int64(2))], optimizer=torch.optim.SGD)
+    """NumPy's, and whole numbers for others, train as Python's do."""
+    runs = []
+    for drop, weight, every in ((np.float64(0.5), 1, np.int64(2)), (0.5, 1.0, 2)):
+        torch.manual_seed(0)
+        methods = [DPS(drop=drop), R3F(weight=weight, every=every)]
+        engine = Engine(classifier("bert"), methods, optimizer=torch.optim.SGD, total_steps=4)
+        for seed in range(3):
+            engine.backward(engine.loss(batch(seed=seed)))
+            engine.step()
+        runs.append(torch.cat([p.detach().flatten() for p in engine.model.parameters()]))
+    assert torch.equal(*runs)
 
 
 def test_methods_that_set_different_dropout_are_refused_together():

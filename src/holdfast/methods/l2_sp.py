@@ -1,6 +1,5 @@
 """L2-SP: an L2 penalty around the pre-trained weights."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,13 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Method, Plan, Selection, Step
+from holdfast.methods.base import Selection, Step
 from holdfast.methods.parts.groups import by_group, check_stable
-from holdfast.methods.parts.pretrained import UPDATE, Pretrained, add_differences
+from holdfast.methods.parts.holding import HoldsPretrained
+from holdfast.methods.parts.pretrained import Pretrained, add_differences
 
 
 @dataclass(frozen=True)
-class L2SP(Method):
+class L2SP(HoldsPretrained):
     """L2 with the starting point as reference (Li, Grandvalet & Davoine 2018).
 
     The loss gains alpha/2 * |w - w0|^2 over the pre-trained weights and beta/2 * |w|^2 over the new ones of the
@@ -41,25 +41,16 @@ class L2SP(Method):
             if not 0 <= value < float("inf"):
                 raise HoldfastError(f"{self.name}({field}={value!r}): {field} must be a number of at least 0")
 
-    @property
-    def replaces(self) -> frozenset[str]:
-        """How pre-trained weights move."""
-        return frozenset({UPDATE})
-
-    def check(self, model: nn.Module) -> None:
-        """Raise ``HoldfastError`` where no pre-trained weight is trained."""
-        Pretrained(model, self.name, self.biases)
+    def held(self, model: nn.Module) -> Pretrained:
+        """Return the weights that are pulled."""
+        return Pretrained(model, self.name, self.biases)
 
     def selection(self, model: nn.Module) -> Selection:
         """Return the weights that are pulled; the pre-trained ones are kept a second time."""
-        kept = Pretrained(model, self.name, self.biases)
+        kept = self.held(model)
         new = {name: parameter for name, parameter in kept.new.items() if parameter.requires_grad and self.beta}
         doing = "pre-trained weights pulled to their values" + (", the head's to zero" if new else "")
         return Selection(kept.trained() | new, doing, kept.state_bytes)
-
-    def prepare(self, model: nn.Module, plan: Plan) -> None:
-        """Look up the weights; their values are taken at the first step, on the device they then have."""
-        self.memory["kept"] = Pretrained(model, self.name, self.biases)
 
     @torch.no_grad()
     def on_gradients(self, step: Step) -> None:
@@ -93,16 +84,3 @@ class L2SP(Method):
         new = {name: parameter for name, parameter in kept.new.items() if parameter.grad is not None}
         for group, names in by_group(step.optimizer, new):
             torch._foreach_mul_([new[name] for name in names], 1 - float(group["lr"]) * self.beta)
-
-    def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
-        """Return the pre-trained values."""
-        return self._kept.state_dict()
-
-    def load_state_dict(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
-        """Restore the pre-trained values."""
-        self._kept.load_state_dict(state)
-
-    @property
-    def _kept(self) -> Pretrained:
-        found: Pretrained = self.memory["kept"]
-        return found

@@ -1,6 +1,5 @@
 """Weight decay towards the pre-trained weights, where plain weight decay pulls to zero."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,13 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Method, Plan, Selection, Step
+from holdfast.methods.base import Selection, Step
 from holdfast.methods.parts.groups import Group, by_group, check_stable, decouples, unwrapped
-from holdfast.methods.parts.pretrained import UPDATE, Pretrained
+from holdfast.methods.parts.holding import HoldsPretrained
+from holdfast.methods.parts.pretrained import Pretrained
 
 
 @dataclass(frozen=True)
-class PretrainedDecay(Method):
+class PretrainedDecay(HoldsPretrained):
     """Decoupled weight decay whose centre is the pre-trained weights: w -= lr * decay * (w - w0).
 
     A prior centred on the source model's weights (Daume 2007 names the idea), in AdamW's form (Loshchilov &
@@ -35,23 +35,14 @@ class PretrainedDecay(Method):
         if not 0 <= self.decay < float("inf"):
             raise HoldfastError(f"{self.name}(decay={self.decay!r}): decay must be a number of at least 0")
 
-    @property
-    def replaces(self) -> frozenset[str]:
-        """How pre-trained weights move."""
-        return frozenset({UPDATE})
-
-    def check(self, model: nn.Module) -> None:
-        """Raise ``HoldfastError`` where no pre-trained weight is trained."""
-        Pretrained(model, self.name, self.biases)
+    def held(self, model: nn.Module) -> Pretrained:
+        """Return the weights that are pulled."""
+        return Pretrained(model, self.name, self.biases)
 
     def selection(self, model: nn.Module) -> Selection:
         """Return the weights that are pulled, which are kept a second time."""
-        kept = Pretrained(model, self.name, self.biases)
+        kept = self.held(model)
         return Selection(kept.trained(), "decayed to their pre-trained values", kept.state_bytes)
-
-    def prepare(self, model: nn.Module, plan: Plan) -> None:
-        """Look up the weights; their values are taken at the first step, on the device they then have."""
-        self.memory["kept"] = Pretrained(model, self.name, self.biases)
 
     def on_gradients(self, step: Step) -> None:
         """Take the pre-trained values once. Raises ``HoldfastError`` for an optimizer whose decay it cannot undo."""
@@ -81,19 +72,6 @@ class PretrainedDecay(Method):
             if pull != undone:
                 torch._foreach_mul_(weights, (1 - pull) / (1 - undone))
             torch._foreach_add_(weights, values, alpha=pull)
-
-    def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
-        """Return the pre-trained values."""
-        return self._kept.state_dict()
-
-    def load_state_dict(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
-        """Restore the pre-trained values."""
-        self._kept.load_state_dict(state)
-
-    @property
-    def _kept(self) -> Pretrained:
-        found: Pretrained = self.memory["kept"]
-        return found
 
 
 def _weight_decay(group: Group) -> float:

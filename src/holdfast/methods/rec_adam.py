@@ -1,7 +1,6 @@
 """RecAdam: first stay at the pre-trained weights, then let go and learn the task."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -9,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Method, Plan, Selection, Step
+from holdfast.methods.base import Plan, Selection, Step
 from holdfast.methods.parts.groups import Group, by_group, check_stable, decouples, unwrapped
-from holdfast.methods.parts.pretrained import UPDATE, Pretrained
+from holdfast.methods.parts.holding import HoldsPretrained
+from holdfast.methods.parts.pretrained import Pretrained
 
 _SLOWEST = 1e-12
 """Smallest share of Adam's step: a rate of 0 would also switch its weight decay off."""
@@ -28,7 +28,7 @@ def annealed(anneal: Literal["sigmoid", "linear"], step: int, k: float, t0: floa
 
 
 @dataclass(frozen=True)
-class RecAdam(Method):
+class RecAdam(HoldsPretrained):
     """Recall and learn: Adam with an annealed quadratic pull to the pre-trained weights (Chen et al. 2020).
 
     At step t the pre-trained weights take lambda(t) of Adam's step and are pulled,
@@ -61,14 +61,9 @@ class RecAdam(Method):
             if not 0 < value < float("inf"):
                 raise HoldfastError(f"{self.name}({field}={value!r}): {field} must be a number above 0")
 
-    @property
-    def replaces(self) -> frozenset[str]:
-        """How pre-trained weights move."""
-        return frozenset({UPDATE})
-
-    def check(self, model: nn.Module) -> None:
-        """Raise ``HoldfastError`` where no pre-trained weight is trained."""
-        Pretrained(model, self.name, biases=True)
+    def held(self, model: nn.Module) -> Pretrained:
+        """Return the weights that are pulled."""
+        return Pretrained(model, self.name, biases=True)
 
     def check_plan(self, plan: Plan) -> None:
         """Raise ``HoldfastError`` when training ends before the weights are let go."""
@@ -82,12 +77,8 @@ class RecAdam(Method):
 
     def selection(self, model: nn.Module) -> Selection:
         """Return the weights that are pulled, which are kept a second time."""
-        kept = Pretrained(model, self.name, biases=True)
+        kept = self.held(model)
         return Selection(kept.trained(), "held at their pre-trained values, then let go", kept.state_bytes)
-
-    def prepare(self, model: nn.Module, plan: Plan) -> None:
-        """Look up the weights; their values are taken at the first step, on the device they then have."""
-        self.memory["kept"] = Pretrained(model, self.name, biases=True)
 
     def on_gradients(self, step: Step) -> None:
         """Take the pre-trained values once. Raises ``HoldfastError`` for optimizers and rates that cannot work."""
@@ -135,14 +126,6 @@ class RecAdam(Method):
                     missing = float(group["lr"]) * (1 - max(rates[id(group)], _SLOWEST))
                     parameter.sub_(_adam_direction(step.optimizer, group, parameter), alpha=missing)
 
-    def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
-        """Return the pre-trained values."""
-        return self._kept.state_dict()
-
-    def load_state_dict(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
-        """Restore the pre-trained values."""
-        self._kept.load_state_dict(state)
-
     def finish(self, model: nn.Module) -> None:
         """Put the rates back where training was broken off inside a step."""
         self._release()
@@ -161,11 +144,6 @@ class RecAdam(Method):
     def _release(self) -> None:
         for group, rate, decay, _ in self.memory.pop("held", ()):
             group["lr"], group["weight_decay"] = rate, decay
-
-    @property
-    def _kept(self) -> Pretrained:
-        found: Pretrained = self.memory["kept"]
-        return found
 
 
 def _adam_direction(optimizer: torch.optim.Optimizer | None, group: Group, parameter: nn.Parameter) -> Tensor:
