@@ -13,9 +13,11 @@ from holdfast import (
     R3F,
     R4F,
     SIFT,
+    SURT,
     BitFit,
     ChildTuningD,
     ChildTuningF,
+    HeadTuning,
     LoRA,
     MHLoss,
     Mixout,
@@ -47,6 +49,8 @@ TABLE = {
     "sift": SIFT(rate=0.2, modules="linear"),
     "mmr": MMR(weight=1.0),
     "mhloss": MHLoss(heads=4),
+    "surt": SURT(epochs=2, learning_rate=1e-2),
+    "head_tuning": HeadTuning(),
 }
 
 every_method = pytest.mark.parametrize("method", TABLE.values(), ids=TABLE)

@@ -199,6 +199,20 @@ def batch(rows=4, tokens=10, seed=0, padding="right", labels=2, eos=True):
 WORDS = ["good", "bad", "fine", "poor", "film", "meal", "trip", "a", "the", "was", "very", "not"]
 
 
+def tokenizer(*more):
+    """A word-level tokenizer of the models' size, with the ids that ``batch`` uses; ``more`` are its last words."""
+    marks = {
+        "bos_token": "[BOS]",
+        "pad_token": "[PAD]",
+        "cls_token": "[CLS]",
+        "eos_token": "[EOS]",
+        "mask_token": "[MASK]",
+    }
+    words = [*marks.values(), *(f"word{index}" for index in range(VOCABULARY - len(marks) - len(more))), *more]
+    raw = Tokenizer(WordLevel({word: index for index, word in enumerate(words)}))
+    return t.PreTrainedTokenizerFast(tokenizer_object=raw, model_max_length=64, **marks)
+
+
 def save_model(folder, name="bert", **options):
     """Write a tiny model with a word-level tokenizer over WORDS; return its path."""
     words = {word: index for index, word in enumerate(["[UNK]", "[PAD]", "[CLS]", "[SEP]", *WORDS])}

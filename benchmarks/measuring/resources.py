@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from holdfast.errors import HoldfastError
 from holdfast.methods import Plan, parse
-from holdfast.training.engine import measures
+from holdfast.training.traits import measures
 from measuring.arm import Arm
 from measuring.flops import flops
 from measuring.memory import peak_bytes

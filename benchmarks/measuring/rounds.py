@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from holdfast.training.engine import measures
+from holdfast.training.traits import measures
 from measuring.arm import Arm
 from measuring.ratios import TimeRatio, time_ratio
 from measuring.setup import Setup

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdfast.errors import HoldfastError
-    from holdfast.methods.base import Forward, Method, Plan, Selection, Step, TrainingData, View
+    from holdfast.methods.base import Forward, Method, Plan, Selection, SelfSupervised, Step, TrainingData, View
     from holdfast.methods.bitfit import BitFit
     from holdfast.methods.child_tuning_d import ChildTuningD
     from holdfast.methods.child_tuning_f import ChildTuningF
     from holdfast.methods.dps import DPS
+    from holdfast.methods.head_tuning import HeadTuning
     from holdfast.methods.l2_sp import L2SP
     from holdfast.methods.lora import LoRA
     from holdfast.methods.mhloss import MHLoss
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from holdfast.methods.r4f import R4F
     from holdfast.methods.rec_adam import RecAdam
     from holdfast.methods.sift import SIFT
+    from holdfast.methods.surt import SURT
     from holdfast.methods.top_k_layers import TopKLayers
     from holdfast.methods.vanilla import Vanilla
     from holdfast.training.engine import Engine
@@ -36,6 +38,7 @@ _HOMES = {
     "Method": "holdfast.methods.base",
     "Plan": "holdfast.methods.base",
     "Selection": "holdfast.methods.base",
+    "SelfSupervised": "holdfast.methods.base",
     "Step": "holdfast.methods.base",
     "TrainingData": "holdfast.methods.base",
     "View": "holdfast.methods.base",
@@ -43,6 +46,7 @@ _HOMES = {
     "ChildTuningD": "holdfast.methods.child_tuning_d",
     "ChildTuningF": "holdfast.methods.child_tuning_f",
     "DPS": "holdfast.methods.dps",
+    "HeadTuning": "holdfast.methods.head_tuning",
     "LoRA": "holdfast.methods.lora",
     "MHLoss": "holdfast.methods.mhloss",
     "MMR": "holdfast.methods.mmr",
@@ -53,6 +57,7 @@ _HOMES = {
     "PretrainedDecay": "holdfast.methods.pretrained_decay",
     "RecAdam": "holdfast.methods.rec_adam",
     "SIFT": "holdfast.methods.sift",
+    "SURT": "holdfast.methods.surt",
     "TopKLayers": "holdfast.methods.top_k_layers",
     "Vanilla": "holdfast.methods.vanilla",
     "Engine": "holdfast.training.engine",
@@ -66,11 +71,13 @@ __all__ = [
     "R3F",
     "R4F",
     "SIFT",
+    "SURT",
     "BitFit",
     "ChildTuningD",
     "ChildTuningF",
     "Engine",
     "Forward",
+    "HeadTuning",
     "HoldfastError",
     "LoRA",
     "MHLoss",
@@ -80,6 +87,7 @@ __all__ = [
     "PretrainedDecay",
     "RecAdam",
     "Selection",
+    "SelfSupervised",
     "Step",
     "TopKLayers",
     "TrainingData",

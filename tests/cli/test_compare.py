@@ -267,3 +267,23 @@ def test_several_tasks_share_a_default_folder(fakes, tickets, tmp_path, holdfast
     told = holdfast("compare", "tickets.csv", "more data.csv", "--seeds", 1, "--workers", 0, "--label", "label")
     assert told.code == 0
     assert (tmp_path / "holdfast-runs" / "tickets-more-data" / "best" / "more-data" / "config.json").exists()
+
+
+def test_a_dry_run_counts_and_names_the_runs_on_perturbed_data(fakes, tickets, tmp_path, holdfast, monkeypatch):
+    monkeypatch.setitem(sys.modules, "holdfast.training.run", SimpleNamespace(run=short_run, Progress=None))
+    monkeypatch.setattr("holdfast.study.estimate._start_up", lambda: 2.0)
+    arguments = ["--seeds", "4,5", "--methods", "vanilla,r3f", "--perturb", "data"]
+    told = holdfast("compare", tickets, *arguments, "--dry-run")
+    assert told.code == 0
+    assert "8 runs: 1 tasks x 2 methods x 2 seeds, and as many on perturbed data, to be written to" in told.out
+    assert "data     10% of the training rows removed at random (draws 4, 5), always with seed 4" in told.out
+    assert "for 8 runs" in told.out
+
+
+def test_runs_on_perturbed_data_are_told_apart_while_they_run(fakes, tickets, tmp_path, holdfast):
+    arguments = ["--seeds", "4,5", "--methods", "vanilla", "--perturb", "data", "--workers", 0]
+    told = holdfast("compare", tickets, *arguments)
+    assert told.code == 0
+    lines = [line for line in told.err.splitlines() if line.startswith("[")]
+    assert ["seed 4, data 4 " in line for line in lines] == [False, False, True, False]
+    assert ["seed 4, data 5 " in line for line in lines] == [False, False, False, True]

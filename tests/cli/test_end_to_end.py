@@ -63,6 +63,8 @@ def test_tune_leaves_one_plain_model(folder):
     out = folder / "tuned"
     options = ["--model", folder / "model", "--max-steps", 2, "--batch-size", 8, "--max-length", 10]
     assert holdfast("tune", folder / "tickets.csv", "--method", "r4f", *options, "--out", out) == 0
+    assert {path.suffix for path in out.iterdir()} == {".json", ".safetensors", ".md", ".npz"}
+    assert [path.name for path in out.glob("*.npz")] == ["predictions.npz"]
     loaded = AutoModelForSequenceClassification.from_pretrained(out)
     assert type(loaded.classifier) is torch.nn.Linear
     assert json.loads((out / "record.json").read_text())["spec"]["method"] == "r4f"

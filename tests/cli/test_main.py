@@ -29,11 +29,11 @@ def test_help_loads_nothing_heavy():
 def test_without_a_command_it_shows_its_help(holdfast):
     told = holdfast()
     assert told.code == 0
-    for command in ("compare", "tune", "report", "methods", "tasks"):
+    for command in ("compare", "tune", "report", "methods", "tasks", "stability"):
         assert f"\n  {command} " in told.out
 
 
-@pytest.mark.parametrize("command", ["compare", "tune", "report", "methods", "tasks"])
+@pytest.mark.parametrize("command", ["compare", "tune", "report", "methods", "tasks", "stability"])
 def test_every_command_has_worked_examples(holdfast, command):
     told = holdfast(command, "--help")
     assert told.code == 0
@@ -53,6 +53,7 @@ def test_version(holdfast):
         (["compare", "x.csv", "--epochs", "many"], ["--epochs", "number", "`holdfast compare --help`"]),
         (["compare", "x.csv", "--precision", "int8"], ["--precision", "'int8'", "bf16"]),
         (["compare"], ["data", "`holdfast compare --help`"]),
+        (["stability", "synthetik"], ["did you mean 'synthetic'?", "`holdfast stability --help`"]),
         (["report"], ["folder", "`holdfast report --help`"]),
     ],
 )
@@ -63,6 +64,7 @@ def test_a_command_line_that_makes_no_sense_is_told_in_one_line(holdfast, argume
     assert result.err.count("\n") == 1
     for part in told:
         assert part in result.err
+    assert result.err.lower().count("did you mean") <= 1
 
 
 @pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt, 130), (Stopped, 143)])

@@ -110,7 +110,7 @@ def test_a_model_whose_head_is_not_told_apart_is_refused():
 
 
 def test_the_learning_rate_and_old_gradients():
-    assert BitFit(lr_factor=20.0).learning_rate(2e-5) == pytest.approx(4e-4)
+    assert BitFit(lr_factor=20.0).study_rate(2e-5) == pytest.approx(4e-4)
     model = classifier("bert")
     model(**batch()).loss.backward()
     BitFit().prepare(model, Plan(None))

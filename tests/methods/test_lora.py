@@ -247,4 +247,4 @@ def test_mistakes_are_refused(monkeypatch):
 
 
 def test_the_learning_rate_is_larger():
-    assert LoRA().learning_rate(2e-5) == pytest.approx(2e-4)
+    assert LoRA().study_rate(2e-5) == pytest.approx(2e-4)

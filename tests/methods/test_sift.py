@@ -202,4 +202,4 @@ def test_generation_models_have_no_head_to_train():
     trained.backward(trained.loss(data))
     trained.step()
     assert torch.equal(embeddings, model.lm_head.weight)
-    assert SIFT().learning_rate(2e-5) == pytest.approx(7e-5)
+    assert SIFT().study_rate(2e-5) == pytest.approx(7e-5)

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from holdfast.study.summary import Best, Overall, Summary
-from report.studies import CONSTANT, FAILING, R3F, VANILLA, row, summary, task
+from report.studies import CONSTANT, FAILING, R3F, VANILLA, luck, row, summary, task
 
 
 @pytest.fixture
@@ -28,6 +28,15 @@ def troubled() -> Summary:
     ]
     info = task(warnings=["3 texts of train are also in test"], notes=["text column: sentence"])
     return summary(rows, [info], errors=errors)
+
+
+@pytest.fixture
+def lucky() -> Summary:
+    """Two methods, with the seeds varied and with the training rows varied."""
+    names = "vanilla", "r3f(weight=5.0, sigma=0.01)"
+    rows = [row("rte", names[0], VANILLA), row("rte", names[1], R3F, VANILLA)]
+    found = [luck(names[0], 0.11), luck(names[1], 0.04), luck(names[0], 0.13, "data"), luck(names[1], 0.07, "data")]
+    return summary(rows, [task()], luck=found)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 from scipy import stats
 
-from holdfast.study.summary import Row, Settings, Summary, TaskInfo
+from holdfast.study.summary import LayerLuck, Luck, Row, Settings, Summary, TaskInfo
 from holdfast.tasks.spec import TaskSpec
 from holdfast.training.spec import RunRecord, RunSpec
 
@@ -71,6 +71,29 @@ def task(name: str = "rte", metric: str = "accuracy", **changes: Any) -> TaskInf
         "warnings": [],
     }
     return TaskInfo(**values | changes)
+
+
+def luck(method: str, disagreement: float | None, varied: str = "seed", task: str = "rte", **changes: Any) -> Luck:
+    """A row of five runs; three layers, of which the first is the same for every row."""
+    layers = [LayerLuck(layer=0, runs=0, cka=None, svcca=None, procrustes=None)]
+    layers += [LayerLuck(layer=i, runs=5, cka=0.1 * i, svcca=0.02 * i, procrustes=0.04 * i) for i in (1, 2)]
+    values: dict[str, Any] = {
+        "task": task,
+        "method": method,
+        "varied": varied,
+        "runs": 5,
+        "score_std": 1.58,
+        "score_range": 4.0,
+        "failed_share": 0.2,
+        "predicted_runs": 5,
+        "disagreement": disagreement,
+        "js": None if disagreement is None else 0.0123,
+        "kappa_distance": None if disagreement is None else 2 * disagreement,
+        "layers": layers,
+        "distance": 2.345,
+        "distance_start": 2.345,
+    }
+    return Luck(**values | changes)
 
 
 def summary(rows: Sequence[Row], tasks: Sequence[TaskInfo], alpha: float = 0.05, **changes: Any) -> Summary:

@@ -70,6 +70,16 @@ def test_all_at_once_equals_a_loop(classes, dimension, heads, reduction, monkeyp
     assert found.max == found.distances.max().item()
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_sample_of_rows_is_part_of_all(classes):
+    x, y = blobs(18, 4, 1.0, noise=0.4, classes=classes)
+    whole = leave_one_out_head(x, y, 15, 0.5, 2)
+    some = leave_one_out_head(x, y, 15, 0.5, 2, left_out=[7, 0, 16])
+    for name in ("distances", "parameter_distances", "loss_changes", "directions"):
+        torch.testing.assert_close(getattr(some, name), getattr(whole, name)[[7, 0, 16]])
+    assert torch.equal(some.direction, whole.direction)
+
+
 def test_many_steps_go_to_the_largest_margin():
     """Soudry et al.: slowly, as 1/log T here, and so do the distances between rows left out."""
     x, y = blobs(20, 3, 1.0)
@@ -165,6 +175,8 @@ def test_full_tuning_keeps_its_own_copy():
         ({"y": torch.tensor([0.5, 0, 0, 1, 1, 1])}, "y holds fractions"),
         ({"y": torch.zeros(5)}, r"not \(6, 2\) and \(5,\)"),
         ({"x": torch.full((6, 2), torch.nan)}, "missing values, first in row 0"),
+        ({"left_out": []}, "left_out is empty"),
+        ({"left_out": [1, 6]}, "left_out names row 6: there are rows 0 to 5"),
     ],
 )
 def test_refused(options, message):

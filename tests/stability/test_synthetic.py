@@ -2,7 +2,7 @@ import pytest
 
 from holdfast import HoldfastError
 from holdfast.stability import SyntheticRanges, SyntheticStudy, synthetic_study
-from holdfast.stability.synthetic import FACTORS, MEASURES, synthetic_set
+from holdfast.stability.synthetic import BOUNDS, FACTORS, MEASURES, synthetic_set
 
 SMALL = SyntheticRanges(n=(8, 60), dimension=(4, 20), steps=(10, 100), heads=(1, 10), seeds=4)
 
@@ -47,8 +47,8 @@ def test_bounds_hold(study):
 def test_each_factor_is_correlated_alone_and_with_the_others_held(study):
     pairs = {(c.factor, c.measure, len(c.held)) for c in study.correlations}
     assert pairs == {
-        *((factor, measure, held) for factor in FACTORS for measure in MEASURES for held in (0, len(FACTORS) - 1)),
-        *((bound, measure, 0) for bound in ("bound", "shared_bound") for measure in MEASURES),
+        *((factor, one, held) for factor in FACTORS for one in (*MEASURES, *BOUNDS) for held in (0, len(FACTORS) - 1)),
+        *((bound, measure, 0) for bound in BOUNDS for measure in MEASURES),
     }
 
 

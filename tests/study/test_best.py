@@ -49,6 +49,20 @@ def test_models_of_runs_under_way_are_left_alone(tmp_path):
     assert running.is_dir()
 
 
+def test_a_run_on_perturbed_data_is_never_the_best_and_its_model_goes(tmp_path):
+    store = Store(tmp_path)
+    spec = run_spec(method="a", perturb={"seed": 3})
+    folder = store.begin(spec)
+    (folder / "model").mkdir()
+    record = run_record(0.9, spec=spec, selection_score=0.9)
+    plain = ended(store, 0.6, "a")
+    grid, records = [plain.spec, spec], {plain.id: plain, record.id: record}
+    prune(store, grid, records)
+    assert models(store) == {plain.id}
+    prune(store, [spec], {record.id: record})
+    assert choose(store, [spec], {record.id: record}) == {}
+
+
 def test_useless_runs_are_never_the_best(tmp_path):
     store = Store(tmp_path)
     records = [

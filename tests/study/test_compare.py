@@ -209,6 +209,14 @@ def test_records_that_cannot_be_compared_are_refused(records: list[RunRecord], m
         compare_runs(records)
 
 
+def test_runs_on_perturbed_data_have_no_part_in_a_comparison() -> None:
+    records = [*run_records([0.7, 0.72, 0.71]), *run_records([0.8, 0.81, 0.83], method="r3f")]
+    perturbed = [run_record(0.1, spec=run_spec(method="r3f", perturb={"seed": seed})) for seed in range(3)]
+    assert compare_runs([*perturbed, *records]) == compare_runs(records)
+    with pytest.raises(HoldfastError, match="all runs are on perturbed data"):
+        compare_runs(perturbed)
+
+
 def test_methods_may_have_settings_of_their_own() -> None:
     tuned = run_record(0.8, spec=run_spec(method="r3f", settings={"learning_rate": 1e-4}))
     assert _row(compare_runs([run_record(), tuned]), "rte", "r3f").difference == pytest.approx(10)

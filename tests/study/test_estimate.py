@@ -54,6 +54,18 @@ def test_a_run_takes_its_start_its_steps_and_its_scoring(machine, tickets, tmp_p
     assert guess.total([]) == 0.0
 
 
+def test_perturbed_data_cost_what_their_rows_do(machine, tickets):
+    plan = prepared(tickets, perturb="data", settings={"batch_size": 1, "epochs": 1}, threads=1)
+    guess = estimate(plan)
+    assert sorted(machine) == [("tickets", "r3f"), ("tickets", "vanilla")]
+    whole, tenth_less = (
+        next(guess.runs[s.id] for s in plan.grid if s.method == "vanilla" and (s.perturb is None) == alone)
+        for alone in (True, False)
+    )
+    # 32 rows, of which 3 are removed.
+    assert whole - tenth_less == pytest.approx(3 * 0.1)
+
+
 def test_workers_share_runs_but_none_is_shorter(machine, tickets):
     plan = prepared(tickets, workers=8, threads=1)
     guess = estimate(plan)

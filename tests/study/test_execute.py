@@ -39,6 +39,25 @@ def test_a_study_ends_with_every_score_the_best_model_and_the_outputs(fakes, tic
     assert (tmp_path / "out" / "report.html").read_text() == "page of 6 runs"
 
 
+def test_runs_on_perturbed_data_are_done_last_and_change_no_result(fakes, tickets, tmp_path):
+    plan = prepared(tickets, **IN_PROCESS, perturb="data")
+    summary = timeless(run(plan, tmp_path / "out"))
+    assert begun(fakes)[:4] == ["tickets vanilla 0", "tickets r3f 0", "tickets vanilla 1", "tickets r3f 1"]
+    assert begun(fakes)[4:] == ["tickets vanilla 0", "tickets r3f 0"] * 2
+    assert len(list(tmp_path.glob("out/runs/*/record.json"))) == 8
+    assert len(list(tmp_path.glob("out/runs/*/model"))) == 1
+    alone = timeless(run(prepared(tickets, **IN_PROCESS), tmp_path / "alone"))
+    for part in ("results", "overall", "sentences", "best", "looks", "tasks", "settings"):
+        assert summary[part] == alone[part], part
+
+
+def test_perturbed_data_may_be_added_to_a_study_later(fakes, tickets, tmp_path):
+    before = timeless(run(prepared(tickets, **IN_PROCESS), tmp_path / "out"))
+    after = timeless(run(prepared(tickets, **IN_PROCESS, perturb="data"), tmp_path / "out"))
+    assert len(begun(fakes)) == 8
+    assert (after["results"], after["looks"], after["best"]) == (before["results"], 1, before["best"])
+
+
 def test_methods_are_compared_seed_by_seed(fakes, tickets, tmp_path):
     run(prepared(tickets, **IN_PROCESS), tmp_path / "out")
     assert begun(fakes) == ["tickets vanilla 0", "tickets r3f 0", "tickets vanilla 1", "tickets r3f 1"]

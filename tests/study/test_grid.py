@@ -5,6 +5,8 @@ import pytest
 from holdfast.errors import HoldfastError
 from holdfast.study.grid import build_grid, resolve_methods
 from holdfast.study.study_file import from_options, load_study
+from holdfast.tasks.spec import TaskSpec
+from holdfast.training.spec import Perturbation, RunSpec
 
 
 def study(**options):
@@ -30,6 +32,32 @@ def test_runs_keep_their_identity_when_a_study_grows():
 def test_each_seed_is_its_own_and_goes_with_its_data_seed():
     grid = build_grid(resolve_methods(study(seeds=[1, 2], data_seeds=[9, 9], subset_seed=4)), ["a", "b"])
     assert {(spec.seed, spec.data_seed, spec.subset_seed) for spec in grid} == {(1, 9, 4), (2, 9, 4)}
+
+
+def test_perturbed_data_add_runs_in_which_nothing_but_the_rows_varies():
+    options = {"seeds": [5, 2, 9], "data_seeds": [7, 7, 8], "methods": ["vanilla", "r3f"]}
+    plain = build_grid(resolve_methods(study(**options)), ["a", "b"])
+    grid = build_grid(resolve_methods(study(**options, perturb="data")), ["a", "b"])
+    assert [spec.id for spec in grid[:12]] == [spec.id for spec in plain]
+    added = grid[12:]
+    assert [(spec.task.source, spec.perturb.seed, spec.method) for spec in added] == list(
+        product(["rte", "cola"], [5, 2, 9], ["vanilla", "r3f"])
+    )
+    assert {(spec.seed, spec.data_seed, spec.perturb.remove) for spec in added} == {(5, 7, 0.1)}
+    assert len({spec.id for spec in grid}) == 24
+
+
+def test_perturbed_runs_keep_their_identity_when_a_study_grows():
+    small = build_grid(resolve_methods(study(seeds=2, perturb="data")), ["a", "b"])
+    large = build_grid(resolve_methods(study(seeds=4, perturb="data")), ["a", "b"])
+    assert {spec.id for spec in small} < {spec.id for spec in large}
+
+
+def test_runs_on_all_rows_have_the_identity_that_they_had_before_there_were_others():
+    spec = RunSpec(model="minilm", task=TaskSpec(source="rte"), data="rows", method="r3f", seed=3, data_seed=4)
+    # Computed by the code of before.
+    assert spec.id == "73ade3af757db4b9"
+    assert spec.model_copy(update={"perturb": Perturbation(seed=0)}).id != spec.id
 
 
 def test_methods_are_written_in_one_way():

@@ -43,3 +43,16 @@ def test_doing_a_stopped_run_again_is_no_further_look():
 
 def test_nothing_to_see_is_no_look():
     assert looked([], []) == []
+
+
+def test_runs_on_perturbed_data_are_no_look():
+    looks = looked([], BOTH)
+    perturbed = run_spec(seed=0, perturb={"seed": 1})
+    records = {record.id: record for record in [*map(_record, BOTH), run_record(spec=perturbed)]}
+    grid = [*(run_spec(method=method, seed=seed) for method, seed in BOTH), perturbed]
+    assert add_look(looks, grid, records, NAMES, "later") == looks
+
+
+def _record(run):
+    method, seed = run
+    return run_record(method=method, seed=seed)

@@ -67,3 +67,14 @@ def test_cut_texts_are_warned_of_with_counts(fakes, tickets, monkeypatch):
 def test_nothing_is_loaded_when_the_methods_make_no_sense(fakes, tmp_path):
     with pytest.raises(HoldfastError, match="unknown method 'r6f'"):
         prepared(tmp_path / "nowhere.csv", methods=["r6f"])
+
+
+def test_data_that_cannot_be_perturbed_are_refused_before_anything_runs(fakes, tmp_path):
+    rows = studies.write_csv(tmp_path / "rows.csv", rows=40)
+    with pytest.raises(HoldfastError, match=r"^rows: --perturb data: 10% of 4 training rows is no row"):
+        studies.prepared(rows, train_size=4, perturb="data")
+    text = rows.read_text() + "".join(f"rare number {row},rare\n" for row in range(2))
+    rows.write_text(text)
+    # Two rows of a class: one is held out for validation.
+    with pytest.raises(HoldfastError, match=r"^rows: --perturb data: .* no training row of class 'rare' is left"):
+        studies.prepared(rows, seeds=60, perturb="data")

@@ -73,11 +73,34 @@ def test_another_task_or_another_reading_of_it_is_another_study(tickets, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "change", [{"seeds": 3}, {"methods": ["r4f", "r3f", "vanilla"]}, {"workers": 3, "threads": 2}, {"seeds": [7, 1, 0]}]
+    "change",
+    [
+        {"seeds": 3},
+        {"methods": ["r4f", "r3f", "vanilla"]},
+        {"workers": 3, "threads": 2},
+        {"seeds": [7, 1, 0]},
+        {"perturb": "data"},
+    ],
 )
 def test_a_study_may_grow(tickets, tmp_path, change):
     opened(prepared(tickets), tmp_path / "out")
     plan = prepared(tickets, **change)
+    assert opened(plan, tmp_path / "out").load()[0] == plan.study
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, "perturb is data there, which may be added but not dropped"),
+        ({"perturb": "data", "seeds": [7, 0, 1]}, "have the first seed, which is 0 there and 7 here"),
+        ({"perturb": "data", "seeds": [1]}, "seeds there include 0"),
+    ],
+)
+def test_perturbed_data_stay_with_the_seed_they_began_with(tickets, tmp_path, change, told):
+    opened(prepared(tickets, perturb="data"), tmp_path / "out")
+    with pytest.raises(HoldfastError, match=told):
+        opened(prepared(tickets, **change), tmp_path / "out")
+    plan = prepared(tickets, perturb="data", seeds=[0, 1, 2])
     assert opened(plan, tmp_path / "out").load()[0] == plan.study
 
 

@@ -18,6 +18,7 @@ train_size: 500
 settings:
   learning_rate: 2e-5
   max_steps: 60
+perturb: data
 delta: 0.5
 max_seeds: 10
 workers: 4
@@ -40,6 +41,7 @@ def test_every_key_is_read(tmp_path):
     # YAML 1.1 takes 2e-5 for a text.
     assert (study.settings.learning_rate, study.settings.max_steps) == (0.00002, 60)
     assert (study.model, study.revision, study.subset_seed, study.train_size) == ("some/model", "main", 5, 500)
+    assert study.perturb == "data"
     assert (study.delta, study.max_seeds, study.alpha, study.workers, study.threads) == (0.5, 10, 0.025, 4, 2)
 
 
@@ -81,6 +83,7 @@ def test_what_is_written_back_reads_the_same(tmp_path):
         ("tasks: rte\nsettings: {batch_size: 0}", r"settings.batch_size: input should be greater than 0 \(got 0\)"),
         ("tasks: rte\nseeds: 20250101", "seeds: 20250101 seeds are more than 10000; .* as a list"),
         ("tasks: rte\ndelta: 0", "delta: "),
+        ("tasks: rte\nperturb: seeds", r"perturb: input should be 'data' \(got 'seeds'\)"),
         ("tasks: rte\ndelta: .inf", "delta: input should be a finite number"),
         ("tasks: [{source: x.csv, holdout: 1.5}]", r"tasks\[0\].holdout: input should be less than 1 .got 1.5"),
         ("tasks: rte\nsettings:", "settings: "),

@@ -11,11 +11,11 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from holdfast import R3F, R4F, BitFit, Engine, HoldfastError, LoRA, Method, View
 from method_table import every_method
-from tiny import CLASSIFIERS, bart_config, batch, classifier, t5_config
+from tiny import CLASSIFIERS, bart_config, batch, classifier, t5_config, tokenizer
 
 
 def engine(model, *methods, lr=0.05, **options):
-    options = {"total_steps": 12, "data": [batch(seed=seed) for seed in range(3)], **options}
+    options = {"total_steps": 12, "data": [batch(seed=seed) for seed in range(3)], "tokenizer": tokenizer(), **options}
     return Engine(model, methods, optimizer=lambda p: torch.optim.AdamW(p, lr), **options)
 
 

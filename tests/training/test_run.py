@@ -8,11 +8,14 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from holdfast import HoldfastError
+from holdfast.tasks import draw_subset
+from holdfast.tasks.encode import encode
+from holdfast.tasks.removal import remove_rows
 from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.task import Split, Task
 from holdfast.training.check import check_run
 from holdfast.training.run import Progress, run
-from holdfast.training.spec import RunSpec, TrainingSettings
+from holdfast.training.spec import Perturbation, RunSpec, TrainingSettings
 from tiny import WORDS, save_model
 
 
@@ -100,6 +103,37 @@ def test_the_saved_model_gives_the_stored_logits_without_holdfast(model, tmp_pat
     assert not list((tmp_path / "model").glob("*.bin"))
 
 
+def test_representations_and_distances_are_those_of_the_saved_model(model, tmp_path):
+    given = task(test=split(600, 2))
+    record = run(spec(model, settings={"max_steps": 3}), given, tmp_path)
+    tuned = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model").eval()
+    held = np.load(tmp_path / "representations.npz")
+    at = [row * 600 // 512 for row in range(512)]
+    assert held["ids"].tolist() == [given.splits["test"].ids[row] for row in at]
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    batch = tokenizer([given.splits["test"].texts[row] for row in at[:20]], padding=True, return_tensors="pt")
+    with torch.no_grad():
+        layers = tuned(**batch, output_hidden_states=True).hidden_states
+    states = held["states"].astype(np.float32) * held["scales"][:, None, None]
+    assert np.allclose(states[:, :20], torch.stack([layer[:, 0] for layer in layers]), atol=5e-3)
+    start = AutoModelForSequenceClassification.from_pretrained(model).bert.state_dict()
+    gaps = [(weight - start[name]).double().square().sum() for name, weight in tuned.bert.state_dict().items()]
+    assert record.distance == pytest.approx(math.sqrt(sum(gaps)), rel=1e-4)
+    assert record.start_distance == record.distance > 0
+
+
+def test_weights_that_the_checkpoint_lacks_count_from_where_they_were_drawn(tmp_path):
+    # A body saved without its pooler: the run draws one.
+    source = save_model(tmp_path / "full")
+    full = AutoModelForSequenceClassification.from_pretrained(source)
+    state = {name: weight for name, weight in full.state_dict().items() if "pooler" not in name}
+    full.save_pretrained(source, state_dict=state)
+    still = spec(source, settings={"max_steps": 1}).model_copy(update={"seed": 5})
+    tiny_steps = still.settings.model_copy(update={"learning_rate": 1e-12})
+    record = run(still.model_copy(update={"settings": tiny_steps}), task(), tmp_path / "run", keep_model=False)
+    assert record.distance < 1e-6
+
+
 def test_the_same_spec_gives_the_same_record_and_each_seed_changes_its_part(model, tmp_path):
     given = task()
 
@@ -114,6 +148,21 @@ def test_the_same_spec_gives_the_same_record_and_each_seed_changes_its_part(mode
     subset = losses(train_size=24)
     assert len(subset) == 6
     assert losses(train_size=24, subset_seed=1) != subset
+
+
+@pytest.mark.parametrize("method", ["vanilla", "r4f"])
+def test_rows_are_removed_after_the_subset_is_drawn_whatever_the_method(model, tmp_path, monkeypatch, method):
+    given, seen = task(), []
+
+    def watched(part, *rest):
+        seen.append(part.ids)
+        return encode(part, *rest)
+
+    monkeypatch.setattr("holdfast.training.run.encode", watched)
+    few = spec(model, method, train_size=30, subset_seed=2, settings={"max_steps": 1})
+    assert run(few.model_copy(update={"perturb": Perturbation(seed=6)}), given, tmp_path).train_rows == 27
+    subset = draw_subset(given.splits["train"], 30, 2, "classification")
+    assert seen == [remove_rows(subset, 0.1, 6, ("no", "yes")).ids, given.splits["validation"].ids]
 
 
 def test_regression_is_trained_and_scored(model, tmp_path):

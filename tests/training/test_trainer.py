@@ -28,7 +28,7 @@ from transformers import (
 
 from holdfast import R3F, R4F, Engine, HoldfastError, Method, Vanilla, attach
 from method_table import every_method
-from tiny import bart_config, batch, classifier
+from tiny import bart_config, batch, classifier, tokenizer
 
 
 def rows(count, seed=0, labels=2):
@@ -73,6 +73,7 @@ def build(folder, *methods, model=None, data=None, stacked=True, **options):
         train_dataset=rows(16) if data is None else data,
         eval_dataset=rows(6, seed=9),
         callbacks=[log],
+        processing_class=tokenizer() if any(method.needs_text for method in methods) else None,
     )
     return attach(trainer, *methods, stacked=stacked), log
 
@@ -94,6 +95,7 @@ def test_trainer_and_engine_give_the_same_losses(method, tmp_path):
         total_steps=6,
         seed=trainer.args.seed,
         data=DataLoader(rows(16), batch_size=4),
+        tokenizer=tokenizer(),
     )
     set_seed(7)
     losses, terms = [], []
@@ -359,7 +361,8 @@ def test_bf16_checkpointing_clipping_and_a_partial_last_batch_together(method, t
         max_steps=-1,
         num_train_epochs=2,
     )
-    lowest = next(p for p in trainer.model.bert.encoder.parameters() if p.requires_grad)
+    trained = [*trainer.model.bert.encoder.parameters(), *trainer.model.classifier.parameters()]
+    lowest = next(p for p in trained if p.requires_grad)
     before = lowest.detach().clone()
     trainer.train()
     assert trainer.state.global_step == 6

@@ -1,7 +1,7 @@
 """``holdfast compare``: methods against each other over seeds, on one or several tasks."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -37,6 +37,13 @@ def compare(
     max_seeds: Annotated[
         int | None,
         o.option("Declare that seeds may be added once, up to so many; both looks then use 97.5 % intervals."),
+    ] = None,
+    perturb: Annotated[
+        Literal["data"] | None,
+        o.option(
+            "data: also train, with the first seed, on as many training sets that lack 10 % of their rows at random. "
+            "Tells luck with the rows from luck with the seed; no part of the comparison."
+        ),
     ] = None,
     delta: Annotated[
         float | None, o.option("Smallest difference that matters, in points, decided before the runs. Default: 1.")
@@ -79,7 +86,7 @@ def compare(
 
     Every method is trained once for each seed. The results are a table with a verdict for each method, report.html,
     summary.json, and best/, the best model as an ordinary checkpoint. The same command goes on where a stopped one
-    was; with more seeds or methods it adds those.
+    was; with more seeds or methods, or with --perturb, it adds those.
 
     \b
     Examples:
@@ -87,6 +94,7 @@ def compare(
       holdfast compare reviews.csv --text body --label stars --test held-out.csv
       holdfast compare rte cola --data-dir glue --train-size 500
       holdfast compare playground/agreement --methods "vanilla,r3f,r3f(sigma=0.0)"
+      holdfast compare rte --data-dir glue --seeds 10 --perturb data
       holdfast compare study.yaml --dry-run
     """
     from holdfast.cli import display

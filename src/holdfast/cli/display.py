@@ -122,4 +122,5 @@ def duration(seconds: float) -> str:
 
 
 def _name(spec: RunSpec, task: str) -> str:
-    return f"{task}  {spec.method}  seed {spec.seed}"
+    rows = "" if spec.perturb is None else f", data {spec.perturb.seed}"
+    return f"{task}  {spec.method}  seed {spec.seed}{rows}"

@@ -10,6 +10,7 @@ import holdfast
 from holdfast.cli.compare import compare
 from holdfast.cli.methods import methods
 from holdfast.cli.report import report
+from holdfast.cli.stability import app as stability
 from holdfast.cli.stopping import exit_code, stoppable
 from holdfast.cli.tasks import tasks
 from holdfast.cli.tune import tune
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 for command in (compare, tune, report, methods, tasks):
     app.command()(command)
+app.add_typer(stability)
 
 
 def _version(asked: bool) -> None:
@@ -99,4 +101,8 @@ def _usage(error: BaseException) -> str:
         return message
     known = getattr(context.command, "commands", {})
     wrong = message.split("'")[1] if known and "'" in message else ""
-    return f"{message}{nearest(wrong, known)}; see `{context.command_path} --help`"
+    hint = nearest(wrong, known)
+    if hint:
+        # Newer releases of Typer guess too.
+        message = message.partition(". Did you mean")[0]
+    return f"{message}{hint}; see `{context.command_path} --help`"

@@ -16,8 +16,10 @@ def show_plan(prepared: Prepared, target: Path) -> None:
     study, grid = prepared.study, prepared.grid
     records = Store(target).records(grid)
     missing = [spec for spec in grid if spec.id not in records]
+    perturbed = [spec.perturb for spec in grid if spec.perturb]
     typer.echo(
         f"{len(grid)} runs: {len(study.tasks)} tasks x {len(study.methods)} methods x {len(study.seeds)} seeds"
+        + (", and as many on perturbed data" if perturbed else "")
         + (f", {len(records)} of them done in {target}" if records else f", to be written to {target}")
     )
     typer.echo(f"model    {study.model}")
@@ -31,6 +33,12 @@ def show_plan(prepared: Prepared, target: Path) -> None:
     for method in study.methods:
         typer.echo(f"method   {method}" + (" (baseline)" if method == study.baseline else ""))
     typer.echo(f"seeds    {', '.join(map(str, study.seeds))}")
+    if perturbed:
+        seeds = ", ".join(map(str, dict.fromkeys(one.seed for one in perturbed)))
+        typer.echo(
+            f"data     {perturbed[0].remove:.0%} of the training rows removed at random (draws {seeds}), "
+            f"always with seed {study.seeds[0]}"
+        )
     if not missing:
         typer.echo("time     nothing left to do")
         return

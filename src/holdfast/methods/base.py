@@ -4,6 +4,7 @@ A method is a frozen dataclass whose fields are its hyper-parameters. It answers
 inherits the rest. The engine calls them in this order::
 
     check(model), check_plan(plan)                refuse what cannot work, before anything is changed
+    stages(model, plan)                           training to be done first, once; not in a training that is resumed
     prepare(model, plan)                          once, before the optimizer exists
     measure(model, data)                          once, before the first step of a training that is not resumed
     for each optimizer step:
@@ -16,8 +17,10 @@ inherits the rest. The engine calls them in this order::
         on_update(step)                           after the optimizer moved the weights
     plain_state(model, state) at every checkpoint what a plain model would save
     finish(model)                                 once, at the end
+    facts()                                       numbers about the training that ended
 
-Several methods act in the order in which they were given, those that decide what is trained (``freezes``) first.
+Several methods act in the order in which they were given, those that train first (``stages``)
+and then those that decide what is trained (``freezes``) before the others.
 """
 
 from __future__ import annotations
@@ -51,6 +54,21 @@ class TrainingData:
     Under DDP a process gets its share of the rows."""
     loss: Callable[[Mapping[str, Any]], Tensor]
     """Gives the task's loss of one such batch, a scalar with gradient: the mean over its rows."""
+
+
+@dataclass(frozen=True)
+class SelfSupervised:
+    """A stage of training on the task's own texts without their labels, with the model's own pre-training task.
+
+    That is masked tokens for encoders, the next token for decoders, and corrupted spans for T5.
+    """
+
+    epochs: int
+    """Passes over the training texts."""
+    learning_rate: float
+    """Peak rate of AdamW, after a warm-up over the first tenth of the steps; it then falls linearly to 0."""
+    mask_rate: float
+    """Share of the tokens that the model has to tell; decoders tell all."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +150,8 @@ class Method:
     """Whether ``prepare`` decides which weights are trained: it then comes before the other methods'."""
     needs_features: ClassVar[bool] = False
     """Whether ``penalty`` reads ``Forward.features``."""
+    needs_text: ClassVar[bool] = False
+    """Whether its ``stages`` train on the task's texts."""
     memory: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False, hash=False)
 
     @property
@@ -162,12 +182,19 @@ class Method:
         """Return which weights of ``model``, not yet prepared, the method works on; None when that is all of it."""
         return None
 
-    def learning_rate(self, base: float) -> float:
+    def study_rate(self, base: float) -> float:
         """Return the learning rate a study should train with, given that of its settings.
 
         In a loop or Trainer of the user's own, theirs is used as it is.
         """
         return base
+
+    def stages(self, model: nn.Module, plan: Plan) -> Sequence[SelfSupervised]:
+        """Return the training to be done first, on the plain model; every parameter stays the object it is.
+
+        Also asked in a resumed training, whose weights have the result already: it is not done again then.
+        """
+        return ()
 
     def prepare(self, model: nn.Module, plan: Plan) -> None:
         """Change or measure the model before the optimizer exists. Called once."""
@@ -208,3 +235,11 @@ class Method:
 
     def finish(self, model: nn.Module) -> None:
         """Undo all surgery in place, so that the model is an ordinary one of the same function."""
+
+    def facts(self) -> Mapping[str, float]:
+        """Return numbers about the training that ended, by name, for its log and record; asked after ``finish``.
+
+        A method with ``stages`` tells ``start_distance``: that of the final weights of the body from those with which
+        the task's own training began.
+        """
+        return {}

@@ -47,7 +47,7 @@ class BitFit(Method):
         """Return the biases and the head."""
         return Selection(self._chosen(model), "trained, all else frozen", 0)
 
-    def learning_rate(self, base: float) -> float:
+    def study_rate(self, base: float) -> float:
         """Return ``lr_factor`` times ``base``."""
         return self.lr_factor * base
 

@@ -14,6 +14,7 @@ from holdfast.methods.parts.fisher import single_rows, squared_gradients
 from holdfast.methods.parts.layers import layer_stacks
 from holdfast.methods.parts.matrices import GRADIENTS
 from holdfast.methods.parts.top_k import top_k_masks
+from holdfast.methods.parts.trained import BODY
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ class ChildTuningD(Method):
 
     @property
     def uses(self) -> frozenset[str]:
-        """The gradients of whole matrices."""
-        return frozenset({GRADIENTS})
+        """The body's weights, and the gradients of whole matrices."""
+        return frozenset({BODY, GRADIENTS})
 
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the model has no transformer layers, or trains none of their weights."""

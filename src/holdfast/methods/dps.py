@@ -17,6 +17,7 @@ from holdfast.methods.parts.mixing import check_mixable
 from holdfast.methods.parts.mixout import ColumnMixer
 from holdfast.methods.parts.stages import Stages, stages_of
 from holdfast.methods.parts.top_k import top_k_masks
+from holdfast.methods.parts.trained import BODY
 
 logger = logging.getLogger(__name__)
 
@@ -77,8 +78,8 @@ class DPS(Method):
 
     @property
     def uses(self) -> frozenset[str]:
-        """The gradients of whole matrices."""
-        return frozenset({GRADIENTS})
+        """The body's weights, and the gradients of whole matrices."""
+        return frozenset({BODY, GRADIENTS})
 
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the model trains no linear layer, or "mix" cannot reach one."""

@@ -75,7 +75,7 @@ class LoRA(Method):
         state = sum(self.rank * sum(w.shape) * max(w.element_size(), 4) for w in weights.values())
         return Selection(weights, f"frozen, with changes of rank {self.rank} and the head trained", state)
 
-    def learning_rate(self, base: float) -> float:
+    def study_rate(self, base: float) -> float:
         """Return ``lr_factor`` times ``base``."""
         return self.lr_factor * base
 

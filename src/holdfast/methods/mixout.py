@@ -13,6 +13,7 @@ from holdfast.methods.parts.dropout import check_dropout, restore_dropout, set_d
 from holdfast.methods.parts.matrices import GRADIENTS, matrices
 from holdfast.methods.parts.mixing import check_mixable
 from holdfast.methods.parts.mixout import ColumnMixer
+from holdfast.methods.parts.trained import BODY
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class Mixout(Method):
 
     @property
     def uses(self) -> frozenset[str]:
-        """The gradients of whole matrices."""
-        return frozenset({GRADIENTS})
+        """The body's weights, and the gradients of whole matrices."""
+        return frozenset({BODY, GRADIENTS})
 
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the model trains no linear layer, or has one that cannot be mixed."""

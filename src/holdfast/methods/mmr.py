@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: N812
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Forward, Method
 from holdfast.methods.parts.heads import last_linear
+from holdfast.methods.parts.trained import BODY
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,11 @@ class MMR(Method):
     def __post_init__(self) -> None:
         if not 0 <= self.weight < float("inf"):
             raise HoldfastError(f"mmr(weight={self.weight!r}): weight must be a number of at least 0")
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """The body, whose output it moves."""
+        return frozenset({BODY})
 
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the model has no classification head, or trains nothing below it."""

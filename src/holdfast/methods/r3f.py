@@ -12,6 +12,7 @@ from holdfast.errors import HoldfastError
 from holdfast.methods.base import Forward, Kind, Method, Plan, Step, View
 from holdfast.methods.parts.divergence import divergence
 from holdfast.methods.parts.embeddings import EmbeddingNoise, embedding_scale, input_embedding
+from holdfast.methods.parts.trained import BODY
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +80,11 @@ class R3F(Method):
                 raise HoldfastError(f"{self.name}({field}={value!r}): {field} must be a number of at least 0")
         if self.every < 1:
             raise HoldfastError(f"{self.name}(every={self.every}): every counts optimizer steps and must be at least 1")
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """The body, which runs on the copies."""
+        return frozenset({BODY})
 
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the model does not say where its input embedding is."""

@@ -23,6 +23,8 @@ _OWN = {
     "sift": "holdfast.methods.sift:SIFT",
     "mmr": "holdfast.methods.mmr:MMR",
     "mhloss": "holdfast.methods.mhloss:MHLoss",
+    "head_tuning": "holdfast.methods.head_tuning:HeadTuning",
+    "surt": "holdfast.methods.surt:SURT",
 }
 
 GROUP = "holdfast.methods"

@@ -65,7 +65,7 @@ class SIFT(Method):
                     f"sift numbers the entries of {name}, which is not contiguous in memory: make it so"
                 )
 
-    def learning_rate(self, base: float) -> float:
+    def study_rate(self, base: float) -> float:
         """Return ``base`` times ``lr_factor``."""
         return base * self.lr_factor
 

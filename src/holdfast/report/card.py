@@ -1,6 +1,7 @@
 """The model card: what a saved model is, how it was made, what it scores, how to load it."""
 
 from holdfast.report.front_matter import dataset, front_matter, model_name
+from holdfast.report.luck import luck_rows, saying
 from holdfast.report.markdown import code, escape, grid, table
 from holdfast.report.table import cells, rows_of
 from holdfast.report.text import count, duration, points
@@ -83,11 +84,16 @@ def _score(best: Best | None, record: RunRecord, summary: Summary | None) -> lis
         runs = ", ".join([count(row.n, "run"), *shown.troubles])
         parts += [
             f"Over the seeds of {code(row.method)} ({runs}): mean ± standard deviation {shown.spread}, "
-            f"worst to best {shown.range}. All methods of the study:",
+            f"worst to best {shown.range}.{_luck(row, summary)} All methods of the study:",
             table(rows, summary.settings),
             *map(escape, control_notes(summary.settings.methods, summary.settings.baseline)),
         ]
     return parts
+
+
+def _luck(row: Row, summary: Summary) -> str:
+    found = [luck for luck in luck_rows(summary, row.task) if (luck.method, luck.varied) == (row.method, "seed")]
+    return "".join(f" {saying(luck)}" for luck in found).rstrip()
 
 
 def _expected(row: Row | None) -> str:

@@ -1,6 +1,6 @@
-"""One task's results in the columns there are: a line a method, two lines a method, or a paragraph a method."""
+"""One task's numbers in the columns there are: a line a method, two lines a method, or a paragraph a method."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.cells import cell_len
@@ -66,6 +66,54 @@ class TaskTable:
             yield _numbers(line, widths, "dim" if row.baseline else "")
 
 
+class NumbersTable:
+    """A renderable of Rich: a name a row and cells under ``header``, in as many lines as the width asks for.
+
+    ``breaks`` is the column from which the cells go into a table of their own where one is too wide; the first
+    column, which tells rows of one name apart, stands in both.
+    """
+
+    def __init__(
+        self, names: Sequence[str], header: Sequence[str], lines: Sequence[Sequence[str]], breaks: int
+    ) -> None:
+        self.names, self.breaks = names, breaks
+        self.lines = [list(line) for line in (header, *lines)]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = options.max_width
+        if self.breaks == len(self.lines[0]) or self._left(self.lines, width):
+            yield from self._part(self.lines, width)
+        else:
+            yield from self._part([line[: self.breaks] for line in self.lines], width)
+            yield Text()
+            yield from self._part([line[:1] + line[self.breaks :] for line in self.lines], width)
+
+    def _left(self, lines: list[list[str]], width: int) -> int:
+        """The columns left for names; 0 where they are too few."""
+        left = width - sum(_GAP + cells for cells in _widths(lines))
+        return left if all(_legible(name, left) for name in self.names) else 0
+
+    def _part(self, lines: list[list[str]], width: int) -> Iterator[RenderableType]:
+        widths = _widths(lines)
+        if left := min(self._left(lines, width), _widest([*self.names, "method"])):
+            table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
+            table.add_column("method", width=left)
+            for title in lines[0]:
+                table.add_column(Text(title), justify="right", no_wrap=True)
+            for name, line in zip(self.names, lines[1:], strict=True):
+                table.add_row(Text("\n".join(wrap(name, left))), *map(Text, line))
+            yield table
+        elif sum(widths) + _GAP * (len(widths) - 1) <= width:
+            yield _numbers(lines[0], widths, "bold")
+            for name, line in zip(self.names, lines[1:], strict=True):
+                yield Text(name, style="bold")
+                yield _numbers(line, widths, "")
+        else:
+            for name, line in zip(self.names, lines[1:], strict=True):
+                said = "; ".join(f"{title} {cell}" for title, cell in zip(lines[0], line, strict=True))
+                yield Text(name, style="bold") + Text(f"\n{said}")
+
+
 def _line(row: Cells) -> list[str]:
     runs = "\n".join([row.runs, *row.troubles])
     spread = row.spread + (f"\ntrained {row.trained}" if row.trained else "")
@@ -98,7 +146,7 @@ def _paragraph(row: Cells) -> Padding:
     return Padding(text, (0, 0, 1, 0), expand=False)
 
 
-def _widths(lines: list[list[str]]) -> list[int]:
+def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
     return [_widest(list(column)) for column in zip(*lines, strict=True)]
 
 

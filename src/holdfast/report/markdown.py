@@ -1,8 +1,10 @@
 """Results as GitHub Markdown, for a README, a documentation page or a model card."""
 
 import re
+from collections.abc import Sequence
 
 from holdfast.report import remarks
+from holdfast.report.luck import TITLE, luck_notes, luck_tables
 from holdfast.report.table import cells, description, heading, overall_cells, overall_title, rows_of
 from holdfast.report.text import clean, decimals, level
 from holdfast.study.summary import Row, Settings, Summary
@@ -27,15 +29,22 @@ def markdown(summary: Summary) -> str:
             method, difference, between = overall_cells(overall, settings)
             lines.append([code(method), f"{difference} {between}", str(overall.tasks)])
         parts += [f"**{overall_title(summary)}**", grid(header, lines)]
+    parts.append(_items("", summary.sentences))
+    for luck in luck_tables(summary):
+        lines = [[code(method), *line] for method, line in zip(luck.methods, luck.lines, strict=True)]
+        parts += [f"**{TITLE}: {escape(luck.task)}**", grid(["method", *luck.header], lines)]
+    parts.append(_items("", luck_notes(summary)))
     for title, sentences in (
-        ("", summary.sentences),
         ("Runs without a result:", remarks.errors(summary)),
         ("Warnings:", remarks.warnings(summary)),
     ):
-        if sentences:
-            items = "\n".join(f"- {escape(sentence)}" for sentence in sentences)
-            parts.append(f"{title}\n\n{items}".strip())
-    return "\n\n".join(parts) + "\n"
+        parts.append(_items(title, sentences))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _items(title: str, sentences: Sequence[str]) -> str:
+    items = "\n".join(f"- {escape(sentence)}" for sentence in sentences)
+    return f"{title}\n\n{items}".strip() if sentences else ""
 
 
 def table(rows: list[Row], settings: Settings) -> str:

@@ -1,18 +1,14 @@
 """The report as one HTML file that needs nothing else: no server, no network."""
 
-import base64
-import hashlib
-import re
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 
 from holdfast.errors import HoldfastError
 from holdfast.report import remarks
-from holdfast.report.figures import cost, forest, losses, strip
-from holdfast.report.figures.style import BAND, COLOURS, DARK, GRID, INK, MUTED, PAPER
-from holdfast.report.sections import data, figures, items, key, pairs, results, section, text
+from holdfast.report.figures import cost, forest, layer_distances, losses, strip
+from holdfast.report.luck import TITLE, luck_notes
+from holdfast.report.sections import figures, items, key, luck, pairs, results, section, text
+from holdfast.report.shell import html_page
 from holdfast.report.text import clean, count, level
 from holdfast.study.atomic import write_text
 from holdfast.study.summary import Summary
@@ -33,39 +29,9 @@ def write_page(summary: Summary, records: Sequence[RunRecord], path: Path) -> No
 
 def page(summary: Summary, records: Sequence[RunRecord]) -> str:
     """Return the report of a study as HTML."""
-    from plotly.offline import get_plotlyjs
-
-    folder = files("holdfast.report")
-    template = (folder / "page.html").read_text(encoding="utf-8")
-    plotly = get_plotlyjs()
-    own = re.findall(r"<script>(.*?)</script>", template, re.DOTALL)[-1]
     names = [clean(info.task) for info in summary.tasks]
     title = f"Which fine-tuning method on {', '.join(names) if len(names) <= 3 else count(len(names), 'task')}?"
-    return Template(template).substitute(
-        # Only the page's own two scripts may run, whatever a name or a message holds.
-        hashes=" ".join(f"'sha256-{_digest(script)}'" for script in (plotly, own)),
-        title=text(title),
-        lead=text(_lead(summary)),
-        css=_colours() + (folder / "page.css").read_text(encoding="utf-8"),
-        body=_body(summary, records),
-        foot=text(f"Made by Holdfast {summary.holdfast}."),
-        dark=data(DARK),
-        plotly=plotly,
-    )
-
-
-def _digest(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-def _colours() -> str:
-    """The colours of the figures as CSS variables and classes, light and dark."""
-    named = {"ink": INK, "muted": MUTED, "grid": GRID, "band": BAND, "paper": PAPER}
-    named |= {colour.removeprefix("#"): colour for colour in COLOURS}
-    light = "".join(f"--{name}:{colour};" for name, colour in named.items())
-    dark = "".join(f"--{name}:{DARK[colour]};" for name, colour in named.items())
-    classes = "".join(f".c{name}{{color:var(--{name})}}" for name in named)
-    return f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n{classes}\n"
+    return html_page(title, _lead(summary), _body(summary, records), f"Made by Holdfast {summary.holdfast}.")
 
 
 def _lead(summary: Summary) -> str:
@@ -81,6 +47,7 @@ def _body(summary: Summary, records: Sequence[RunRecord]) -> str:
     decided = forest.panels(summary)
     costs = cost.panels(summary)
     curves = losses.panels(summary, records)
+    layers = layer_distances.panels(summary)
     parts = [
         section("Verdict", items(summary.sentences)),
         section("Best model", items(remarks.kept(best, summary) for best in summary.best)),
@@ -97,6 +64,14 @@ def _body(summary: Summary, records: Sequence[RunRecord]) -> str:
             figures(decided, "forest") if decided else "",
             intro=f"Right of zero is better than {text(settings.baseline)}. Shaded: within ±{settings.delta:g}, too "
             "small to matter. Open circles: among the runs that trained.",
+        ),
+        section(
+            TITLE,
+            luck(summary),
+            items(luck_notes(summary)),
+            key(summary) + figures(layers, "layers") if layers else "",
+            intro="What the runs of one method differ in: scores, predictions, representations (0 is alike), and how "
+            f"far the weights moved.{' Below the table, the distances layer by layer.' if layers else ''}",
         ),
         section(
             "Cost",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from holdfast.report.luck import luck_reading
 from holdfast.report.text import clean, count, decimals, level, points
 from holdfast.study.summary import Best, Summary, TaskInfo
 
@@ -55,6 +56,7 @@ def reading(summary: Summary) -> list[str]:
         f"“Cannot be told apart” is not “equal”: only an interval wholly inside ±{settings.delta:g} "
         f"{'point' if settings.delta == 1 else 'points'} is called practically equal.",
     ]
+    sentences += luck_reading(summary)
     if any(best.optimistic for best in summary.best):
         sentences.append(
             "The best model was picked on the data that score it, so its own score is optimistic; "

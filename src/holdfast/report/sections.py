@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from holdfast.report.figures.style import Panel, colour, dash, symbol
+from holdfast.report.luck import luck_tables
 from holdfast.report.table import (
     Cells,
     cells,
@@ -66,7 +67,7 @@ def results(summary: Summary) -> str:
         for overall in summary.overall:
             method, difference, between = overall_cells(overall, summary.settings)
             lines.append(("", [name(method), text(f"{difference} {between}"), str(overall.tasks)]))
-        parts.append(f"<h3>{overall_title(summary)}</h3>\n{_table(header, lines)}")
+        parts.append(f"<h3>{overall_title(summary)}</h3>\n{table(header, lines)}")
     return "\n".join(parts)
 
 
@@ -77,7 +78,7 @@ def _result_table(summary: Summary, info: TaskInfo) -> str:
     for row in rows_of(summary, info.task):
         kind = row.verdict.replace(" ", "-")
         lines.append((kind, _result_line(cells(row, summary.settings), kind)))
-    return _table(header, lines)
+    return table(header, lines, verdicts=True)
 
 
 def _result_line(row: Cells, kind: str) -> list[str]:
@@ -104,19 +105,41 @@ def _troubles(row: Cells) -> list[str]:
     return [*row.troubles, *rate]
 
 
-def _table(header: Sequence[str], lines: Iterable[tuple[str, Sequence[str]]]) -> str:
+def luck(summary: Summary) -> str:
+    """Return one table a task of what its runs differ in; nothing where no method has two runs."""
+    parts = []
+    for found in luck_tables(summary):
+        lines = [
+            ("", [name(method), *map(text, line)]) for method, line in zip(found.methods, found.lines, strict=True)
+        ]
+        parts.append(f"<h3>{text(found.task)}</h3>\n{table(['method', *found.header], lines)}")
+    return "\n".join(parts)
+
+
+def table(
+    header: Sequence[str],
+    lines: Iterable[tuple[str, Sequence[str]]],
+    *,
+    prose: bool = False,
+    verdicts: bool = False,
+) -> str:
+    """Return a table of ``lines``, each its class and its cells in HTML; the first cell of a line heads it.
+
+    ``prose``: cells hold sentences and not numbers; ``verdicts``: the seventh column holds verdicts.
+    """
+    kind = "results" if verdicts else "prose" if prose else "numbers"
     # The roles keep it a table for screen readers where the style sheet lays it out as cards on a narrow page.
     head = "".join(f'<th scope="col" role="columnheader">{text(cell)}</th>' for cell in header)
     body = ""
-    for kind, line in lines:
+    for state, line in lines:
         first = f'<th scope="row" role="rowheader">{line[0]}</th>'
         rest = "".join(
             f'<td role="cell" data-label="{text(label)}"><span>{cell}</span></td>' if cell else '<td role="cell"></td>'
             for label, cell in zip(header[1:], line[1:], strict=True)
         )
-        body += f'<tr role="row" class="{kind}">{first}{rest}</tr>\n'
+        body += f'<tr role="row" class="{state}">{first}{rest}</tr>\n'
     return (
-        '<table role="table">\n'
+        f'<table role="table" class="{kind}">\n'
         f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>\n'
         f'<tbody role="rowgroup">\n{body}</tbody>\n</table>'
     )

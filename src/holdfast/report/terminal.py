@@ -11,22 +11,43 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.report import remarks
-from holdfast.report.layout import TaskTable
+from holdfast.report.layout import NumbersTable, TaskTable
+from holdfast.report.luck import TITLE, luck_notes, luck_tables
 from holdfast.report.table import cells, description, heading, overall_cells, overall_title, rows_of
 from holdfast.report.text import clean, decimals, level
 from holdfast.study.summary import Summary
 
 # For output that is not in Unicode, such as a redirected stream on Windows.
-_PLAIN = str.maketrans({"±": "+/-", "–": "-", "−": "-", "×": "x", "“": '"', "”": '"', "•": "*", "─": "-", "δ": "delta"})
+_PLAIN = str.maketrans(
+    {
+        "±": "+/-",
+        "–": "-",
+        "−": "-",
+        "×": "x",
+        "“": '"',
+        "”": '"',
+        "•": "*",
+        "─": "-",
+        "δ": "delta",
+        "ρ": "rho",
+        "√": "sqrt ",
+        "κ": "k",
+    }
+)
 
 
 def show(summary: Summary, console: Console, files: Mapping[str, Path] | None = None) -> None:
     """Print ``summary`` on ``console``, then where things were written (``files``: what it is, where it is)."""
+    put(console, render(summary), files)
+
+
+def put(console: Console, shown: RenderableType, files: Mapping[str, Path] | None = None) -> None:
+    """Print ``shown`` and ``files``, in plain characters where the console has no others."""
     if console.encoding.lower().startswith("utf"):
-        _print(summary, console, files)
+        _print(console, shown, files)
         return
     with console.capture() as capture:
-        _print(summary, console, files)
+        _print(console, shown, files)
     encoded = capture.get().translate(_PLAIN).encode(console.encoding, "replace")
     console.file.write(encoded.decode(console.encoding))
 
@@ -46,7 +67,12 @@ def render(summary: Summary, width: int | None = None) -> RenderableType:
         ]
     if summary.overall:
         parts += [Text(overall_title(summary), style="bold"), Text(), _overall(summary), Text()]
-    parts += [_item(clean(sentence)) for sentence in summary.sentences]
+    parts += [item(clean(sentence)) for sentence in summary.sentences]
+    for table in luck_tables(summary):
+        parts += [Text(), Text(f"{TITLE}: {table.task}", style="bold"), Text()]
+        parts.append(NumbersTable(table.methods, table.header, table.lines, table.first))
+    if summary.luck:
+        parts += [Text(), *(item(note) for note in luck_notes(summary))]
     for title, lines in (
         ("Runs without a result", remarks.errors(summary)),
         ("Warnings", remarks.warnings(summary)),
@@ -54,12 +80,12 @@ def render(summary: Summary, width: int | None = None) -> RenderableType:
         ("Best model", [remarks.kept(best, summary) for best in summary.best]),
     ):
         if lines:
-            parts += [Text(), Text(title, style="bold"), *(_item(line) for line in lines)]
+            parts += [Text(), Text(title, style="bold"), *(item(line) for line in lines)]
     return Constrain(Group(*parts), width)
 
 
-def _print(summary: Summary, console: Console, files: Mapping[str, Path] | None) -> None:
-    console.print(render(summary), highlight=False)
+def _print(console: Console, shown: RenderableType, files: Mapping[str, Path] | None) -> None:
+    console.print(shown, highlight=False)
     if files:
         console.print()
     width = max((len(name) for name in files or {}), default=0)
@@ -79,7 +105,8 @@ def _overall(summary: Summary) -> Table:
     return table
 
 
-def _item(line: str) -> RenderableType:
+def item(line: str) -> RenderableType:
+    """Return a sentence of a list."""
     marked = Table.grid(padding=(0, 1, 0, 0))
     marked.add_row("•", Text(line))
     return Padding(marked, (0, 0, 0, 1), expand=False)

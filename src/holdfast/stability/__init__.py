@@ -27,7 +27,16 @@ if TYPE_CHECKING:
         leave_one_out_head,
     )
     from holdfast.stability.margin import HardMargin, hard_margin
+    from holdfast.stability.measures import Luck, RunOutputs, luck_of
+    from holdfast.stability.predictions import fleiss_kappa, jensen_shannon, pairwise_disagreement
     from holdfast.stability.quadratics import QuadraticStability, quadratic_stability
+    from holdfast.stability.representations import (
+        RepresentationDistances,
+        linear_cka,
+        pairwise_representations,
+        procrustes_similarity,
+        svcca_similarity,
+    )
     from holdfast.stability.seed_spread import SeedSpread, head_seed_spread
     from holdfast.stability.synthetic import SyntheticRanges, SyntheticStudy, synthetic_study
     from holdfast.stability.weights import weight_distance
@@ -54,6 +63,17 @@ _HOMES = {
     "HeadStability": "leave_one_out",
     "leave_one_out_full": "leave_one_out",
     "leave_one_out_head": "leave_one_out",
+    "Luck": "measures",
+    "RunOutputs": "measures",
+    "luck_of": "measures",
+    "fleiss_kappa": "predictions",
+    "jensen_shannon": "predictions",
+    "pairwise_disagreement": "predictions",
+    "RepresentationDistances": "representations",
+    "linear_cka": "representations",
+    "pairwise_representations": "representations",
+    "procrustes_similarity": "representations",
+    "svcca_similarity": "representations",
     "QuadraticStability": "quadratics",
     "quadratic_stability": "quadratics",
     "SeedSpread": "seed_spread",
@@ -70,12 +90,16 @@ __all__ = [
     "GradientNorms",
     "HardMargin",
     "HeadStability",
+    "Luck",
     "QuadraticStability",
+    "RepresentationDistances",
+    "RunOutputs",
     "SeedSpread",
     "SyntheticRanges",
     "SyntheticStudy",
     "convex_tuning_bound",
     "feature_norm",
+    "fleiss_kappa",
     "full_tuning_bound",
     "full_tuning_bound_after",
     "gradient_norms",
@@ -83,14 +107,21 @@ __all__ = [
     "head_seed_spread",
     "head_tuning_bound",
     "hessian_curvature",
+    "jensen_shannon",
     "lanczos",
     "largest_learning_rate",
     "least_heads",
     "leave_one_out_full",
     "leave_one_out_head",
+    "linear_cka",
+    "luck_of",
     "multi_head_bound",
+    "pairwise_disagreement",
+    "pairwise_representations",
+    "procrustes_similarity",
     "quadratic_stability",
     "soft_margin_bound",
+    "svcca_similarity",
     "synthetic_study",
     "weight_distance",
     "with_constant",

@@ -1,9 +1,15 @@
 """Gradient descent of many linear heads at once on the same features: head tuning with the encoder frozen."""
 
+from dataclasses import dataclass
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
+
+Reduction = Literal["mean", "sum"]
+"""How the losses of several heads are put together: the mean takes the learning rate of each H times down."""
 
 
 def signed_rows(x: Tensor, y: Tensor) -> Tensor:
@@ -129,6 +135,42 @@ def direction(heads: Tensor) -> Tensor:
         raise HoldfastError("a head is 0 and has no direction: take more than 0 steps, or an init_scale above 0")
     unit: Tensor = heads / norms.view(-1, *[1] * (heads.ndim - 1))
     return unit
+
+
+@dataclass(frozen=True)
+class HeadProblem:
+    """What heads are trained on and from."""
+
+    x: Tensor
+    """(n, d), float64, with the constant for the bias where there is one."""
+    y: Tensor
+    """(n,) of 0..k-1."""
+    initial: Tensor
+    """(d, m) or (d, k, m): the heads before training."""
+    rate: float
+    """The learning rate of each head, whose loss counts 1/H of the whole with ``reduction="mean"``."""
+
+
+def head_problem(
+    x: Tensor,
+    y: Tensor,
+    steps: int,
+    learning_rate: float,
+    heads: int,
+    *,
+    groups: int = 1,
+    init_scale: float,
+    seed: int,
+    reduction: Reduction,
+    bias: bool,
+) -> HeadProblem:
+    """Check the arguments of a head tuning and draw ``groups`` times ``heads`` heads. Raises ``HoldfastError``."""
+    check_training(steps, learning_rate, heads, init_scale, reduction)
+    x, y, classes = checked(x, y)
+    if bias:
+        x = with_constant(x)
+    initial = draw_heads(head_shape(x, classes), groups * heads, init_scale, seed, x.device)
+    return HeadProblem(x, y, initial, learning_rate / heads if reduction == "mean" else learning_rate)
 
 
 def check_training(steps: int, learning_rate: float, heads: int, init_scale: float, reduction: str) -> None:

@@ -1,26 +1,14 @@
 """Leave-one-out stability, measured: exactly for head tuning, on a sample of rows for full tuning."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.stability.head_descent import (
-    check_training,
-    checked,
-    descend,
-    direction,
-    draw_heads,
-    head_shape,
-    with_constant,
-)
+from holdfast.stability.head_descent import Reduction, descend, direction, head_problem
 from holdfast.stability.weights import weight_distance
-
-Reduction = Literal["mean", "sum"]
-"""How the losses of several heads are put together: the mean takes the learning rate of each H times down."""
 
 _BLOCK = 2**22
 """Scores, rows times heads, that are trained at once: 32 MiB of them."""
@@ -64,37 +52,42 @@ def leave_one_out_head(
     seed: int = 0,
     reduction: Reduction = "mean",
     bias: bool = True,
+    left_out: Sequence[int] | None = None,
 ) -> HeadStability:
     """Train a head on all rows and on all but each one, by gradient descent, and return how far apart they end.
 
     ``x``, (n, d), holds frozen features and ``y``, (n,), the classes. All n + 1 trainings start from the same
     heads, drawn from N(0, init_scale^2) with ``seed``, and take ``steps`` full-batch steps on the mean logistic
     loss of their rows: two classes share one score, more have one each. A(S) is the mean of ``heads`` heads.
-    ``bias`` appends -1 to each row; the bias is then a weight like any other, also in the distances.
+    ``bias`` appends -1 to each row; the bias is then a weight like any other, also in the distances. With many rows,
+    ``left_out`` names those that are left out, one training each, m in place of n in what is returned.
 
     The definition for two classes is that of Fu, So & Collier (2023) as remembered, not read. Ours: the mean over
     the n rows and not the expectation over training sets, the mean over n - 1 rows in each leave-one-out training,
     and for more classes the Frobenius norm after taking out what all classes share. Raises ``HoldfastError``.
     """
-    check_training(steps, learning_rate, heads, init_scale, reduction)
-    x, y, classes = checked(x, y)
-    if bias:
-        x = with_constant(x)
-    initial = draw_heads(head_shape(x, classes), heads, init_scale, seed, x.device)
-    rate = learning_rate / heads if reduction == "mean" else learning_rate
+    problem = head_problem(
+        x, y, steps, learning_rate, heads, init_scale=init_scale, seed=seed, reduction=reduction, bias=bias
+    )
+    x, y, initial, rate = problem.x, problem.y, problem.initial, problem.rate
     full = average(descend(x, y, initial, steps, rate), heads)
     rows = torch.arange(len(x), device=x.device)
+    if left_out is not None:
+        _check_rows(left_out, len(x))
+        rows = rows[list(left_out)]
     at_once = max(1, _BLOCK // (len(x) * initial[0].numel()))
     parts = []
-    for left_out in torch.split(rows, at_once):
-        start = initial.repeat(*[1] * (initial.ndim - 1), len(left_out))
-        parts.append(average(descend(x, y, start, steps, rate, left_out.repeat_interleave(heads)), heads))
+    for part in torch.split(rows, at_once):
+        start = initial.repeat(*[1] * (initial.ndim - 1), len(part))
+        parts.append(average(descend(x, y, start, steps, rate, part.repeat_interleave(heads)), heads))
     without = torch.cat(parts)
     full_direction, directions = direction(full)[0], direction(without)
     return HeadStability(
         distances=(directions - full_direction).flatten(1).norm(dim=1),
         parameter_distances=(without - full).flatten(1).norm(dim=1),
-        loss_changes=(_own_loss(without, x, y) - _own_loss(full.expand_as(without), x, y)).abs(),
+        loss_changes=(
+            _own_loss(without, x[rows], y[rows]) - _own_loss(full.expand_as(without), x[rows], y[rows])
+        ).abs(),
         direction=full_direction,
         directions=directions,
     )
@@ -103,6 +96,14 @@ def leave_one_out_head(
 def average(trained: Tensor, heads: int) -> Tensor:
     """Return the mean of each ``heads`` neighbours, (p, d) or (p, d, k), from (d, p * heads) or (d, k, p * heads)."""
     return trained.reshape(*trained.shape[:-1], -1, heads).mean(dim=-1).movedim(-1, 0)
+
+
+def _check_rows(rows: Sequence[int], n: int) -> None:
+    if not rows:
+        raise HoldfastError("left_out is empty: name at least one row, or leave it out to take all")
+    wrong = [row for row in rows if not 0 <= row < n]
+    if wrong:
+        raise HoldfastError(f"left_out names row {wrong[0]}: there are rows 0 to {n - 1}")
 
 
 def _own_loss(heads: Tensor, x: Tensor, y: Tensor) -> Tensor:

@@ -6,16 +6,8 @@ import torch
 from torch import Tensor
 
 from holdfast.errors import HoldfastError
-from holdfast.stability.head_descent import (
-    check_training,
-    checked,
-    descend,
-    direction,
-    draw_heads,
-    head_shape,
-    with_constant,
-)
-from holdfast.stability.leave_one_out import Reduction, average
+from holdfast.stability.head_descent import Reduction, descend, direction, head_problem, with_constant
+from holdfast.stability.leave_one_out import average
 
 
 @dataclass(frozen=True)
@@ -65,12 +57,19 @@ def head_seed_spread(
     head takes steps ``heads`` times shorter, remembers its initialisation longer and undoes part of that.
     Raises ``HoldfastError``.
     """
-    check_training(steps, learning_rate, heads, init_scale, reduction)
     if seeds < 2 or init_scale == 0:
         raise HoldfastError(f"seeds is {seeds} and init_scale {init_scale}: a spread needs 2 seeds that differ")
-    x, y, classes = checked(x, y)
-    if bias:
-        x = with_constant(x)
-    initial = draw_heads(head_shape(x, classes), heads * seeds, init_scale, seed, x.device)
-    rate = learning_rate / heads if reduction == "mean" else learning_rate
-    return SeedSpread(direction(average(descend(x, y, initial, steps, rate), heads)))
+    problem = head_problem(
+        x,
+        y,
+        steps,
+        learning_rate,
+        heads,
+        groups=seeds,
+        init_scale=init_scale,
+        seed=seed,
+        reduction=reduction,
+        bias=bias,
+    )
+    trained = descend(problem.x, problem.y, problem.initial, steps, problem.rate)
+    return SeedSpread(direction(average(trained, heads)))

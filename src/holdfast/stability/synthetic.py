@@ -20,6 +20,8 @@ FACTORS = ("n", "margin", "dimension", "steps", "learning_rate_share", "heads")
 """What the paper's statements are about, and so what correlations are taken with."""
 MEASURES = ("leave_one_out", "leave_one_out_max", "seed_spread", "accuracy_spread", "margin_gap")
 """What is measured of each set."""
+BOUNDS = ("bound", "shared_bound")
+"""What is worked out for it: with its own constants, and with those that all sets share."""
 DELTA = 0.5
 """The bound for many heads holds with probability one minus this; 10 heads allow no less than 0.37."""
 _TEST_ROWS = 1000
@@ -136,7 +138,7 @@ class SyntheticStudy(BaseModel):
     outweighs the rest of gamma.
     """
     correlations: tuple[Correlation, ...]
-    """Of measures with factors, with factors while the others are held constant, and with both bounds.
+    """Of measures and bounds with factors, alone and while the others are held constant; of measures with bounds.
 
     Keeping separable sets ties factors together: many rows in few dimensions are kept only with a large margin.
     Holding the others constant undoes that as far as ranks do.
@@ -201,7 +203,7 @@ def synthetic_set(ranges: SyntheticRanges, seed: int, draw: int) -> SyntheticSet
     distance, noise = between(*ranges.centre_distance), between(*ranges.noise)
     steps, share = round(between(*ranges.steps)), between(*ranges.learning_rate_share)
     heads = int(generator.choice(ranges.heads))
-    x, y = _gaussians(n, dimension, distance, noise, generator)
+    x, y = gaussians(n, dimension, distance, noise, generator)
     rows = with_constant(x)
     margin = hard_margin(rows, y)
     if margin is None:
@@ -212,7 +214,7 @@ def synthetic_set(ranges: SyntheticRanges, seed: int, draw: int) -> SyntheticSet
     seeds = head_seed_spread(
         x, y, steps, rate, heads, init_scale=scale, seeds=ranges.seeds, seed=draw, reduction=reduction
     )
-    accuracies = seeds.accuracies(*_gaussians(_TEST_ROWS, dimension, distance, noise, generator))
+    accuracies = seeds.accuracies(*gaussians(_TEST_ROWS, dimension, distance, noise, generator))
     return SyntheticSet(
         draw=draw,
         n=n,
@@ -236,7 +238,7 @@ def synthetic_set(ranges: SyntheticRanges, seed: int, draw: int) -> SyntheticSet
     )
 
 
-def _gaussians(
+def gaussians(
     n: int, dimension: int, distance: float, noise: float, generator: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
     """Return ``n`` rows of two classes in turn; the centres lie on the first axis, as turning changes nothing."""
@@ -271,9 +273,9 @@ def _correlations(sets: list[SyntheticSet], shared: tuple[float, ...]) -> tuple[
     columns = {name: [float(getattr(one, name)) for one in sets] for name in (*FACTORS, *MEASURES, "bound")}
     columns["shared_bound"] = list(shared)
     found = []
-    for measure in MEASURES:
+    for measure in (*MEASURES, *BOUNDS):
         for factor in FACTORS:
             found.append(rank_correlation(columns, factor, measure))
             found.append(rank_correlation(columns, factor, measure, [one for one in FACTORS if one != factor]))
-        found.extend(rank_correlation(columns, bound, measure) for bound in ("bound", "shared_bound"))
+    found.extend(rank_correlation(columns, bound, measure) for measure in MEASURES for bound in BOUNDS)
     return tuple(one for one in found if one is not None)

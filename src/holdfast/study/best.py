@@ -26,12 +26,14 @@ def choose(store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecor
 
     All metrics that may come first in a task rise with quality. Ties go to the run that comes first in the
     grid among those whose model is there, since a grid may have grown in front of a model already chosen. Runs
-    that diverged or have no score are never the best.
+    that diverged or have no score are never the best, nor are those on perturbed data.
     """
     best: dict[str, tuple[tuple[float, bool], str]] = {}
     for spec in grid:
         record = records.get(spec.id)
-        if record is None or record.status == "error" or record.diverged or record.selection_score is None:
+        if spec.perturb is not None or record is None or record.status == "error":
+            continue
+        if record.diverged or record.selection_score is None:
             continue
         if not math.isfinite(record.selection_score):
             continue

@@ -59,9 +59,13 @@ class Cell:
 def cells_of_records(records: Sequence[RunRecord]) -> list[Cell]:
     """Every task x method x seed that occurs, sorted by these, so that the records' order does not matter.
 
-    A seed that one method has on a task and another has not gives a cell without a record. Raises HoldfastError
-    for two records of one cell and for records that cannot be compared.
+    A seed that one method has on a task and another has not gives a cell without a record. Runs on perturbed data
+    are left out. Raises HoldfastError for two records of one cell, for records that cannot be compared, and where
+    none is left.
     """
+    records = [record for record in records if record.spec.perturb is None]
+    if not records:
+        raise HoldfastError("all runs are on perturbed data; give the records of runs on all rows to compare them")
     _refuse_mixtures(records)
     # A run that stopped early may not have learned its task's name.
     names = {record.spec.task: record.task_name for record in records if record.task_name}
@@ -86,11 +90,15 @@ def cells_of_records(records: Sequence[RunRecord]) -> list[Cell]:
 def cells_of_grid(
     grid: Sequence[RunSpec], records: Mapping[str, RunRecord], seeds: Sequence[int], names: Mapping[str, str]
 ) -> list[Cell]:
-    """A cell for each run of the grid: tasks and methods in the grid's order, seeds in the order given.
+    """A cell for each run of the grid on all its data: tasks and methods in the grid's order, seeds as given.
 
     ``records`` go by ``RunSpec.id``; ``names`` maps a task's source to its name.
     """
-    cells = [_cell(names[spec.task.source], spec.method, _seed(spec), records.get(spec.id), spec.id) for spec in grid]
+    cells = [
+        _cell(names[spec.task.source], spec.method, _seed(spec), records.get(spec.id), spec.id)
+        for spec in grid
+        if spec.perturb is None
+    ]
     tasks = list(dict.fromkeys(cell.task for cell in cells))
     methods = list(dict.fromkeys(cell.method for cell in cells))
     places = {seed: place for place, seed in enumerate(seeds)}

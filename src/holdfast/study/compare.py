@@ -25,7 +25,7 @@ from holdfast.study.statistics.looks import looks_note
 from holdfast.study.statistics.notes import closing_note, missing_note, untrained_note
 from holdfast.study.statistics.proportion import wilson
 from holdfast.study.statistics.sentences import Judged
-from holdfast.study.summary import Best, Overall, Row, Settings, Summary, TaskInfo
+from holdfast.study.summary import Best, Luck, Overall, Row, Settings, Summary, TaskInfo
 from holdfast.training.spec import RunRecord, RunSpec
 
 
@@ -73,12 +73,13 @@ def summarise(
     looks: int,
     names: Mapping[str, str],
     correct: Correct | None = None,
+    luck: Sequence[Luck] = (),
 ) -> Summary:
     """The summary of a study, complete or not.
 
     ``records`` go by ``RunSpec.id``; runs of the grid without a finished record count as missing. ``names``
     maps a task's source to its name. ``looks`` counts how often results with differing numbers of runs were
-    looked at. Raises HoldfastError when no method is the baseline.
+    looked at; ``luck`` is passed on. Raises HoldfastError when no method is the baseline.
     """
     if len({task.task for task in tasks}) < len(tasks):
         raise HoldfastError(f"tasks share a name ({', '.join(task.task for task in tasks)}); rename one of the files")
@@ -97,9 +98,11 @@ def summarise(
             {"run": c.run, "task": c.task, "method": c.method, "seed": str(c.seed[0]), "error": c.error}
             for c in cells
             if c.record is None
-        ],
+        ]
+        + _perturbed_errors(grid, records, names),
         best=best,
         looks=looks,
+        luck=list(luck),
     )
 
 
@@ -148,6 +151,26 @@ def _compare(
         for one in means
     ]
     return Comparison(baseline, rows, overall, text)
+
+
+def _perturbed_errors(
+    grid: Sequence[RunSpec], records: Mapping[str, RunRecord], names: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """Runs on perturbed data without a result; the comparison has no cells for them."""
+    errors = []
+    for spec in grid:
+        record = records.get(spec.id)
+        if spec.perturb is not None and (record is None or record.status == "error"):
+            errors.append(
+                {
+                    "run": spec.id,
+                    "task": names[spec.task.source],
+                    "method": spec.method,
+                    "seed": f"{spec.seed} (data {spec.perturb.seed})",
+                    "error": "no result yet" if record is None else record.error or "no message",
+                }
+            )
+    return errors
 
 
 def _learned_nothing(by_task: Mapping[str, Sequence[Cell]], facts: Mapping[str, TaskFacts]) -> list[str]:

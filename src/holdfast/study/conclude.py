@@ -25,6 +25,7 @@ def conclude(store: Store, study: StudyFile, stored: Sequence[StoredTask], card:
     ``card`` and ``page`` write the model cards and the report; they live on the floor above.
     """
     from holdfast.study.compare import summarise
+    from holdfast.study.luck import measure_luck
 
     grid = build_grid(study, [task.fingerprint for task in stored])
     records = store.records(grid)
@@ -43,10 +44,13 @@ def conclude(store: Store, study: StudyFile, stored: Sequence[StoredTask], card:
         training=study.settings.model_dump(),
         train_size=study.train_size,
     )
-    correct = correct_rows(store, list(records.values()), stored)
-    summary = summarise(settings, infos, grid, records, best, max(1, len(looks)), names, correct)
+    # Runs on perturbed data say something about luck only.
+    compared = [record for record in records.values() if record.spec.perturb is None]
+    correct = correct_rows(store, compared, stored)
+    luck = measure_luck(store, list(records.values()), stored, study.methods)
+    summary = summarise(settings, infos, grid, records, best, max(1, len(looks)), names, correct, luck)
     place(store, best, records, summary, card)
-    page(summary, list(records.values()), store.folder / "report.html")
+    page(summary, compared, store.folder / "report.html")
     write_text(store.folder / "summary.json", summary.model_dump_json(indent=2) + "\n")
     # Last: a look counts once there is something to look at.
     store.save_looks(looks)

@@ -30,7 +30,7 @@ def _factor(text: str) -> float:
     factor = 1.0
     try:
         for method in parse(text):
-            factor = method.learning_rate(factor)
+            factor = method.study_rate(factor)
     except HoldfastError:
         # A method of a package that is not installed any more.
         return 1.0

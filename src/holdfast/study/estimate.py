@@ -14,6 +14,7 @@ from pathlib import Path
 
 from holdfast.study.executors.environment import threads_per_worker
 from holdfast.study.prepare import Prepared
+from holdfast.tasks.removal import rows_removed
 from holdfast.tasks.task import Task
 from holdfast.training.spec import RunSpec, TrainingSettings
 
@@ -69,7 +70,8 @@ def estimate(prepared: Prepared) -> Estimate:
     runs = {}
     for spec in prepared.grid:
         info, timing = infos[spec.task], plain[spec.task]
-        steps = study.settings.total_steps(info.train_rows)
+        rows = info.train_rows - (rows_removed(info.train_rows, spec.perturb.remove) if spec.perturb else 0)
+        steps = study.settings.total_steps(rows)
         training = steps * timing.step * cost[spec.method]
         runs[spec.id] = start + timing.around + training + _scoring(tasks[spec.task], study.settings, timing)
     return Estimate(runs, max(1, study.workers))

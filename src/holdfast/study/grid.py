@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from holdfast.errors import HoldfastError, nearest
 from holdfast.study.study_file import StudyFile
-from holdfast.training.spec import RunSpec
+from holdfast.training.spec import Perturbation, RunSpec
 
 
 def resolve_methods(study: StudyFile) -> StudyFile:
@@ -39,8 +39,11 @@ def build_grid(study: StudyFile, fingerprints: Sequence[str]) -> list[RunSpec]:
     """Return the runs of ``study``, whose methods are resolved; ``fingerprints`` of its tasks, in their order.
 
     Methods change fastest and tasks slowest, so that a study stopped early has compared all methods on the
-    seeds it reached.
+    seeds it reached. Runs on perturbed data come last. They share the first seed pair, so that nothing but the rows
+    varies among them, and a training set is drawn for each seed; they have no part in the comparison.
     """
+    pairs: list[tuple[tuple[int, int], Perturbation | None]] = [(pair, None) for pair in study.seed_pairs]
+    perturbed = [(study.seed_pairs[0], Perturbation(seed=seed)) for seed in study.seeds if study.perturb == "data"]
     return [
         RunSpec(
             model=study.model,
@@ -55,9 +58,11 @@ def build_grid(study: StudyFile, fingerprints: Sequence[str]) -> list[RunSpec]:
             settings=study.settings,
             remote_code=study.remote_code,
             pickled_weights=study.pickled_weights,
+            perturb=perturb,
         )
+        for part in (pairs, perturbed)
         for task, fingerprint in zip(study.tasks, fingerprints, strict=True)
-        for seed, data_seed in study.seed_pairs
+        for (seed, data_seed), perturb in part
         for method in study.methods
     ]
 

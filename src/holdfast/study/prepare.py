@@ -61,8 +61,9 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
     )
     grid = build_grid(study, [task.fingerprint for task in tasks])
     loaded = dict(zip(study.tasks, tasks, strict=True))
+    _check_removals(grid, loaded)
     # Seeds make no difference to whether a run can work.
-    for spec in {(spec.task, spec.method): spec for spec in grid}.values():
+    for spec in {(spec.task, spec.method, spec.perturb is None): spec for spec in grid}.values():
         check_run(spec, loaded[spec.task])
     stored = [
         StoredTask(source=spec.source, fingerprint=task.fingerprint, info=_info(task, study))
@@ -105,16 +106,43 @@ def _refuse_same_names(specs: Sequence[TaskSpec], tasks: Sequence[Task]) -> None
         sources[task.name] = spec.source
 
 
-def _info(task: Task, study: StudyFile) -> TaskInfo:
+def _check_removals(grid: Sequence[RunSpec], loaded: Mapping[TaskSpec, Task]) -> None:
+    """Raise ``HoldfastError`` where a run's training set would lack nothing, or all rows of a class."""
+    from holdfast.tasks.removal import remove_rows
+
+    for (source, perturb), spec in {(spec.task, spec.perturb): spec for spec in grid}.items():
+        if perturb is not None:
+            task = loaded[source]
+            rows = _train(task, spec)
+            try:
+                remove_rows(rows, perturb.remove, perturb.seed, task.label_names)
+            except HoldfastError as error:
+                raise HoldfastError(f"{task.name}: {error}") from None
+
+
+def _train(task: Task, drawn: RunSpec | StudyFile) -> Split:
+    """Return the training rows that ``drawn.train_size`` leaves."""
     from holdfast.tasks import draw_subset
-    from holdfast.tasks.metrics import constant_score
 
     train = task.splits["train"]
-    if study.train_size is not None:
-        try:
-            train = draw_subset(train, study.train_size, study.subset_seed, task.kind)
-        except HoldfastError as error:
-            raise HoldfastError(f"{task.name}: {error}") from None
+    if drawn.train_size is None:
+        return train
+    try:
+        return draw_subset(train, drawn.train_size, drawn.subset_seed, task.kind)
+    except HoldfastError as error:
+        raise HoldfastError(f"{task.name}: {error}") from None
+
+
+def _too_few_rows(train: Split, study: StudyFile) -> list[str]:
+    if study.train_size is None or study.train_size <= len(train):
+        return []
+    return [f"--train-size {study.train_size}: there are only {len(train)} training rows, and all of them are used"]
+
+
+def _info(task: Task, study: StudyFile) -> TaskInfo:
+    from holdfast.tasks.metrics import constant_score
+
+    train = _train(task, study)
     scored = task.splits[task.scored_split]
     metric = task.metrics[0]
     constant = constant_score(metric, scored.labels) if scored.labels is not None else 0.0
@@ -134,7 +162,7 @@ def _info(task: Task, study: StudyFile) -> TaskInfo:
         constant_score=100 * constant,
         labels=list(task.label_names),
         notes=list(task.notes),
-        warnings=[*task.warnings, *_cut_texts({**task.splits, "train": train}, study)],
+        warnings=[*task.warnings, *_too_few_rows(train, study), *_cut_texts({**task.splits, "train": train}, study)],
     )
 
 

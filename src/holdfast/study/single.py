@@ -42,6 +42,8 @@ def tune(
         for file in (partial / "model").iterdir():
             file.rename(partial / file.name)
         (partial / "model").rmdir()
+        # It serves to compare runs, of which this is one.
+        (partial / "representations.npz").unlink(missing_ok=True)
         write_text(partial / "README.md", card(record))
         write_text(partial / "record.json", record.model_dump_json(indent=2))
         if out.exists():

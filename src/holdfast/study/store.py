@@ -5,7 +5,8 @@
     study.yaml      the study, resolved
     tasks.json      what its data were
     looks.json      how often its results were looked at
-    runs/<id>/      spec.json, record.json, predictions.npz, log.txt, error.txt, model/ (the best run's only)
+    runs/<id>/      spec.json, record.json, predictions.npz, representations.npz, log.txt, error.txt,
+                    model/ (the best run's only)
 
 A run counts when its ``record.json`` exists, which is written last and in one move.
 """
@@ -28,7 +29,7 @@ from holdfast.tasks.spec import TaskSpec
 from holdfast.training.spec import RunRecord, RunSpec
 
 _TASKS = TypeAdapter(list[StoredTask])
-_FREE = {"methods", "seeds", "data_seeds", "workers", "threads"}
+_FREE = {"methods", "seeds", "data_seeds", "perturb", "workers", "threads"}
 """Keys in which a study may grow, or which do not touch its results."""
 
 
@@ -48,7 +49,8 @@ class Store:
     def check(self, study: StudyFile, tasks: Sequence[StoredTask]) -> None:
         """Raise ``HoldfastError`` when the folder cannot take this (resolved) study. Writes nothing.
 
-        It takes a study when it is empty, holds the same one, or one with some of its seeds and methods.
+        It takes a study when it is empty, holds the same one, or one with some of its seeds and methods or without
+        its perturbed data.
         """
         if not self.exists:
             self._check_empty()
@@ -157,12 +159,20 @@ def _difference(held: StudyFile, study: StudyFile) -> str | None:
     lost_methods = [method for method in held.methods if method not in study.methods]
     if lost_methods:
         return f"methods there include {lost_methods[0]}, which may be added to but not dropped"
+    if held.perturb and not study.perturb:
+        return f"perturb is {held.perturb} there, which may be added but not dropped"
     lost_seeds = [pair for pair in held.seed_pairs if pair not in study.seed_pairs]
     if lost_seeds:
-        seed, data_seed = lost_seeds[0]
-        with_order = "" if seed == data_seed else f" with data seed {data_seed}"
-        return f"seeds there include {seed}{with_order}, and seeds may be added to but not dropped"
+        return f"seeds there include {_seeds(lost_seeds[0])}, and seeds may be added to but not dropped"
+    if held.perturb and held.seed_pairs[0] != study.seed_pairs[0]:
+        there, here = _seeds(held.seed_pairs[0]), _seeds(study.seed_pairs[0])
+        return f"runs on perturbed data have the first seed, which is {there} there and {here} here"
     return None
+
+
+def _seeds(pair: tuple[int, int]) -> str:
+    seed, data_seed = pair
+    return str(seed) if seed == data_seed else f"{seed} with data seed {data_seed}"
 
 
 def _changed_data(held: Sequence[StoredTask], tasks: Sequence[StoredTask]) -> str | None:

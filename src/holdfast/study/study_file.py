@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -41,6 +41,9 @@ class StudyFile(BaseModel):
     """Order of the training rows, one for each of ``seeds``; None takes the same numbers."""
     subset_seed: int = 0
     train_size: int | None = Field(default=None, gt=0)
+    perturb: Literal["data"] | None = None
+    """``data``: beside its seeds every method also trains, with the first of them, on as many training sets that
+    lack 10 % of their rows, to tell luck with the rows from luck with the seed."""
     settings: TrainingSettings = TrainingSettings()
     delta: float = Field(default=1.0, gt=0)
     """Smallest difference that matters, in points; decided before the runs."""

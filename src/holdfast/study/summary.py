@@ -62,6 +62,49 @@ class Row(_Model):
     failed_seeds: list[int]
 
 
+class LayerLuck(_Model):
+    """How far the representations of the same rows lie apart in one layer, the mean over pairs of runs."""
+
+    layer: int
+    """0 is the embeddings."""
+    runs: int
+    """Runs whose states are finite and not the same for every row."""
+    cka: float | None
+    """1 - linear CKA; null below two such runs, as the next two. At a first token the embeddings never differ."""
+    svcca: float | None
+    procrustes: float | None
+
+
+class Luck(_Model):
+    """What the runs of one method on one task differ in (see ``stability.measures``), two runs or more."""
+
+    task: str
+    method: str
+    varied: Literal["seed", "data"]
+    """What differs between the runs: the seeds of the study, or, with ``perturb``, only the training rows."""
+    runs: int
+    """Runs that ended, failed ones included."""
+    score_std: float
+    """Points, n - 1 in the denominator."""
+    score_range: float
+    """Points between the best and the worst run."""
+    failed_share: float
+    predicted_runs: int
+    """Runs that the next three are over: those whose outputs are finite; 0 for regression."""
+    disagreement: float | None
+    """Share of rows that two runs put into different classes, the mean over pairs; null below two such runs."""
+    js: float | None
+    """Jensen-Shannon divergence of two runs' predictions in nats, the mean over rows and pairs."""
+    kappa_distance: float | None
+    """1 - Fleiss' kappa with the runs as raters."""
+    layers: list[LayerLuck]
+    """From the embeddings to the last; empty where the runs kept no hidden states."""
+    distance: float | None
+    """Mean Euclidean distance of the body's weights from the pre-trained ones."""
+    distance_start: float | None
+    """Mean distance from the weights at which training on the task began: differs where a stage went before."""
+
+
 class TaskInfo(_Model):
     """What was trained and scored on, once a task."""
 
@@ -142,3 +185,5 @@ class Summary(_Model):
     best: list[Best]
     looks: int
     """How many times results of this study with differing run counts were looked at."""
+    luck: list[Luck] = []
+    """By task and method, with at least two runs; empty in summaries written before these were measured."""

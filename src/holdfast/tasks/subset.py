@@ -14,12 +14,13 @@ def draw_subset(split: Split, size: int, seed: int, kind: Kind) -> Split:
     class first, then classes in proportion to their share by the Sainte-Laguë method, which never takes a
     row back when the size grows. Regression and unlabelled rows: at random.
 
-    Raises ``HoldfastError`` when the split has fewer rows, or when there are more classes than rows to draw.
+    A split of fewer rows is returned whole, so that small tasks can stand beside larger ones in a study. Raises
+    ``HoldfastError`` when there are more classes than rows to draw.
     """
     if size < 1:
         raise HoldfastError(f"--train-size {size}: draw at least 1 row")
     if size > len(split):
-        raise HoldfastError(f"--train-size {size}: there are {len(split)} training rows; give at most so many")
+        return split
     order = shuffled(range(len(split)), generator("subset", seed))
     if kind == "classification" and split.labels is not None:
         order = _by_class(order, [int(label) for label in split.labels], size)

@@ -7,7 +7,10 @@ import torch
 from holdfast.errors import HoldfastError
 from holdfast.methods import parse
 from holdfast.methods.base import Plan
+from holdfast.tasks.removal import rows_removed
 from holdfast.tasks.task import Task
+from holdfast.training.corruption import check_tokenizer
+from holdfast.training.language_models import objective_of
 from holdfast.training.models import check_model, classifier_config, empty_classifier, load_tokenizer
 from holdfast.training.spec import RunSpec
 
@@ -26,13 +29,20 @@ def check_run(spec: RunSpec, task: Task) -> None:
         raise HoldfastError("--precision fp16: there is no GPU here, use bf16 or fp32")
     check_model(spec.model, spec.revision, spec.remote_code, spec.pickled_weights)
     config = classifier_config(spec.model, task.num_outputs, task.label_names, spec.revision, spec.remote_code)
-    _check_lengths(config, load_tokenizer(spec.model, spec.revision, spec.remote_code), spec)
+    tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
+    _check_lengths(config, tokenizer, spec)
     methods = parse(spec.method)
     model = empty_classifier(spec.model, config, spec.remote_code)
-    plan = Plan(spec.settings.total_steps(spec.train_size or len(task.splits["train"])), spec.seed)
+    rows = len(task.splits["train"])
+    rows = min(spec.train_size or rows, rows)
+    if spec.perturb is not None:
+        rows -= rows_removed(rows, spec.perturb.remove)
+    plan = Plan(spec.settings.total_steps(rows), spec.seed)
     for method in methods:
         method.check(model)
         method.check_plan(plan)
+        if method.needs_text:
+            check_tokenizer(objective_of(model, method.name), tokenizer, method.name)
 
 
 def _check_lengths(config: Any, tokenizer: Any, spec: RunSpec) -> None:

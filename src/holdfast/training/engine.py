@@ -17,7 +17,8 @@ The loop of a step, in order::
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -25,12 +26,18 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods import check_combination, describe
-from holdfast.methods.base import Method, Plan, Step, TrainingData
+from holdfast.methods.base import Method, Plan, SelfSupervised, Step, TrainingData
 from holdfast.methods.parsing import check_arguments
 from holdfast.training.head import named
+from holdfast.training.language_models import objective_of
 from holdfast.training.objective import Call, Objective
+from holdfast.training.self_supervised import Text, log_progress, retrain
+from holdfast.training.traits import measures, trains_first
 
 logger = logging.getLogger(__name__)
+
+CarryOut = Callable[[Method, SelfSupervised], None]
+"""Does a stage of a method."""
 
 
 class Engine:
@@ -41,8 +48,9 @@ class Engine:
     model, and is needed where they replace parameters. ``accumulation``: micro-batches an optimizer step.
     ``max_grad_norm``: gradients are clipped to this global norm; None switches clipping off. ``scheduler`` and
     ``scaler`` (``torch.amp.GradScaler``, for fp16) are stepped along when given. ``data``: the training batches
-    (a data loader), needed by methods that look at them before they train. ``stacked=False`` runs a batch's
-    copies in turn: half the activation memory, more forward passes.
+    (a data loader), needed by methods that look at them or train on their text first; the latter also want the
+    model's ``tokenizer``, and train here in the constructor, unless the training is ``resumed``.
+    ``stacked=False`` runs a batch's copies in turn: half the activation memory, more forward passes.
 
     Raises ``HoldfastError`` when methods cannot work together or on this model.
     """
@@ -60,6 +68,8 @@ class Engine:
         scheduler: torch.optim.lr_scheduler.LRScheduler | None = None,
         scaler: torch.amp.GradScaler | None = None,
         data: Iterable[Mapping[str, Any]] | None = None,
+        tokenizer: Any = None,
+        resumed: bool = False,
         stacked: bool = True,
     ) -> None:
         if accumulation < 1:
@@ -67,7 +77,14 @@ class Engine:
         self._call: Call = model
         self.model = unwrap(model)
         given = {id(p) for p in self.model.parameters()}
-        self.methods = prepare(self.model, methods, Plan(total_steps, seed))
+        self._data = data
+        self.accumulation = accumulation
+        self.methods = prepare(
+            self.model,
+            methods,
+            Plan(total_steps, seed),
+            None if resumed else functools.partial(self._carry_out, tokenizer=tokenizer, seed=seed),
+        )
         if model is not self.model and (problem := _ddp_problem(model, given)):
             finish(self.model, self.methods)
             raise HoldfastError(f"{describe(self.methods)}: {problem}")
@@ -78,7 +95,6 @@ class Engine:
             self.optimizer = optimizer(p for p in self.model.parameters() if p.requires_grad)
         self.scheduler = scheduler
         self.scaler = scaler
-        self.accumulation = accumulation
         self.max_grad_norm = max_grad_norm
         self.total_steps = total_steps
         self.steps = 0
@@ -86,7 +102,6 @@ class Engine:
         self.skipped = 0
         """Optimizer steps left out because a gradient was not finite."""
         self._micro = 0
-        self._data = data
         self._to_measure = [method for method in self.methods if measures(method)]
         if self._to_measure and data is None:
             raise HoldfastError(
@@ -116,10 +131,8 @@ class Engine:
         if self._to_measure:
             assert self._data is not None
             methods, self._to_measure = self._to_measure, []
-            order = [(generator, generator.get_state()) for generator in _generators(self._data)]
-            measure(self.model, methods, TrainingData(functools.partial(self._moved, self._data), self._plain_loss))
-            for generator, state in order:
-                generator.set_state(state)
+            with _same_order(self._data):
+                measure(self.model, methods, TrainingData(functools.partial(self._moved, self._data), self._plain_loss))
         result = self._objective.run(self._call, batch, step)
         terms = {"task": result.outputs["loss"], **self._objective.penalties(result, batch, step)}
         self._terms = {name: value.detach() for name, value in terms.items()}
@@ -188,6 +201,15 @@ class Engine:
         loss: Tensor = named(self.model, (call or self.model)(**batch), "loss")["loss"]
         return loss
 
+    def _carry_out(self, method: Method, stage: SelfSupervised, *, tokenizer: Any, seed: int) -> None:
+        if self._data is None:
+            raise HoldfastError(f"{method.name} trains on the texts first: pass Engine(..., data=loader)")
+        data = self._data
+        length = len(data) if isinstance(data, Sized) else None
+        text = Text(functools.partial(self._moved, data), length, self.accumulation, tokenizer, nullcontext)
+        with _same_order(data):
+            retrain(self.model, stage, text, seed, method.name, log_progress)
+
     def _moved(self, data: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         device = next(self.model.parameters()).device
         for batch in data:
@@ -237,28 +259,35 @@ class Engine:
         return True
 
 
-def prepare(model: nn.Module, methods: Iterable[Method], plan: Plan) -> list[Method]:
-    """Check ``methods`` against each other and the model, and let each prepare the model.
+def prepare(model: nn.Module, methods: Iterable[Method], plan: Plan, carry_out: CarryOut | None = None) -> list[Method]:
+    """Check ``methods`` against each other and the model, train what comes first, and let each prepare the model.
 
-    Returns copies with memory of their own, so that one method object can serve several engines.
-    Raises ``HoldfastError`` before anything was changed.
+    ``carry_out`` does the stages; None leaves them out. Returns copies with memory of their own, so that one method
+    object can serve several engines. Raises ``HoldfastError`` before anything was changed.
     """
-    own = [dataclasses.replace(method) for method in methods]
+    own = checked(model, methods, plan)
     for method in own:
-        check_arguments(method)
-    check_combination(own)
-    own.sort(key=lambda method: not method.freezes)
-    for method in own:
-        method.check(model)
-        method.check_plan(plan)
+        for stage in method.stages(model, plan):
+            if carry_out is not None:
+                carry_out(method, stage)
     for method in own:
         method.prepare(model, plan)
     return own
 
 
-def measures(method: Method) -> bool:
-    """Return whether ``method`` looks at the training data before it trains."""
-    return type(method).measure is not Method.measure
+def checked(model: nn.Module, methods: Iterable[Method], plan: Plan) -> list[Method]:
+    """Return copies of ``methods`` in the order in which they act, checked against each other and the model."""
+    own = [dataclasses.replace(method) for method in methods]
+    for method in own:
+        check_arguments(method)
+    check_combination(own)
+    own.sort(key=lambda method: (not trains_first(method), not method.freezes))
+    for method in own:
+        method.check(model)
+        method.check_plan(plan)
+        if method.needs_text:
+            objective_of(model, method.name)
+    return own
 
 
 def measure(model: nn.Module, methods: Iterable[Method], data: TrainingData) -> None:
@@ -342,8 +371,17 @@ def _gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
     return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
 
 
+@contextmanager
+def _same_order(data: Iterable[Mapping[str, Any]]) -> Iterator[None]:
+    """Put the generators that order the rows back, which a pass for the methods must not move."""
+    order = [(generator, generator.get_state()) for generator in _generators(data)]
+    yield
+    for generator, state in order:
+        generator.set_state(state)
+
+
 def _generators(data: Iterable[Mapping[str, Any]]) -> list[torch.Generator]:
-    """Return those that order the rows of a data loader, which a pass for the methods must not move."""
+    """Return the generators of a data loader."""
     parts = [data, getattr(data, "sampler", None), getattr(data, "batch_sampler", None)]
     found = [getattr(part, "generator", None) for part in parts]
     return [generator for generator in found if isinstance(generator, torch.Generator)]

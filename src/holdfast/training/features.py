@@ -51,7 +51,7 @@ class FeatureHook:
         fed, given = (tensor[: len(tensor) // copies] for tensor in self.heard)
         self.heard = None
         if given.numel() != logits.numel() and given.ndim == 3 and len(given) == len(logits):
-            at = (torch.arange(len(given), device=given.device), self._last_token(batch, given.device))
+            at = (torch.arange(len(given), device=given.device), last_token(self.model, batch, given.device))
             fed, given = fed[at], given[at]
         if not self.checked:
             if not _agree(given, logits):
@@ -67,20 +67,21 @@ class FeatureHook:
         """Take the hook off the model."""
         self.handle.remove()
 
-    def _last_token(self, batch: Mapping[str, Any], device: torch.device) -> Tensor | int:
-        # The position at which Transformers' decoder classifiers read their logits.
-        config: Any = getattr(self.model, "config", None)
-        config = config.get_text_config() if hasattr(config, "get_text_config") else config
-        ids, padding = batch.get("input_ids"), getattr(config, "pad_token_id", None)
-        if padding is None or ids is None:
-            return -1
-        real = (ids != padding).to(device, torch.int32)
-        positions = torch.arange(ids.shape[-1], device=device, dtype=torch.int32)
-        return cast(Tensor, (positions * real).argmax(-1))
-
     def _on_forward(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
         if self.listening:
             self.heard = args[0], output
+
+
+def last_token(model: nn.Module, batch: Mapping[str, Any], device: torch.device) -> Tensor | int:
+    """Return, (rows,), where Transformers' decoder classifiers read their logits: at each row's last real token."""
+    config: Any = getattr(model, "config", None)
+    config = config.get_text_config() if hasattr(config, "get_text_config") else config
+    ids, padding = batch.get("input_ids"), getattr(config, "pad_token_id", None)
+    if padding is None or ids is None:
+        return -1
+    real = (ids != padding).to(device, torch.int32)
+    positions = torch.arange(ids.shape[-1], device=device, dtype=torch.int32)
+    return cast(Tensor, (positions * real).argmax(-1))
 
 
 def _agree(given: Tensor, logits: Tensor) -> bool:

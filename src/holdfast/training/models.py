@@ -68,7 +68,7 @@ def classifier_config(
 
     source = resolve(name)
     config = AutoConfig.from_pretrained(
-        source, revision=revision, trust_remote_code=remote_code, local_files_only=_only_local(source)
+        source, revision=revision, trust_remote_code=remote_code, local_files_only=only_local(source)
     )
     # The checkpoint's own problem type must not meet the new number of labels: some pairs are refused.
     config.problem_type = None
@@ -104,7 +104,7 @@ def load_model(
             revision=revision,
             trust_remote_code=remote_code,
             use_safetensors=None if pickled_weights else True,
-            local_files_only=_only_local(source),
+            local_files_only=only_local(source),
             dtype="float32",
             ignore_mismatched_sizes=True,
         )
@@ -138,7 +138,7 @@ def load_tokenizer(name: str, revision: str | None = None, remote_code: bool = F
     source = resolve(name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(
-            source, revision=revision, trust_remote_code=remote_code, local_files_only=_only_local(source)
+            source, revision=revision, trust_remote_code=remote_code, local_files_only=only_local(source)
         )
     except (OSError, ValueError) as problem:
         raise HoldfastError(f"model {name}: its tokenizer cannot be loaded: {_first_line(problem)}") from problem
@@ -176,7 +176,7 @@ def _config(name: str, source: str, revision: str | None, remote_code: bool) -> 
 
     try:
         return AutoConfig.from_pretrained(
-            source, revision=revision, trust_remote_code=remote_code, local_files_only=_only_local(source)
+            source, revision=revision, trust_remote_code=remote_code, local_files_only=only_local(source)
         )
     except (OSError, ValueError) as problem:
         line = _first_line(problem)
@@ -186,7 +186,7 @@ def _config(name: str, source: str, revision: str | None, remote_code: bool) -> 
             ) from problem
         if Path(source).is_dir():
             raise HoldfastError(f"model folder {source}: {line}") from problem
-        why = "it cannot be reached and no copy is cached" if _only_local(source) else line
+        why = "it cannot be reached and no copy is cached" if only_local(source) else line
         raise HoldfastError(
             f"model {name}: the hub cannot serve it ({why}){nearest(name, PACKAGED)}; "
             f"connect, check the name, or use a local folder or one of: {', '.join(PACKAGED)}"
@@ -211,7 +211,8 @@ def _hub_is_out_of_reach() -> bool:
     return False
 
 
-def _only_local(source: str) -> bool:
+def only_local(source: str) -> bool:
+    """Return whether ``source``, a folder or hub id, is to be looked for on this machine alone."""
     return Path(source).is_dir() or _hub_is_out_of_reach()
 
 

@@ -5,15 +5,18 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import transformers
+from torch import nn
+from torch.utils.data import Subset
 from transformers import (
     DataCollatorWithPadding,
     PrinterCallback,
@@ -28,9 +31,13 @@ from holdfast.methods import parse
 from holdfast.tasks import draw_subset
 from holdfast.tasks.encode import encode
 from holdfast.tasks.metrics import compute, constant_score
+from holdfast.tasks.removal import remove_rows
 from holdfast.tasks.task import Split, Task
 from holdfast.training.check import check_run
+from holdfast.training.distance import distance_from
 from holdfast.training.models import load_model, load_tokenizer
+from holdfast.training.representations import layer_states, spread_rows, write_states
+from holdfast.training.self_supervised import StageProgress
 from holdfast.training.spec import Checkpoint, RunRecord, RunSpec
 from holdfast.training.trainer import attach
 
@@ -43,7 +50,7 @@ class Progress:
     """Optimizer steps done."""
     total: int
     phase: str
-    """``preparing``, ``training`` or ``scoring``."""
+    """``preparing``, ``re-training``, ``training`` or ``scoring``."""
     loss: float | None
     """The last logged training loss."""
 
@@ -56,8 +63,9 @@ def run(
 ) -> RunRecord:
     """Train and score one model; return what came of it.
 
-    Writes ``predictions.npz`` (``ids``, ``labels``, ``logits`` of the scored split) into ``folder`` and, with
-    ``keep_model``, the plain checkpoint with its tokenizer into ``folder/model``. Where the task has labelled
+    Writes ``predictions.npz`` (``ids``, ``labels``, ``logits`` of the scored split) and, for models that give
+    hidden states, ``representations.npz`` (see ``write_states``; of at most 512 of these rows) into ``folder``, and
+    with ``keep_model`` the plain checkpoint with its tokenizer into ``folder/model``. Where the task has labelled
     test data, the epoch with the best validation score is scored on it; otherwise the last weights are scored
     on the validation split, so that no score comes from data that selected the checkpoint.
 
@@ -70,15 +78,24 @@ def run(
     _be_deterministic()
     set_seed(spec.seed)
     tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
-    model = load_model(
-        spec.model, task.num_outputs, task.label_names, spec.revision, spec.remote_code, spec.pickled_weights
+    load = partial(
+        load_model,
+        spec.model,
+        task.num_outputs,
+        task.label_names,
+        spec.revision,
+        spec.remote_code,
+        spec.pickled_weights,
     )
+    model = load()
     if model.config.pad_token_id is None:
         # Decoder classifiers find the last real token by it.
         model.config.pad_token_id = tokenizer.pad_token_id
     splits = dict(task.splits)
     if spec.train_size is not None:
         splits["train"] = draw_subset(splits["train"], spec.train_size, spec.subset_seed, task.kind)
+    if spec.perturb is not None:
+        splits["train"] = remove_rows(splits["train"], spec.perturb.remove, spec.perturb.seed, task.label_names)
     data, truncated = {}, {}
     for name, split in splits.items():
         if split.labels is not None:
@@ -87,8 +104,8 @@ def run(
     methods = parse(spec.method)
     learning_rate = spec.settings.learning_rate
     for method in methods:
-        learning_rate = method.learning_rate(learning_rate)
-    watch = _Watch(report)
+        learning_rate = method.study_rate(learning_rate)
+    watch = _Watch(report, [method.name for method in methods])
     work = folder / "checkpoints"
     trainer = Trainer(
         model=model,
@@ -120,9 +137,17 @@ def run(
     validation = _score(trainer, task, splits["validation"], data["validation"]) if selects else metrics
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / "predictions.npz", ids=np.asarray(scored.ids), labels=labels, logits=logits.astype(np.float32))
+    rows = spread_rows(len(scored))
+    states = layer_states(model, trainer.get_test_dataloader(Subset(data[task.scored_split], rows)))
+    if states is not None:
+        write_states(folder / "representations.npz", states, [scored.ids[row] for row in rows])
     if keep_model:
         model.save_pretrained(folder / "model")
         tokenizer.save_pretrained(folder / "model")
+    _let_go(trainer, model)
+    # What the checkpoint lacks, and the head, are drawn as they were at the start.
+    set_seed(spec.seed)
+    distance = distance_from(model, load)
     return RunRecord(
         id=spec.id,
         spec=spec,
@@ -138,6 +163,7 @@ def run(
         extra_metrics=extra,
         losses=watch.losses,
         evaluations=watch.evaluations,
+        facts=watch.facts,
         chosen_step=chosen,
         steps=trainer.state.global_step,
         learning_rate=learning_rate,
@@ -145,6 +171,8 @@ def run(
         scored_rows=len(scored),
         truncated=truncated,
         parameters=sum(p.numel() for p in model.parameters()),
+        distance=distance,
+        start_distance=next((v for name, v in watch.facts.items() if name.endswith("/start_distance")), distance),
         seconds=time.perf_counter() - began,
         train_seconds=watch.seconds,
         peak_memory_bytes=torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None,
@@ -163,8 +191,10 @@ def run(
 class _Watch(TrainerCallback):
     """Collects the log, times the steps and passes progress on."""
 
-    def __init__(self, report: OnProgress) -> None:
+    def __init__(self, report: OnProgress, methods: Sequence[str]) -> None:
         self.report = report
+        self.methods = methods
+        self.facts: dict[str, float] = {}
         self.loss: float | None = None
         self.losses: list[dict[str, float]] = []
         self.evaluations: list[Checkpoint] = []
@@ -172,13 +202,20 @@ class _Watch(TrainerCallback):
         self.seconds = 0.0
         self._began = 0.0
 
+    def on_stage(self, progress: StageProgress) -> None:
+        now = time.perf_counter()
+        # Building the language model before the first step is no training.
+        self.seconds += now - self._began if progress.step else 0.0
+        self._began = now
+        self.report(Progress(progress.step, progress.total, "re-training", progress.loss))
+
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._began = time.perf_counter()
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step == 0:
             # A method that looked at the data before the first step pays for it.
-            self.seconds = time.perf_counter() - self._began
+            self.seconds += time.perf_counter() - self._began
         self._began = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -186,6 +223,7 @@ class _Watch(TrainerCallback):
         self.report(Progress(state.global_step, state.max_steps, "training", self.loss))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        self.facts |= {name: float(value) for name, value in logs.items() if name.split("/")[0] in self.methods}
         if "loss" not in logs:
             return
         entry = {"step": float(state.global_step), "loss": float(logs["loss"])}
@@ -261,6 +299,14 @@ def _be_deterministic() -> None:
 def _rankable(scores: Mapping[str, float | None]) -> dict[str, float]:
     # An undefined score (a constant prediction's correlation) must lose against every other.
     return {name: -math.inf if score is None else score for name, score in scores.items()}
+
+
+def _let_go(trainer: Trainer, model: nn.Module) -> None:
+    """Free what only training needs, so that a second model fits where the first was trained."""
+    handler = trainer.callback_handler
+    trainer.optimizer = trainer.lr_scheduler = handler.optimizer = handler.lr_scheduler = None
+    trainer.accelerator.free_memory()
+    model.zero_grad(set_to_none=True)
 
 
 def _only_logits(outputs: Any, labels: Any) -> Any:

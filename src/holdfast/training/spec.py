@@ -44,6 +44,17 @@ class TrainingSettings(BaseModel):
         return math.ceil(self.epochs * math.ceil(batches / self.accumulation))
 
 
+class Perturbation(BaseModel):
+    """A training set that lacks some of its rows, drawn at random after ``train_size``'s."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    remove: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the rows."""
+    seed: int
+    """Which rows; the same for every method."""
+
+
 class RunSpec(BaseModel):
     """One run: model x task x method x seeds x settings. Its content hash is its identity."""
 
@@ -67,11 +78,16 @@ class RunSpec(BaseModel):
     settings: TrainingSettings = TrainingSettings()
     remote_code: bool = False
     pickled_weights: bool = False
+    perturb: Perturbation | None = None
 
     @property
     def id(self) -> str:
-        """First 16 hex digits of the SHA-256 of the canonical JSON of all fields."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """First 16 hex digits of the SHA-256 of the canonical JSON of all fields, ``perturb`` only where it is set."""
+        fields = self.model_dump(mode="json")
+        if self.perturb is None:
+            # Runs that were made before there were perturbations keep their identity.
+            del fields["perturb"]
+        text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -113,6 +129,8 @@ class RunRecord(BaseModel):
     losses: list[dict[str, float]] = []
     """Logged training terms: ``step``, ``loss``, ``loss/task``, one ``loss/<method>`` each."""
     evaluations: list[Checkpoint] = []
+    facts: dict[str, float] = {}
+    """What methods told about the training (``Method.facts``), by ``<method>/<name>``."""
     chosen_step: int | None = None
     """Step of the checkpoint that was scored."""
     steps: int = 0
@@ -123,6 +141,10 @@ class RunRecord(BaseModel):
     truncated: dict[str, int] = {}
     """Rows per split cut to ``max_length``."""
     parameters: int = 0
+    distance: float | None = None
+    """Euclidean distance of the tuned body, without the head, from the pre-trained one; None where it is not known."""
+    start_distance: float | None = None
+    """The same from where the task's own training began, which training done before it may have moved."""
     seconds: float = 0.0
     """Wall time of the whole run."""
     train_seconds: float = 0.0

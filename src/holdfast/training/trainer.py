@@ -1,5 +1,6 @@
 """Methods on a Transformers ``Trainer``: everything else in the script stays as it is."""
 
+import functools
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -12,9 +13,11 @@ from holdfast.errors import HoldfastError
 from holdfast.methods import check_combination, describe
 from holdfast.methods.base import Method, Plan, Step, TrainingData
 from holdfast.training.checkpoint import read_state, write_state
-from holdfast.training.engine import check_covered, finish, measure, measures, no_labels, plain_state, prepare
+from holdfast.training.engine import check_covered, finish, measure, no_labels, plain_state, prepare
 from holdfast.training.objective import Objective, Window
 from holdfast.training.standin import StandIn
+from holdfast.training.trainer_stages import carry_out, check_stages
+from holdfast.training.traits import alters_gradients, measures, needs_whole, operates, trains_first
 
 
 def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
@@ -39,9 +42,9 @@ def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
             "the trainer replicates the model over GPUs with DataParallel, which copies no hooks: "
             "start it with torchrun or accelerate launch, or set CUDA_VISIBLE_DEVICES to one GPU"
         )
-    if trainer.is_deepspeed_enabled and any(_alters_gradients(method) for method in methods):
+    if trainer.is_deepspeed_enabled and any(alters_gradients(method) for method in methods):
         raise HoldfastError(f"{describe(methods)}: DeepSpeed keeps gradients out of reach, use DDP")
-    if (trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled) and any(_needs_whole(method) for method in methods):
+    if (trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled) and any(needs_whole(method) for method in methods):
         raise HoldfastError(f"{describe(methods)}: the method works on whole weights, not on their shards, use DDP")
     check_combination(methods)
     plain = type(trainer)
@@ -49,7 +52,10 @@ def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
     attached = cast(_Attached, trainer)
     attached._holdfast = _Attachment(methods, stacked)
     try:
-        if not attached._holdfast_model_is_made_anew():
+        if any(trains_first(method) for method in methods):
+            # Only train() knows whether the training is resumed, and whether those stages are done.
+            check_stages(trainer, methods)
+        elif not attached._holdfast_model_is_made_anew():
             attached._holdfast_prepare(attached.model)
     except HoldfastError:
         trainer.__class__ = plain
@@ -67,6 +73,9 @@ class _Attachment:
         self.methods: list[Method] = []
         self.objective: Objective | None = None
         self.prepared = False
+        self.resumed = False
+        self.staged: nn.Module | None = None
+        """The model whose stages are done."""
         self.samples: list[Mapping[str, Any]] = []
         """The micro-batches of the current optimizer step."""
         self.window: Window | None = None
@@ -95,7 +104,10 @@ class _Attached(Trainer):
         plan = Plan(total, self.args.seed)
         given = {id(p) for p in model.parameters()}
         if own.objective is None or own.objective.model is not model:
-            own.methods = prepare(model, own.given, plan)
+            again = own.resumed or own.staged is model
+            stages = functools.partial(carry_out, self, model, self._holdfast_batches)
+            own.methods = prepare(model, own.given, plan, None if again else stages)
+            own.staged = model
             own.objective = Objective(model, own.methods, stacked=own.stacked)
         else:
             # Compiled, trained, finished and now trained again: the hook must stay the one that was compiled in.
@@ -114,13 +126,14 @@ class _Attached(Trainer):
         self._holdfast_prepare(model)
         return model
 
-    def train(self, *args: Any, **kwargs: Any) -> Any:
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
         own = self._holdfast
+        own.resumed = bool(resume_from_checkpoint)
         if not own.prepared and not self._holdfast_model_is_made_anew():
             self._holdfast_prepare(self.model)
         own.terms, own.logged_step, own.skipped, own.fresh = {}, 0, 0, {}
         try:
-            return super().train(*args, **kwargs)
+            result = super().train(resume_from_checkpoint, *args, **kwargs)
         finally:
             self.is_in_train = False
             # Also after Ctrl-C: what the user does next with the model must not see the surgery.
@@ -130,6 +143,9 @@ class _Attached(Trainer):
                 own.objective.remove()
                 own.objective = None
             own.prepared = False
+        if facts := {f"{method.name}/{key}": value for method in own.methods for key, value in method.facts().items()}:
+            self.log(facts)
+        return result
 
     def _holdfast_begin(self) -> None:
         """Before the first step, with everything loaded: what needs the training's length or its data."""
@@ -152,7 +168,7 @@ class _Attached(Trainer):
             measure(model, methods, TrainingData(self._holdfast_batches, self._holdfast_plain_loss))
         if self.args.auto_find_batch_size:
             for method in own.methods:
-                if not _operates(method):
+                if not operates(method):
                     own.fresh[method.name] = {k: v.cpu() for k, v in method.state_dict(model).items()}
 
     def _holdfast_plain_loss(self, batch: Mapping[str, Any]) -> Tensor:
@@ -267,7 +283,7 @@ class _Attached(Trainer):
         return float(len(inputs["labels"])) / window.rows
 
     def _clip_grad_norm(self, model: nn.Module) -> Any:
-        if not any(_alters_gradients(method) for method in self._holdfast.methods):
+        if not any(alters_gradients(method) for method in self._holdfast.methods):
             return super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
         finite = self._holdfast_gradients(model)
         norm = nn.utils.clip_grad_norm_(model.parameters(), self.args.max_grad_norm)
@@ -283,7 +299,7 @@ class _Attached(Trainer):
         return norm
 
     def _holdfast_norm(self, model: nn.Module, grad_norm: Any) -> Any:
-        if grad_norm is None and any(_alters_gradients(method) for method in self._holdfast.methods):
+        if grad_norm is None and any(alters_gradients(method) for method in self._holdfast.methods):
             finite = self._holdfast_gradients(model)
             norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
             if finite:
@@ -324,7 +340,7 @@ class _Attached(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         own = self._holdfast
-        if state_dict is None and own.prepared and any(_operates(method) for method in own.methods):
+        if state_dict is None and own.prepared and any(operates(method) for method in own.methods):
             assert own.objective is not None
             state_dict = plain_state(own.objective.model, own.methods)
         super()._save(output_dir, state_dict)
@@ -336,7 +352,7 @@ class _Attached(Trainer):
         if not self.args.should_save:
             return
         # Without the optimizer nobody can go on training; what undoes surgery is needed all the same.
-        chosen = [method for method in own.methods if not self.args.save_only_model or _operates(method)]
+        chosen = [method for method in own.methods if not self.args.save_only_model or operates(method)]
         folder = os.path.join(self._get_output_dir(trial), f"checkpoint-{self.state.global_step}")
         write_state(folder, own.objective.model, own.methods, chosen, own.skipped)
 
@@ -349,7 +365,7 @@ class _Attached(Trainer):
     def _load_best_model(self) -> None:
         super()._load_best_model()
         if self.state.best_model_checkpoint is not None:
-            operated = [method for method in self._holdfast.methods if _operates(method)]
+            operated = [method for method in self._holdfast.methods if operates(method)]
             self._holdfast_restore(self.state.best_model_checkpoint, operated)
 
     def _holdfast_restore(self, checkpoint: str, methods: list[Method]) -> None:
@@ -374,16 +390,3 @@ class _Events(TrainerCallback):
             return
         for method in own.methods:
             method.on_update(self.trainer._holdfast_step())
-
-
-def _alters_gradients(method: Method) -> bool:
-    kind = type(method)
-    return kind.on_gradients is not Method.on_gradients or kind.on_clipped_gradients is not Method.on_clipped_gradients
-
-
-def _operates(method: Method) -> bool:
-    return type(method).plain_state is not Method.plain_state
-
-
-def _needs_whole(method: Method) -> bool:
-    return _alters_gradients(method) or _operates(method) or type(method).on_update is not Method.on_update

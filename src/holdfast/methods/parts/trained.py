@@ -10,6 +10,9 @@ from holdfast.methods.parts.layers import body_of
 CHOICE = "choice of what is trained"
 """What methods that freeze replace, so that only one of them acts on a model."""
 
+BODY = "pre-trained body"
+"""What methods replace that answer for it in training, and methods use that need it to run or to train."""
+
 Flags = list[tuple[nn.Parameter, bool]]
 """Parameters, and whether they were trained."""
 

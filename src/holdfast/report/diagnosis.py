@@ -1,0 +1,126 @@
+"""What limits stability on a task, on a terminal."""
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from holdfast.report.text import ABSENT, clean, count, percent
+from holdfast.study.diagnosis.results import Diagnosis, Features, FullTuning, HeadResult, HeadTuning, Lever
+
+_LEVERS: dict[Lever, str] = {
+    "rows": "half the rows",
+    "centres": "class centres twice as far apart",
+    "rate": "half the learning rate",
+    "steps": "twice the steps",
+    "heads": "10 heads",
+}
+_KNOWN = (
+    "Leave-one-out distance of normalised heads is the notion of Fu, So & Collier (2023), as remembered. The changes "
+    "tried, shuffled labels, the second-order check and what counts as a limit (a tenth) are Holdfast's own choices. "
+    "Head tuning here is full-batch gradient descent at half the rate from which on it may overshoot, heads added up; "
+    "AdamW's rate has no meaning for it. What frozen features show need not hold for the tuned encoder: "
+    "holdfast compare tells."
+)
+
+
+def show_diagnosis(found: Diagnosis, console: Console) -> None:
+    """Print ``found``."""
+    console.print(render(found), highlight=False)
+
+
+def render(found: Diagnosis) -> RenderableType:
+    """Return ``found`` for Rich's ``console.print``."""
+    title = f"{clean(found.task)}: what limits stability with {clean(found.model)}"
+    parts: list[RenderableType] = [Text(title, style="bold"), Text(f"{count(found.train_rows, 'training row')}")]
+    if found.features is not None:
+        parts += [Text(), Text("Pre-trained features", style="bold"), _facts(_features(found.features))]
+    if found.head is not None:
+        parts += [Text(), Text("Head tuning", style="bold"), _head(found.head)]
+    if found.full is not None:
+        parts += [Text(), Text("Full tuning", style="bold"), _facts(_full(found.full))]
+    parts += [Text(), Text("Limits", style="bold")]
+    for limit in found.limits:
+        style = {"limits": "bold yellow", "does not limit": "green", "cannot be judged": "dim"}[limit.verdict]
+        parts.append(Text.assemble(f"{limit.name}: ", (limit.verdict, style)))
+        parts += [_item(line) for line in limit.evidence]
+        if limit.verdict != "does not limit":
+            parts.append(_item(f"acts on it: {limit.remedy}"))
+    parts += [Text(), Text("Reading", style="bold"), *(Text(clean(line)) for line in found.sentences)]
+    if found.notes:
+        parts += [Text(), *(Text(clean(line), style="dim") for line in found.notes)]
+    return Group(*parts, Text(), Text(_KNOWN, style="dim"))
+
+
+def _features(features: Features) -> dict[str, str]:
+    classes = ", ".join(f"{clean(name)} {rows}" for name, rows in features.classes.items())
+    margins = sorted(pair.margin for pair in features.pairs if pair.margin is not None)
+    overlapping = len(features.pairs) - len(margins)
+    told = ABSENT if not margins else f"{margins[0]:.3g}"
+    if len(margins) > 1:
+        told = f"smallest {margins[0]:.3g}, typical {margins[len(margins) // 2]:.3g}, of {len(margins)} pairs"
+    if overlapping:
+        told += f"; {count(overlapping, 'pair')} not separable"
+    shuffled = [pair.shuffled for pair in features.pairs if pair.shuffled is not None]
+    facts = {
+        "rows by class": classes,
+        "width": str(features.width),
+        "feature norm B, at most": f"{features.feature_norm:.3g}",
+        "margin": told,
+        "  with shuffled labels": f"{min(shuffled):.3g}" if shuffled else "not separable",
+    }
+    if features.margin is not None:
+        facts["B / margin"] = f"{features.feature_norm / features.margin:.3g}"
+    errors = [pair.soft_errors for pair in features.pairs if pair.soft_errors is not None]
+    if errors:
+        facts["soft margin errs, at most"] = percent(max(errors))
+    return facts
+
+
+def _head(head: HeadTuning) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("")
+    for name in ("leave-one-out\ndistance", "own class\nchanges", "right when\nleft out", "spread of\nseeds"):
+        table.add_column(name, justify="right")
+    table.add_column("seeds\ndisagree", justify="right")
+    given = head.given
+    table.add_row(f"{given.n} rows, {given.steps} steps, 1 head", *_cells(given))
+    for lever, result in head.changed.items():
+        table.add_row(f"  {_LEVERS[lever]}", *_cells(result))
+    return table
+
+
+def _cells(result: HeadResult) -> list[str]:
+    return [
+        f"{result.leave_one_out:.3g}",
+        percent(result.flips),
+        percent(result.accuracy),
+        f"{result.seed_spread:.3g}",
+        percent(result.disagreement),
+    ]
+
+
+def _full(full: FullTuning) -> dict[str, str]:
+    facts = {
+        f"curvature on {full.rows} rows": f"{full.least_curvature:.3g} to {full.sharpness:.3g}",
+        "rate x sharpness": f"{full.learning_rate * full.sharpness:.2g}  (plain gradient descent: below 2)",
+        "a row's gradient, at most": f"{full.gradient_start:.3g} before, {full.gradient_end:.3g} after",
+        f"distance in {full.steps} steps": f"{full.distance:.3g}, of weights of norm {full.weight_norm:.3g}",
+        "loss": f"{full.loss_start:.3f} to {full.loss_end:.3f}; second-order expansion {full.loss_expanded:.3f}",
+        "bound": ABSENT if full.bound is None else f"{full.bound:.2g}  ({full.bound_name})",
+    }
+    return facts | {"  " * (index + 1): note for index, note in enumerate(full.bound_notes)}
+
+
+def _facts(facts: dict[str, str]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for name, value in facts.items():
+        table.add_row(Text(name), Text(value))
+    return table
+
+
+def _item(line: str) -> RenderableType:
+    marked = Table.grid(padding=(0, 1, 0, 0))
+    marked.add_row("•", Text(clean(line)))
+    return Padding(marked, (0, 0, 0, 2), expand=False)

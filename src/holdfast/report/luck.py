@@ -1,0 +1,170 @@
+"""How much of the results was luck: its table as text, and what it says in words."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from holdfast.report.text import ABSENT, clean, count, decimals, percent, points
+from holdfast.study.statistics.spread import MIN_RUNS, MIN_TASKS, enough_for_spread
+from holdfast.study.summary import Luck, Summary
+
+TITLE = "How much was luck"
+_VARIED = {"seed": "seeds", "data": "data"}
+
+
+@dataclass(frozen=True)
+class LuckTable:
+    """One task's rows as text; columns that no row has are left out."""
+
+    task: str
+    header: tuple[str, ...]
+    """Of all but the methods, which stand before them; the first says what was varied."""
+    methods: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+    first: int
+    """Columns about runs, scores and predictions; the others, about representations and weights, follow."""
+
+
+def luck_tables(summary: Summary) -> list[LuckTable]:
+    """Return a table for each task with a method of at least two runs."""
+    return [_table(info.task, rows, summary) for info in summary.tasks if (rows := luck_rows(summary, info.task))]
+
+
+def luck_rows(summary: Summary, task: str) -> list[Luck]:
+    """Return the rows of one task in the summary's order."""
+    return [row for row in summary.luck if row.task == task]
+
+
+def luck_notes(summary: Summary) -> list[str]:
+    """Return what the tables say, a sentence a task, and what they cannot say; nothing without rows."""
+    if not summary.luck:
+        return []
+    notes = []
+    for info in summary.tasks:
+        rows = luck_rows(summary, info.task)
+        notes += _disagreements(clean(info.task), [row for row in rows if row.varied == "seed"], "")
+        apart = "with the same seed and other training rows, "
+        notes += _disagreements(clean(info.task), [row for row in rows if row.varied == "data"], apart)
+    return [*notes, _caution(summary)]
+
+
+def luck_reading(summary: Summary) -> list[str]:
+    """Return how the columns are to be read; nothing without rows."""
+    if not summary.luck:
+        return []
+    sentences = [
+        "Luck: runs of a method that differ in nothing but their seeds; where data varied, the seeds are the same and "
+        "each run lacks other training rows. Failed runs count.",
+        "Disagree is the share of rows that two runs put into different classes; JS the Jensen–Shannon divergence of "
+        "their predictions in nats; 1−κ is 0 when all runs agree and 1 when they agree no more than by chance.",
+    ]
+    if any(row.layers for row in summary.luck):
+        sentences.append(
+            "1−CKA, 1−SVCCA and Procrustes are distances between two runs' representations of the same rows in the "
+            "last layer, at the position that the head reads: 0 when one is the other rotated and scaled. With fewer "
+            "than about ten rows a dimension, SVCCA and Procrustes make all runs look alike: compare their values "
+            "with each other only."
+        )
+    if any(row.distance is not None for row in summary.luck):
+        sentences.append("Moved: Euclidean distance of the body's weights from the pre-trained ones.")
+    return sentences
+
+
+def saying(row: Luck) -> str:
+    """Return what two runs of one method with differing seeds disagree on, in a sentence; empty for regression."""
+    if row.disagreement is None:
+        return ""
+    return (
+        f"Two runs of this method that differ only in their seeds disagree on "
+        f"{_share(row.disagreement)} of the scored rows ({count(row.predicted_runs, 'run')})."
+    )
+
+
+def _table(task: str, rows: Sequence[Luck], summary: Summary) -> LuckTable:
+    digits = decimals(summary.settings.delta)
+    # What training went before moves the start: only then do the two distances differ.
+    staged = any(row.distance_start is not None and row.distance_start != row.distance for row in rows)
+    columns: list[tuple[str, Callable[[Luck], str]]] = [
+        ("varied", lambda row: _VARIED[row.varied]),
+        ("runs", lambda row: str(row.runs)),
+        ("std", lambda row: points(row.score_std, digits)),
+        ("range", lambda row: points(row.score_range, digits)),
+        ("failed", lambda row: percent(row.failed_share)),
+        ("disagree", lambda row: ABSENT if row.disagreement is None else _share(row.disagreement)),
+        ("JS", lambda row: _small(row.js)),
+        ("1−κ", lambda row: _small(row.kappa_distance)),
+        ("1−CKA", lambda row: _small(row.layers[-1].cka if row.layers else None)),
+        ("1−SVCCA", lambda row: _small(row.layers[-1].svcca if row.layers else None)),
+        ("Procrustes", lambda row: _small(row.layers[-1].procrustes if row.layers else None)),
+        ("moved", lambda row: _three(row.distance)),
+        ("from its start", lambda row: _three(row.distance_start) if staged else ABSENT),
+    ]
+    shown = [(name, [write(row) for row in rows]) for name, write in columns]
+    shown = [(name, column) for name, column in shown if set(column) != {ABSENT}]
+    return LuckTable(
+        task=clean(task),
+        header=tuple(name for name, _ in shown),
+        methods=tuple(clean(row.method) for row in rows),
+        lines=tuple(zip(*(column for _, column in shown), strict=True)),
+        first=sum(name in ("varied", "runs", "std", "range", "failed", "disagree", "JS", "1−κ") for name, _ in shown),
+    )
+
+
+def _disagreements(task: str, rows: Sequence[Luck], apart: str) -> list[str]:
+    """The least and the most that two runs of a method disagree."""
+    known = sorted(
+        ((row.disagreement, clean(row.method)) for row in rows if row.disagreement is not None),
+        key=lambda one: one[0],
+    )
+    if not known:
+        return []
+    (least, steady), (most, shaky) = known[0], known[-1]
+    if _share(least) == _share(most):
+        who = f"{steady} " if len(known) == 1 else "every method "
+        return [f"On {task}, {apart}two runs of {who}disagree on {_share(least)} of the rows."]
+    return [
+        f"On {task}, {apart}two runs of {steady} disagree on {_share(least)} of the rows, "
+        f"two of {shaky} on {_share(most)}{'' if len(known) == 2 else ', those of the other methods between'}."
+    ]
+
+
+def _caution(summary: Summary) -> str:
+    """That nothing here was tested but, with enough runs, the spread of scores."""
+    baseline = summary.settings.baseline
+    by_task = [
+        {
+            row.method: [score for score in row.scores if score is not None]
+            for row in summary.results
+            if row.task == task
+        }
+        for task in summary.settings.tasks
+    ]
+    tested = any(
+        enough_for_spread([(arms[method], arms[baseline]) for arms in by_task if {method, baseline} <= set(arms)])
+        for method in summary.settings.methods
+        if method != baseline
+    )
+    if tested:
+        return (
+            "Of these numbers only the standard deviation of scores is tested, in the sentences on spread; the others "
+            "describe the runs at hand."
+        )
+    return (
+        "These numbers describe the runs at hand, and so few do not show that one method is steadier than another: "
+        f"that takes at least {MIN_TASKS} tasks, or {MIN_RUNS} runs a method."
+    )
+
+
+def _share(share: float) -> str:
+    """With one decimal: a tenth of a percent is a row in a thousand."""
+    return f"{100 * share:.1f} %"
+
+
+def _small(value: float | None) -> str:
+    if value is None:
+        return ABSENT
+    text = f"{value:.3f}" if value >= 0.0005 or value == 0 else f"{value:.0e}"
+    return text.replace("-", "−")
+
+
+def _three(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.3g}"

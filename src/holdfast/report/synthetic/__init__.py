@@ -1,0 +1,1 @@
+"""The results of ``holdfast stability synthetic`` on a terminal and as a page."""

@@ -1,0 +1,1 @@
+"""What limits the stability of tuning on one task: measured on its training rows and the pre-trained model."""

@@ -1,0 +1,49 @@
+"""How far tuning moved a model from its pre-trained weights."""
+
+import logging
+import math
+from collections.abc import Callable
+
+import transformers
+from torch import nn
+
+from holdfast.errors import HoldfastError
+from holdfast.methods.parts.layers import body_of
+from holdfast.stability.weights import weight_distance
+
+logger = logging.getLogger(__name__)
+
+
+def distance_from(model: nn.Module, load: Callable[[], nn.Module]) -> float | None:
+    """Return the distance of ``model`` from what ``load`` loads, as ``body_distance`` does.
+
+    Loading a second time is cheap beside a copy kept through training, and says nothing new, so it is silent.
+    """
+    level, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
+    transformers.logging.set_verbosity(logging.ERROR)
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        start = load()
+    finally:
+        transformers.logging.set_verbosity(level)
+        if bars:
+            transformers.logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+    return body_distance(model, start)
+
+
+def body_distance(model: nn.Module, start: nn.Module) -> float | None:
+    """Return the Euclidean distance between the bodies of two models, weights that are shared counted once.
+
+    The head is left out: it is drawn anew, so its start says nothing. Returns None where a weight is not finite,
+    and, with a line in the log, where the bodies cannot be told from their heads or differ in names or shapes.
+    """
+    body, other = body_of(model), body_of(start)
+    if body is model or other is start:
+        logger.warning("%s has no body apart from its head: no distance is kept", type(model).__name__)
+        return None
+    try:
+        moved = weight_distance(dict(body.named_parameters()), dict(other.named_parameters()))
+    except HoldfastError as error:
+        logger.warning("the distance from the pre-trained weights is not kept: %s", error)
+        return None
+    return moved if math.isfinite(moved) else None

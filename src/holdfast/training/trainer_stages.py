@@ -1,0 +1,89 @@
+"""What methods train first, on a Transformers ``Trainer``."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from torch import nn
+from transformers import Trainer
+from transformers.trainer_utils import has_length
+
+from holdfast.methods.base import Method, Plan, SelfSupervised
+from holdfast.training.corruption import check_tokenizer
+from holdfast.training.engine import checked
+from holdfast.training.language_models import objective_of
+from holdfast.training.self_supervised import StageProgress, Text, retrain
+
+
+def check_stages(trainer: Trainer, methods: Sequence[Method]) -> None:
+    """Raise ``HoldfastError`` when ``methods`` cannot train first what ``trainer`` has; not for a model made later."""
+    made: Any = trainer.model_init
+    if made is not None:
+        return
+    assert trainer.model is not None
+    total = trainer.args.max_steps if trainer.args.max_steps > 0 else None
+    for method in checked(trainer.model, methods, Plan(total, trainer.args.seed)):
+        if method.needs_text:
+            check_tokenizer(objective_of(trainer.model, method.name), _tokenizer(trainer), method.name)
+
+
+def carry_out(
+    trainer: Trainer,
+    model: nn.Module,
+    batches: Callable[[], Iterator[Mapping[str, Any]]],
+    method: Method,
+    stage: SelfSupervised,
+) -> None:
+    """Do ``stage`` on ``model``, with the texts of ``trainer``; ``batches`` gives a pass over them.
+
+    Shows a bar where the Trainer shows its own. Callbacks with a method ``on_stage`` are told of every step, with
+    a ``StageProgress``.
+    """
+    # The Trainer does both, but later.
+    model.to(trainer.args.device)
+    if trainer.args.activation_checkpointing and hasattr(model, "activation_checkpointing_enable"):
+        model.activation_checkpointing_enable()  # type: ignore[operator]
+    loader = trainer.get_train_dataloader()
+    text = Text(
+        batches,
+        len(loader) if has_length(loader) else None,
+        trainer.args.gradient_accumulation_steps,
+        _tokenizer(trainer),
+        trainer.accelerator.autocast,
+    )
+    with _Bar(method.name, shown=trainer.is_world_process_zero() and not trainer.args.disable_tqdm) as bar:
+
+        def report(progress: StageProgress) -> None:
+            bar(progress)
+            for callback in trainer.callback_handler.callbacks:
+                told = getattr(callback, "on_stage", None)
+                if told is not None:
+                    told(progress)
+
+        retrain(model, stage, text, trainer.args.seed, method.name, report)
+
+
+def _tokenizer(trainer: Trainer) -> Any:
+    found: Any = trainer.processing_class
+    return getattr(trainer.data_collator, "tokenizer", None) if found is None else found
+
+
+class _Bar:
+    """A progress bar of a stage."""
+
+    def __init__(self, name: str, shown: bool) -> None:
+        from tqdm.auto import tqdm  # type: ignore[import-untyped]
+
+        self.bar = tqdm(desc=name, disable=not shown)
+
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.bar.close()
+
+    def __call__(self, progress: StageProgress) -> None:
+        if progress.loss is None:
+            self.bar.reset(progress.total)
+            return
+        self.bar.update(progress.step - self.bar.n)
+        self.bar.set_postfix(loss=f"{progress.loss:.3f}")

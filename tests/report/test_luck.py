@@ -1,0 +1,153 @@
+import io
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from holdfast.report.card import model_card
+from holdfast.report.luck import luck_notes, luck_reading, luck_tables
+from holdfast.report.markdown import markdown
+from holdfast.report.page import page
+from holdfast.report.terminal import show
+from holdfast.report.text import breakable
+from report.studies import R3F, VANILLA, luck, record, row, summary, task
+from report.test_markdown import parsed
+from report.test_page import Page
+
+HEADER = [
+    "varied",
+    "runs",
+    "std",
+    "range",
+    "failed",
+    "disagree",
+    "JS",
+    "1−κ",
+    "1−CKA",
+    "1−SVCCA",
+    "Procrustes",
+    "moved",
+]
+LINE = ["seeds", "5", "1.6", "4.0", "20 %", "11.0 %", "0.012", "0.220", "0.200", "0.040", "0.080", "2.35"]
+
+
+def shown(result, width):
+    stream = io.StringIO()
+    show(result, Console(file=stream, width=width))
+    return stream.getvalue()
+
+
+def study(*found, tasks=("rte",), seeds=5, other="r3f"):
+    rows = [
+        row(name, method, (scores * 4)[:seeds], None if method == "vanilla" else (VANILLA * 4)[:seeds])
+        for name in tasks
+        for method, scores in (("vanilla", VANILLA), (other, R3F))
+    ]
+    return summary(rows, [task(name) for name in tasks], luck=list(found))
+
+
+def test_a_line_holds_the_row_s_numbers_and_the_last_layer_s_distances(lucky):
+    (table,) = luck_tables(lucky)
+    assert list(table.header) == HEADER
+    assert list(table.lines[0]) == LINE
+    assert [line[0] for line in table.lines] == ["seeds", "seeds", "data", "data"]
+
+
+def test_columns_without_a_number_are_left_out():
+    plain = {"layers": [], "distance": None, "distance_start": None}
+    (table,) = luck_tables(study(luck("vanilla", None, **plain), luck("r3f", None, **plain)))
+    assert list(table.header) == HEADER[:5]
+
+
+def test_the_distance_from_the_start_stands_beside_the_other_where_they_differ():
+    (table,) = luck_tables(study(luck("vanilla", 0.1), luck("r3f", 0.1, distance_start=1.2)))
+    assert list(table.header) == [*HEADER, "from its start"]
+    assert [line[-2:] for line in table.lines] == [("2.35", "2.35"), ("2.35", "1.2")]
+
+
+def test_small_numbers_are_not_shown_as_none():
+    (table,) = luck_tables(study(luck("vanilla", 0.0, js=0.00004)))
+    assert table.lines[0][5:8] == ("0.0 %", "4e−05", "0.000")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 250])
+def test_every_width_shows_whole_names_and_numbers_in_lines_that_fit(lucky, width):
+    text = shown(lucky, width)
+    assert max(map(cell_len, text.splitlines())) <= width
+    _, part = text.split("How much was luck: rte")
+    for method in lucky.settings.methods:
+        assert all(piece.strip() in part for piece in breakable(method))
+    for cell in (*HEADER, *LINE):
+        assert cell in " ".join(part.split())
+
+
+@pytest.mark.parametrize(("width", "tables"), [(80, 2), (130, 1)])
+def test_rows_of_one_name_are_told_apart_in_every_table(lucky, width, tables):
+    part = shown(lucky, width).split("How much was luck: rte")[1]
+    rows = [line for line in part.splitlines() if "seeds  " in line or "data  " in line]
+    assert len(rows) == 4 * tables
+
+
+def test_a_sentence_a_task_names_the_steadiest_and_the_shakiest(lucky):
+    notes = luck_notes(lucky)
+    assert notes[0] == (
+        "On rte, two runs of r3f(weight=5.0, sigma=0.01) disagree on 4.0 % of the rows, two of vanilla on 11.0 %."
+    )
+    assert notes[1].startswith("On rte, with the same seed and other training rows, two runs of r3f(weight=5.0")
+    three = study(luck("vanilla", 0.1), luck("r3f", 0.2), luck("dps", 0.3))
+    assert luck_notes(three)[0].endswith("two of dps on 30.0 %, those of the other methods between.")
+    same = study(luck("vanilla", 0.1), luck("r3f", 0.1))
+    assert luck_notes(same)[0] == "On rte, two runs of every method disagree on 10.0 % of the rows."
+    assert len(luck_notes(study(luck("vanilla", None)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("tasks", "seeds", "tested"), [(1, 5, False), (3, 5, False), (4, 3, True), (4, 2, False), (1, 20, True)]
+)
+def test_few_runs_support_no_claim_about_steadiness(tasks, seeds, tested):
+    """As in the statistics: from 4 tasks with 3 runs a method, or from 20 runs a method."""
+    names = [f"task-{i}" for i in range(tasks)]
+    caution = luck_notes(study(*(luck("vanilla", 0.1, task=name) for name in names), tasks=names, seeds=seeds))[-1]
+    assert ("only the standard deviation of scores is tested" in caution) == tested
+    assert ("do not show that one method is steadier" in caution) != tested
+
+
+def test_markdown_and_page_hold_the_same_table(lucky):
+    text = parsed(markdown(lucky))
+    assert text.rows[3] == ["method", *HEADER]
+    assert text.rows[4] == ["vanilla", *LINE]
+    found = Page(page(lucky, []))
+    assert found.tables[1] == text.rows[3:]
+    for note in luck_notes(lucky):
+        assert note in found.text
+        assert note in text.text
+    for sentence in luck_reading(lucky):
+        assert sentence in found.text
+    assert {name.split("-")[0] for name in found.figures} == {"strip", "forest", "cost", "layers"}
+
+
+def test_the_card_says_what_two_runs_disagree_on(best, lucky):
+    made = record("r3f(weight=5.0, sigma=0.01)", 3)
+    card = " ".join(model_card(best, made, lucky).split())
+    assert (
+        "Two runs of this method that differ only in their seeds disagree on 4.0 % of the scored rows (5 runs)." in card
+    )
+    lucky.luck = []
+    assert "disagree" not in model_card(best, made, lucky)
+
+
+def test_a_study_without_luck_says_nothing_of_it(normal):
+    assert luck_tables(normal) == []
+    assert luck_notes(normal) == []
+    assert luck_reading(normal) == []
+    for text in (shown(normal, 80), markdown(normal), Page(page(normal, [])).text):
+        assert "luck" not in text.lower()
+
+
+def test_user_strings_make_no_markup():
+    evil = "<b>|x|</b>[i](http://j)\x1b[2J"
+    result = study(luck("vanilla", 0.1), luck(evil, 0.2), other=evil)
+    found = Page(page(result, []))
+    assert "b" not in [tag for tag, _ in found.elements]
+    assert "\x1b" not in shown(result, 80)
+    assert not parsed(markdown(result)).tags & {"b", "a"}
