@@ -190,6 +190,48 @@ def test_token_labels_keep_all_positions(kind):
     assert [(first, len(values)) for first, values in kept] == [(0, n) for n in data["attention_mask"].sum(1).tolist()]
 
 
+def labelled_at(data, position):
+    """One labelled token a row, as where one word of a sentence is asked about."""
+    labels = torch.full_like(data["input_ids"], -100)
+    labels[:, position] = 1
+    return {**data, "labels": labels}
+
+
+def tagger(kind, name):
+    model = kind(classifier(name).config).train()
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    return model
+
+
+def test_the_same_text_asked_about_at_another_word():
+    model, data = tagger(BertForTokenClassification, "bert"), batch(rows=3)
+    batches = [labelled_at(data, position) for position in (1, 2, 3, 1)]
+    reference = copy.deepcopy(model)
+    assert train(tuning(model), batches) == pytest.approx(by_hand(reference, batches), abs=1e-6)
+
+
+def test_a_token_that_was_not_kept_is_no_zero_but_an_error():
+    """The first word is what a head that reads one position of a sequence reads, and is all that is kept of it."""
+    engine, data = tuning(tagger(GPT2ForTokenClassification, "gpt2")), batch(rows=3)
+    train(engine, [labelled_at(data, 0)] * 2)
+    with pytest.raises(HoldfastError, match="it reads now one token of a row and now another"):
+        train(engine, [labelled_at(data, 1)])
+
+
+def test_padding_that_is_read_only_later_is_an_error_too():
+    """RoBERTa's first token is the row's own in the one batch and padding in the other."""
+    engine, data = tuning(classifier("roberta")), batch(rows=1)
+    train(engine, [data])
+    padded = {
+        key: torch.cat([torch.full((1, 2), PAD if key == "input_ids" else 0), data[key]], 1)
+        for key in ("input_ids", "attention_mask")
+    }
+    with pytest.raises(HoldfastError, match="reads padding: pad on the other side"):
+        train(engine, [{**padded, "labels": data["labels"]}])
+
+
 def test_multiple_choice_keeps_each_choice():
     model = BertForMultipleChoice(classifier("bert").config)
     data = {key: value.view(2, 2, -1) for key, value in batch().items() if key != "labels"}
@@ -257,6 +299,29 @@ def test_the_heads_own_dropout_stays_and_the_bodys_does_not_act():
     model.dropout.p = 0.0
     assert len(set(train(engine, [batch()] * 4))) == 1
     assert all(module.training for module in model.modules())
+    fresh = classifier("bert", dropout=0.5)
+    fresh.dropout.p = 0.0
+    reference = copy.deepcopy(fresh)
+    assert train(tuning(fresh), [batch()] * 2) == pytest.approx(by_hand(reference, [batch()] * 2), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["token_type_ids", "attention_mask", "position_ids"])
+def test_rows_of_the_same_words_differ_by_all_that_the_body_reads(name):
+    model, data = classifier("bert"), batch(rows=1)
+    other = {
+        **data,
+        name: {
+            "token_type_ids": torch.arange(10)[None] // 5,
+            "attention_mask": (torch.arange(10)[None] != 4).long(),
+            "position_ids": torch.arange(10)[None] + 3,
+        }[name],
+    }
+    given = {**data, name: torch.ones_like(data["input_ids"]) if name == "attention_mask" else 0 * other[name]}
+    reference = copy.deepcopy(model)
+    batches = [given, other] * 2
+    found = train(tuning(model), batches)
+    assert found == pytest.approx(by_hand(reference, batches), abs=1e-6)
+    assert abs(found[0] - found[1]) > 1e-3
 
 
 class Own(nn.Module):

@@ -10,6 +10,7 @@ from holdfast.report.markdown import markdown
 from holdfast.report.page import page
 from holdfast.report.terminal import show
 from holdfast.report.text import breakable
+from holdfast.study.summary import LayerLuck
 from report.studies import R3F, VANILLA, luck, record, row, summary, task
 from report.test_markdown import parsed
 from report.test_page import Page
@@ -65,9 +66,13 @@ def test_the_distance_from_the_start_stands_beside_the_other_where_they_differ()
     assert [line[-2:] for line in table.lines] == [("2.35", "2.35"), ("2.35", "1.2")]
 
 
-def test_small_numbers_are_not_shown_as_none():
+def test_small_numbers_are_not_shown_as_none_and_rounding_is():
     (table,) = luck_tables(study(luck("vanilla", 0.0, js=0.00004)))
     assert table.lines[0][5:8] == ("0.0 %", "4e−05", "0.000")
+    # Of a frozen body all runs have the same representations.
+    same = LayerLuck(layer=1, runs=5, cka=-2.2e-16, svcca=3e-8, procrustes=4e-16)
+    (table,) = luck_tables(study(luck("vanilla", 0.0, layers=[same])))
+    assert table.lines[0][8:11] == ("0.000", "0.000", "0.000")
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 250])
@@ -99,6 +104,29 @@ def test_a_sentence_a_task_names_the_steadiest_and_the_shakiest(lucky):
     same = study(luck("vanilla", 0.1), luck("r3f", 0.1))
     assert luck_notes(same)[0] == "On rte, two runs of every method disagree on 10.0 % of the rows."
     assert len(luck_notes(study(luck("vanilla", None)))) == 1
+
+
+def test_measures_that_are_not_over_all_runs_say_so():
+    whole = luck("vanilla", 0.1)
+    cut = luck("r3f", 0.2, predicted_runs=4, layers=[whole.layers[-1].model_copy(update={"runs": 2})])
+    notes = [note for note in luck_notes(study(whole, cut)) if "of 5 runs" in note]
+    assert len(notes) == 1
+    assert notes[0].startswith("r3f on rte: predictions over 4 and representations over 2 of 5 runs")
+    assert not any("of 5 runs" in note for note in luck_notes(study(luck("vanilla", None, predicted_runs=0))))
+
+
+@pytest.mark.parametrize(("rows", "said"), [(56, ["one is 1.8 % in disagree"]), (277, [])])
+def test_few_scored_rows_are_told(rows, said):
+    result = study(luck("vanilla", 0.1))
+    result.tasks[0].scored_rows = rows
+    notes = [note for note in luck_notes(result) if "scored row" in note]
+    assert len(notes) == len(said)
+    assert all(part in note for part, note in zip(said, notes, strict=True))
+
+
+def test_the_reading_explains_the_columns_that_are_there():
+    assert "from its start" not in " ".join(luck_reading(study(luck("vanilla", 0.1))))
+    assert "from its start: " in " ".join(luck_reading(study(luck("vanilla", 0.1, distance_start=1.2))))
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,8 @@ def test_full_bound_is_the_limit_of_its_recursion():
 def test_full_bound_by_hand():
     """beta 1 and mu 15/16 make the fourth root 1/2; sqrt(2 * 2 * 4) = 4."""
     assert full_tuning_bound(10, 2.0, 1.0, 15 / 16, 4.0) == pytest.approx(4 / (10 * (2 - 1)))
-    assert convex_tuning_bound(5, 10, 2.0, 1.0, 4.0, 0.1) == pytest.approx(0.1 * 5 * 4 / 10)
+    # sqrt(2 * 8 * 2 * 0.5) = 4.
+    assert convex_tuning_bound(5, 10, 2.0, 8.0, 0.5, 0.1) == pytest.approx(0.1 * 5 * 4 / 10)
 
 
 def test_full_bound_falls_as_the_paper_says():

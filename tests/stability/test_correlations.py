@@ -21,6 +21,17 @@ def test_equals_scipy():
     assert (found.points, found.held) == (80, ())
 
 
+def test_an_interval_by_hand():
+    """One swap in 1..20 and z = artanh(rho): 1.96 standard errors of Bonett & Wright either side, 17 = 20 - 3."""
+    given = {"a": list(range(20)), "b": [*range(10), 15, *range(11, 15), 10, *range(16, 20)]}
+    found = rank_correlation(given, "a", "b")
+    rho = 1 - 6 * (2 * 5**2) / (20 * 399)
+    assert found.rho == pytest.approx(rho)
+    error = ((1 + rho**2 / 2) / 17) ** 0.5
+    reach = [np.arctanh(found.high) - np.arctanh(rho), np.arctanh(rho) - np.arctanh(found.low)]
+    assert reach == pytest.approx([1.959964 * error] * 2)
+
+
 def test_holding_constant_is_correlating_residuals():
     given = columns(80, 0.5)
     found = rank_correlation(given, "a", "both", ["c", "flat"])

@@ -44,12 +44,15 @@ def test_procrustes_is_what_the_best_rotation_leaves():
     assert procrustes_similarity(x, y) == pytest.approx(1 - left / 2)
 
 
-@pytest.mark.parametrize("share", [0.8, 0.99, 1.0])
-def test_svcca_is_the_mean_cosine_between_the_leading_subspaces(share):
-    x, y = (part - part.mean(axis=0) for part in related())
+@pytest.mark.parametrize("share", [0.3, 0.8, 0.99, 1.0])
+@pytest.mark.parametrize(("rows", "width", "other"), [(60, 8, 11), (20, 40, 30), (20, 40, 8)])
+def test_svcca_is_the_mean_cosine_between_the_leading_subspaces(share, rows, width, other):
+    """With more rows than dimensions, with fewer, where few directions are left out, and with one of each."""
+    x, y = (part - part.mean(axis=0) for part in related(rows, width, other))
     kept = []
     for part in (x, y):
         left, sizes, _ = np.linalg.svd(part, full_matrices=False)
+        sizes = sizes[sizes > 1e-9]
         count = next(k for k in range(1, len(sizes) + 1) if sizes[:k].sum() >= share * sizes.sum() - 1e-9)
         kept.append(left[:, :count])
     expected = np.cos(subspace_angles(*kept)).mean()
@@ -108,11 +111,12 @@ def test_same_runs_are_at_distance_zero():
     assert [found.cka, found.svcca, found.procrustes] == pytest.approx([0, 0, 0], abs=1e-6)
 
 
-def test_of_many_runs_every_one_counts_as_often():
-    """Two kinds of runs in turn: of the pairs of the circle with 2 neighbours, half are of one kind."""
+@pytest.mark.parametrize(("runs", "unlike"), [(10, 25 / 45), (12, 1 / 2), (20, 1)])
+def test_of_many_runs_every_one_counts_as_often(runs, unlike):
+    """Two kinds of runs in turn: of all pairs 5 x 5 are unlike, of the next two on the circle half, of the next all."""
     kinds = related(other=8)
-    found = pairwise_representations([kinds[run % 2] for run in range(20)])
-    assert found.cka == pytest.approx((1 - linear_cka(*kinds)) / 2)
+    found = pairwise_representations([kinds[run % 2] for run in range(runs)])
+    assert found.cka == pytest.approx((1 - linear_cka(*kinds)) * unlike)
 
 
 def test_rows_that_differ_by_rounding_only_do_not_vary():

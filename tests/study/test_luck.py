@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from holdfast.errors import HoldfastError
-from holdfast.stability import jensen_shannon, linear_cka
+from holdfast.stability import jensen_shannon, linear_cka, pairwise_representations
 from holdfast.study.execute import remake_results
 from holdfast.study.luck import measure_luck
 from holdfast.study.prepare import StoredTask
@@ -106,6 +106,34 @@ def test_files_that_cannot_be_read_or_hold_other_rows_are_told_with_their_place(
     (store.runs / records[1].id / "representations.npz").write_bytes(b"PK\x03\x04 cut")
     with pytest.raises(HoldfastError, match=r"representations\.npz is damaged .* delete .* and start again"):
         measure_luck(store, records, [stored()], ["vanilla"])
+
+
+def test_representations_are_measured_again_only_where_a_file_is_new(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    records = [run_record(0.7, seed=seed) for seed in range(3)]
+    for record in records:
+        keep(store, record)
+    few = measure_luck(store, records[:2], [stored()], ["vanilla"])
+    first = measure_luck(store, records, [stored()], ["vanilla"])
+    assert first[0].layers != few[0].layers
+    measured = []
+    monkeypatch.setattr(
+        "holdfast.stability.measures.pairwise_representations",
+        lambda runs: measured.append(len(runs)) or pairwise_representations(runs),
+    )
+    assert measure_luck(store, records, [stored()], ["vanilla"]) == first
+    assert measured == []
+    # Another run of the same name; and what is damaged, or from another version, is measured anew.
+    keep(store, records[1], rows=40, ids=None)
+    changed = store.runs / records[1].id / "representations.npz"
+    held = dict(np.load(changed))
+    np.savez(changed, **held | {"states": held["states"][:, ::-1]})
+    again = measure_luck(store, records, [stored()], ["vanilla"])
+    assert (measured, again == first) == ([3, 3], False)
+    for content in (b"{", (tmp_path / "layers.json").read_bytes().replace(b'"holdfast":"', b'"holdfast":"0')):
+        (tmp_path / "layers.json").write_bytes(content)
+        assert measure_luck(store, records, [stored()], ["vanilla"]) == again
+    assert measured == [3] * 6
 
 
 def test_a_study_s_summary_has_its_luck(fakes, tickets, tmp_path):

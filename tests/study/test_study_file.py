@@ -79,6 +79,7 @@ def test_what_is_written_back_reads_the_same(tmp_path):
         ("tasks: rte\nseeds: [1, 2, 1]", "seeds: seed 1 is listed twice"),
         ("tasks: rte\nseeds: [-1]", "seeds: a seed is a number from 0"),
         ("tasks: rte\nseeds: 3\ndata_seeds: [1]", "data_seeds has 1 values and seeds has 3"),
+        ("tasks: rte\nseeds: 1\nperturb: data", "perturb draws a training set for each seed, and one alone"),
         ("tasks: rte\nseeds: 3\nmax_seeds: 2", "max_seeds is 2 and there are 3 seeds"),
         ("tasks: rte\nsettings: {batch_size: 0}", r"settings.batch_size: input should be greater than 0 \(got 0\)"),
         ("tasks: rte\nseeds: 20250101", "seeds: 20250101 seeds are more than 10000; .* as a list"),

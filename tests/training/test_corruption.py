@@ -5,9 +5,9 @@ import torch
 from text import SENTINELS, padded, sequences, text_tokenizer
 
 from holdfast import HoldfastError
-from holdfast.training.corruption import check_tokenizer, corruption
+from holdfast.training.corruption import check_tokenizer, check_words, corruption
 from holdfast.training.questions import IGNORED
-from tiny import PAD, tokenizer
+from tiny import PAD, classifier, tokenizer
 
 
 def ask(objective, batch, rate=0.15, seed=0, tokens=None):
@@ -136,3 +136,14 @@ def test_tokenizers_that_cannot_ask():
     without.mask_token = None
     with pytest.raises(HoldfastError, match="has no mask token"):
         check_tokenizer("masked", without, "surt")
+
+
+def test_words_that_the_model_does_not_embed():
+    model, tokens = classifier("bert"), tokenizer()
+    check_words(model, tokens, "surt")
+    tokens.add_tokens(["unheard"])
+    with pytest.raises(HoldfastError, match="it has 98 where BertForSequenceClassification embeds 97"):
+        check_words(model, tokens, "surt")
+    check_words(classifier("gpt2"), tokens, "surt")
+    model.resize_token_embeddings(98, mean_resizing=False)
+    check_words(model, tokens, "surt")

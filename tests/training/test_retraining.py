@@ -16,7 +16,7 @@ from holdfast.training.corruption import corruption, next_tokens
 from holdfast.training.language_models import language_model, objective_of
 from holdfast.training.questions import IGNORED
 from holdfast.training.self_supervised import _summed_loss, retrain
-from tiny import classifier
+from tiny import PAD, classifier
 
 STAGE = SelfSupervised(epochs=2, learning_rate=1e-2, mask_rate=0.15)
 
@@ -85,6 +85,48 @@ def test_the_checkpoints_own_output_layer_is_used(name, tmp_path, caplog):
     # Attention is computed in another way, and these random models have large outputs.
     assert torch.allclose(saved(**sequences(4)).logits, whole.model(**sequences(4)).logits, rtol=1e-3, atol=1e-2)
     assert not [record for record in caplog.records if "holdfast" in record.name]
+
+
+def saved_language_model(name, tied, folder):
+    """A language model of random weights, and what it was saved as."""
+    config = classifier(name).config
+    config.tie_word_embeddings = tied or name == "t5"
+    saved = (MASKED | CAUSAL | {"t5": t.T5ForConditionalGeneration})[name](config)
+    if not tied:
+        saved.get_output_embeddings().weight = nn.Parameter(torch.rand(97, 32))
+    with torch.no_grad():
+        for parameter in saved.parameters():
+            parameter.add_(torch.rand_like(parameter))
+    saved.save_pretrained(folder)
+    return saved.eval()
+
+
+@pytest.mark.parametrize("words", [97, 105])
+@pytest.mark.parametrize(
+    ("name", "tied"), [("bert", True), ("modernbert", True), ("llama", True), ("llama", False), ("t5", False)]
+)
+def test_the_output_layer_is_used_tied_or_not_and_with_words_added(name, tied, words, tmp_path):
+    """T5 1.1's and mT5's is another than the embedding, though their configuration says it is the same."""
+    saved = saved_language_model(name, tied, tmp_path)
+    model = t.AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    model.resize_token_embeddings(words, mean_resizing=False)
+    whole = language_model(model, "surt")
+    given = sequences(4) | ({"labels": sequences(4)["input_ids"]} if name == "t5" else {})
+    whole.model.eval()
+    logits = whole.model(**given).logits
+    assert logits.shape[-1] == words
+    assert torch.allclose(saved(**given).logits, logits[..., :97], rtol=1e-3, atol=1e-2)
+    assert (whole.model.get_output_embeddings().weight is body_of(model).get_input_embeddings().weight) == tied
+
+
+def test_a_folder_that_was_moved_away_gives_a_new_output_layer_and_says_so(tmp_path, caplog):
+    folder = tmp_path / "here"
+    t.BertForMaskedLM(classifier("bert").config).save_pretrained(folder)
+    model = t.AutoModelForSequenceClassification.from_pretrained(folder)
+    folder.rename(tmp_path / "there")
+    language_model(model, "surt")
+    assert "output layer for text is new" in caplog.text
+    assert "here cannot be read again" in caplog.text
 
 
 def test_a_checkpoint_without_output_layer_gets_a_new_one_and_says_so(tmp_path, caplog):
@@ -159,6 +201,29 @@ def test_everything_but_the_body_stays_as_it_was():
     assert not any(module._forward_hooks for module in model.modules())
 
 
+def test_training_is_adamw_with_a_warm_up_and_no_decay(monkeypatch):
+    """20 steps: two of warm-up, then down to 0; a step whose gradient is not finite is left out."""
+    rates, decays, plain = [], [], torch.optim.AdamW.step
+
+    def step(self, *args):
+        rates.append(self.param_groups[0]["lr"])
+        decays.append(self.param_groups[0]["weight_decay"])
+        return plain(self, *args)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    model, batches = classifier("gpt2"), [padded(4, 5)]
+    retrain(model, SelfSupervised(20, 1e-3, 0.15), text(batches), 0, "surt", quietly)
+    expected = [0.0, 0.5, *[(20 - at) / 18 for at in range(2, 20)]]
+    assert rates == pytest.approx([1e-3 * share for share in expected])
+    assert set(decays) == {0.0}
+    rates.clear()
+    with torch.no_grad():
+        model.transformer.wte.weight[7] = float("nan")
+    unhappy = {"input_ids": torch.tensor([[7, 8]]), "attention_mask": torch.ones(1, 2, dtype=torch.long)}
+    retrain(model, SelfSupervised(2, 1e-3, 0.15), text([unhappy]), 0, "surt", quietly)
+    assert rates == []
+
+
 def test_the_same_seed_gives_the_same_weights_whatever_was_drawn_before():
     models = []
     for seed, drawn in ((3, 0), (3, 17), (4, 0)):
@@ -194,6 +259,52 @@ def test_short_texts_that_ask_for_nothing_do_no_harm():
     assert all(bool(torch.isfinite(p).all()) for p in model.parameters())
 
 
+@pytest.mark.parametrize("name", CAUSAL)
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_padding_on_the_left_is_not_taken_for_reading_both_ways(name, attention):
+    """Nothing is attended to at padding, and what comes out there is anything."""
+    config = classifier(name).config
+    config._attn_implementation = attention
+    model = type(classifier(name))(config).train()
+    retrain(model, STAGE, text([padded(side="left")]), 0, "surt", quietly)
+    assert all(bool(torch.isfinite(p).all()) for p in model.parameters())
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, RuntimeError])
+def test_broken_off_it_leaves_the_model_as_it_was(interruption):
+    model = classifier("bert", dropout=0.1)
+    model.bert.encoder.layer[0].eval()
+    modes = [module.training for module in model.modules()]
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    moved = []
+
+    def break_off(progress):
+        if progress.step == 3:
+            moved.append(not torch.equal(model.bert.pooler.dense.weight, before["bert.pooler.dense.weight"]))
+            moved.append(not torch.equal(inside.weight, before["bert.encoder.layer.0.output.dense.weight"]))
+            raise interruption
+
+    inside = model.bert.encoder.layer[0].output.dense
+    state = torch.get_rng_state()
+    with pytest.raises(interruption):
+        retrain(model, STAGE, text([padded(seed=seed) for seed in range(3)]), 0, "surt", break_off)
+    assert moved == [False, True], "masked-language modelling has no use for the pooler"
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert [module.training for module in model.modules()] == modes
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_every_choice_of_a_row_is_a_text():
+    torch.manual_seed(0)
+    model, alone, batch = t.BertForMultipleChoice(classifier("bert").config), classifier("bert"), padded(6)
+    alone.bert.load_state_dict(model.bert.state_dict())
+    choices = {key: value.view(3, 2, -1) for key, value in batch.items()}
+    for one, given in ((model, choices), (alone, batch)):
+        retrain(one, STAGE, text([given]), 0, "surt", quietly)
+    assert all(torch.equal(a, b) for a, b in zip(model.bert.parameters(), alone.bert.parameters(), strict=True))
+
+
 def test_bf16_runs_under_autocast():
     model = classifier("bert")
     found = text([padded()])
@@ -220,13 +331,26 @@ class Bidirectional(t.LlamaForSequenceClassification):
         return mixed
 
 
+def widened(batch):
+    """Padded to more than its longest row, as ``padding="max_length"`` does."""
+    return {
+        key: nn.functional.pad(value, (0, 4), value=PAD if key == "input_ids" else 0) for key, value in batch.items()
+    }
+
+
+def one_token():
+    return {"input_ids": torch.tensor([[7]]), "attention_mask": torch.ones(1, 1, dtype=torch.long)}
+
+
 @pytest.mark.parametrize(
     ("model", "batches", "message"),
     [
         (lambda: classifier("bart"), [padded()], "re-trains encoders, decoders and T5"),
         (lambda: nn.Linear(2, 2), [padded()], "re-trains a model of Transformers on text, and Linear is none"),
         (lambda: Bidirectional(classifier("llama").config), [padded()], "sees the tokens that come after"),
-        (lambda: classifier("bert"), [], "goes over the training texts 2 times: give it a dataset with a length"),
+        (lambda: Bidirectional(classifier("llama").config), [widened(padded())], "sees the tokens that come after"),
+        (lambda: Bidirectional(classifier("llama").config), [one_token(), padded()], "sees the tokens that come after"),
+        (lambda: classifier("bert"), [], "surt got no batch of training texts"),
         (lambda: classifier("bert"), [{"inputs_embeds": torch.rand(1, 2, 32)}], "the batches hold no input_ids"),
     ],
 )

@@ -14,7 +14,8 @@ from holdfast.tasks.removal import remove_rows
 from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.task import Split, Task
 from holdfast.training.check import check_run
-from holdfast.training.run import Progress, run
+from holdfast.training.run import Progress, _Watch, run
+from holdfast.training.self_supervised import StageProgress
 from holdfast.training.spec import Perturbation, RunSpec, TrainingSettings
 from tiny import WORDS, save_model
 
@@ -189,6 +190,42 @@ def test_a_run_that_diverges_is_recorded_as_such(model, tmp_path):
     assert record.diverged
     assert record.status == "finished"
     record.model_validate_json(record.model_dump_json())
+
+
+def test_a_run_that_trains_first_tells_so(tmp_path):
+    """A decoder, which needs no mask token: 40 rows, 5 batches a pass."""
+    seen = []
+    decoder = save_model(tmp_path / "gpt2", "gpt2")
+    record = run(spec(decoder, "surt(epochs=3)"), task(), tmp_path / "run", seen.append)
+    again = [progress for progress in seen if progress.phase == "re-training"]
+    assert [progress.step for progress in again] == list(range(16))
+    assert {progress.total for progress in again} == {15}
+    assert [progress.phase for progress in seen].index("training") > seen.index(again[-1])
+    assert set(record.facts) == {"surt/start_distance", "surt/pretrained_distance", "surt/retraining_moved"}
+    assert record.start_distance == record.facts["surt/start_distance"] > 0
+    assert record.facts["surt/pretrained_distance"] == pytest.approx(record.distance, rel=1e-4)
+    assert record.start_distance != record.distance
+
+
+def test_what_is_trained_first_counts_as_training_time(monkeypatch):
+    """Steps of 2 s after 5 s in which the language model is built, which are no training."""
+    clock, watch = [0.0], _Watch(lambda progress: None, ["surt"])
+    monkeypatch.setattr("holdfast.training.run.time.perf_counter", lambda: clock[0])
+    for step, now in enumerate((5.0, 7.0, 9.0, 11.0)):
+        clock[0] = now
+        watch.on_stage(StageProgress("surt", step, 3, 1.0 if step else None))
+    assert watch.seconds == 6.0
+
+
+def test_distances_of_a_run_that_diverges_are_left_out(tmp_path):
+    decoder = save_model(tmp_path / "gpt2", "gpt2")
+    given = spec(decoder, "surt(epochs=1)", settings={"max_grad_norm": 0.0, "adam_epsilon": 1e-30})
+    given = given.model_copy(update={"settings": given.settings.model_copy(update={"learning_rate": 1e30})})
+    record = run(given, task(), tmp_path / "run")
+    assert record.diverged
+    assert set(record.facts) == {"surt/retraining_moved"}
+    assert (record.distance, record.start_distance) == (None, None)
+    assert type(record).model_validate_json(record.model_dump_json()) == record
 
 
 def test_the_settings_count_steps_as_the_trainer_does(model, tmp_path):

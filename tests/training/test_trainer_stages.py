@@ -6,13 +6,14 @@ import math
 import pytest
 import torch
 from test_trainer import build, distributed, rows, same
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 from transformers import Trainer, TrainerCallback, set_seed
 
 from holdfast import L2SP, SURT, Engine, HoldfastError, LoRA, MHLoss, Vanilla, attach
-from holdfast.methods.base import Plan
+from holdfast.methods.base import Plan, SelfSupervised
 from holdfast.methods.parts.layers import body_of
 from holdfast.training.self_supervised import StageProgress
+from holdfast.training.trainer_stages import carry_out
 from tiny import batch, classifier, tokenizer
 
 
@@ -144,6 +145,98 @@ def test_training_twice_trains_first_once(tmp_path):
     trainer.train()
     assert len(stages.seen) == steps
     assert all(torch.equal(value, ended[name]) for name, value in stages.begun.items())
+    # The weights that it began with are no pre-trained ones.
+    assert facts(trainer) == pytest.approx({"surt/start_distance": distance(ended, stages.ended)}, rel=1e-5)
+
+
+def test_compiled_and_trained_twice(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda model, *args, **kwargs: model)
+    trainer, stages = trained(tmp_path, SURT(epochs=1), torch_compile=True, max_steps=1)
+    ended = stages.ended
+    trainer.train()
+    assert facts(trainer) == pytest.approx({"surt/start_distance": distance(ended, stages.ended)}, rel=1e-5)
+
+
+class Impatient(TrainerCallback):
+    """Presses Ctrl-C in the middle of the stage, once."""
+
+    pressed = False
+
+    def on_stage(self, progress):
+        if progress.step == 3 and not self.pressed:
+            self.pressed = True
+            raise KeyboardInterrupt
+
+
+def test_interrupted_while_it_trains_first_it_begins_again_from_the_start(tmp_path):
+    whole, _ = trained(tmp_path, SURT(epochs=2), max_steps=2)
+    trainer, _ = build(tmp_path, SURT(epochs=2), model=classifier("bert"), max_steps=2)
+    trainer.add_callback(Impatient())
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    assert distance(weights(classifier("bert")), weights(trainer.model)) == 0.0
+    trainer.train()
+    assert same(whole.model, trainer.model)
+    assert facts(trainer) == facts(whole)
+
+
+class Noted(Dataset):
+    """Notes the order in which rows are read."""
+
+    def __init__(self):
+        self.rows, self.read = rows(8), []
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        self.read.append(index)
+        return self.rows[index]
+
+
+def test_every_pass_has_an_order_of_its_own(tmp_path):
+    """And the tuning that of plain tuning, which was to be left alone."""
+    orders = []
+    for method in (SURT(epochs=3), Vanilla()):
+        data = Noted()
+        trained(tmp_path, method, data=data, train_sampling_strategy="random", max_steps=2)
+        orders.append([data.read[at : at + 8] for at in range(0, len(data.read), 8)])
+    assert [len(order) for order in orders] == [4, 1]
+    assert len({tuple(order) for order in orders[0][:3]}) == 3
+    assert all(sorted(order) == list(range(8)) for order in orders[0])
+    assert orders[0][3] == orders[1][0]
+
+
+@pytest.mark.parametrize(("precision", "found"), [("fp16", False), ("bf16", True)])
+def test_only_bf16_is_used_in_the_stage(precision, found, tmp_path, monkeypatch):
+    """fp16 without a scaler loses small gradients."""
+    used = []
+
+    def note(model, stage, text, *rest):
+        with text.autocast():
+            used.append(torch.is_autocast_enabled("cpu"))
+
+    monkeypatch.setattr("holdfast.training.trainer_stages.retrain", note)
+    trainer, _ = build(tmp_path, SURT(), model=classifier("bert"), bf16=True)
+    if precision == "fp16":
+        # A trainer without a GPU refuses it.
+        monkeypatch.setattr(type(trainer.accelerator), "mixed_precision", "fp16")
+    carry_out(trainer, trainer.model, trainer._holdfast_batches, SURT(), SelfSupervised(1, 1e-4, 0.15))
+    assert used == [found]
+
+
+def test_what_the_user_says_of_activation_checkpointing_holds_in_the_stage_too(tmp_path, monkeypatch):
+    told = []
+    plain = type(classifier("bert")).activation_checkpointing_enable
+    monkeypatch.setattr(
+        type(classifier("bert")),
+        "activation_checkpointing_enable",
+        lambda self, **options: [told.append(options), plain(self, **options)],
+    )
+    asked = {"use_reentrant": False, "every_n_layers": 2}
+    trained(tmp_path, SURT(epochs=1), max_steps=1, activation_checkpointing=True, activation_checkpointing_kwargs=asked)
+    assert told[0]["activation_checkpointing_kwargs"] == {"use_reentrant": False}
+    assert told[0]["every_n_layers"] == 2
 
 
 def test_a_model_made_anew_is_retrained_anew(tmp_path):
@@ -266,8 +359,20 @@ def test_refusals(tmp_path):
         attach(Trainer(classifier("bert"), build(tmp_path)[0].args, train_dataset=rows(4)), SURT())
     with pytest.raises(HoldfastError, match=r"surt trains on the texts first: pass Engine\(..., data=loader\)"):
         engine(classifier("bert"), SURT(), data=None)
-    with pytest.raises(HoldfastError, match="give it a dataset with a length"):
-        trained(tmp_path, SURT(), data=Endless())
+    for make in (
+        lambda: trained(tmp_path, SURT(), data=Endless()),
+        lambda: engine(classifier("bert"), SURT(), data=DataLoader(Endless(), batch_size=4)),
+    ):
+        with pytest.raises(HoldfastError, match="give it a dataset with a length"):
+            make()
+    with pytest.raises(HoldfastError, match=r"got no batch of training texts.*smaller batch where the last is dropped"):
+        trained(tmp_path, SURT(), data=rows(3), dataloader_drop_last=True)
+    short = tokenizer()
+    short.add_tokens(["unheard"])
+    with pytest.raises(HoldfastError, match="it has 98 where BertForSequenceClassification embeds 97"):
+        attach(
+            Trainer(classifier("bert"), build(tmp_path)[0].args, train_dataset=rows(4), processing_class=short), SURT()
+        )
 
 
 TWO = """

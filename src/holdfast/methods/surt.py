@@ -65,7 +65,9 @@ class SURT(Method):
         """Return the pre-trained weights; the state is two copies of them in the host's memory."""
         weights = body_parameters(model, self.name)
         size = sum(weight.numel() * weight.element_size() for weight in weights.values())
-        return Selection(weights, f"re-trained for {self.epochs} epochs on the task's texts first", 2 * size)
+        return Selection(
+            weights, f"re-trained for {self.epochs} epochs on the task's texts first; not a pooler", 2 * size
+        )
 
     def stages(self, model: nn.Module, plan: Plan) -> tuple[SelfSupervised, ...]:
         """Return the re-training, and note the weights before it."""
@@ -87,9 +89,7 @@ class SURT(Method):
         retrained = {name.removeprefix(_PREFIX): value for name, value in state.items() if name.startswith(_PREFIX)}
         self.memory["retrained"], self.memory["moved"] = retrained, float(state["moved"])
         if not math.isclose(_distance(self.memory["initial"], retrained), self.memory["moved"], rel_tol=1e-3):
-            logger.warning(
-                "surt: the model did not come with its pre-trained weights, so no distance to them is told"
-            )
+            logger.warning("surt: the model did not come with its pre-trained weights, so no distance to them is told")
             self.memory["initial"] = None
 
     def finish(self, model: nn.Module) -> None:
@@ -99,8 +99,12 @@ class SURT(Method):
         final = {name: parameter.detach() for name, parameter in body_parameters(model, self.name).items()}
         # Taken out, as two copies of a large model are dear.
         starts = {name: self.memory.pop(key) for name, key in _STARTS.items()}
+        moved = {"retraining_moved": self.memory["moved"]}
+        if not self.memory["moved"]:
+            # Trained on, without re-training: what it began with was tuned already.
+            starts["pretrained_distance"], moved = None, {}
         found = {name: _distance(start, final) for name, start in starts.items() if start is not None}
-        self.memory["facts"] = found | {"retraining_moved": self.memory["moved"]}
+        self.memory["facts"] = found | moved
         words = {"pretrained_distance": "pre-trained", "start_distance": "re-trained"}
         told = " and ".join(f"{value:.4g} from the {words[name]} ones" for name, value in found.items())
         logger.info("surt: the body's final weights are at a distance of %s", told)
@@ -109,7 +113,8 @@ class SURT(Method):
         """Return distances in the pre-trained body, Euclidean over all its weights.
 
         ``start_distance``: from the re-trained to the final weights; ``pretrained_distance``: from those of the
-        checkpoint to the final ones; ``retraining_moved``: from those of the checkpoint to the re-trained ones.
+        checkpoint to the final ones; ``retraining_moved``: from those of the checkpoint to the re-trained ones. A
+        training that goes on without re-training has the first alone.
         """
         return dict(self.memory["facts"])
 

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 from holdfast.report.text import ABSENT, clean, count, decimals, percent, points
 from holdfast.study.statistics.spread import MIN_RUNS, MIN_TASKS, enough_for_spread
-from holdfast.study.summary import Luck, Summary
+from holdfast.study.summary import Luck, Summary, TaskInfo
 
 TITLE = "How much was luck"
 _VARIED = {"seed": "seeds", "data": "data"}
+_NOISE = 1e-6
+"""Equal representations come out this far apart at most, by rounding."""
+_FEW_ROWS = 100
+"""Below, a row counts for more than a percent."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ def luck_notes(summary: Summary) -> list[str]:
         notes += _disagreements(clean(info.task), [row for row in rows if row.varied == "seed"], "")
         apart = "with the same seed and other training rows, "
         notes += _disagreements(clean(info.task), [row for row in rows if row.varied == "data"], apart)
+        notes += [note for row in rows if (note := _left_out(row))]
+        notes += _few_rows(info, rows)
     return [*notes, _caution(summary)]
 
 
@@ -65,7 +71,12 @@ def luck_reading(summary: Summary) -> list[str]:
             "with each other only."
         )
     if any(row.distance is not None for row in summary.luck):
-        sentences.append("Moved: Euclidean distance of the body's weights from the pre-trained ones.")
+        sentences.append(
+            "Moved: Euclidean distance of the body's weights from the pre-trained ones; from its start: from those at "
+            "which training on the task began, which differ after a stage such as re-training."
+            if _staged(summary.luck)
+            else "Moved: Euclidean distance of the body's weights from the pre-trained ones."
+        )
     return sentences
 
 
@@ -81,8 +92,7 @@ def saying(row: Luck) -> str:
 
 def _table(task: str, rows: Sequence[Luck], summary: Summary) -> LuckTable:
     digits = decimals(summary.settings.delta)
-    # What training went before moves the start: only then do the two distances differ.
-    staged = any(row.distance_start is not None and row.distance_start != row.distance for row in rows)
+    staged = _staged(rows)
     columns: list[tuple[str, Callable[[Luck], str]]] = [
         ("varied", lambda row: _VARIED[row.varied]),
         ("runs", lambda row: str(row.runs)),
@@ -109,6 +119,11 @@ def _table(task: str, rows: Sequence[Luck], summary: Summary) -> LuckTable:
     )
 
 
+def _staged(rows: Sequence[Luck]) -> bool:
+    """Whether training went before that on the task, which moves its start: only then do the two distances differ."""
+    return any(row.distance_start is not None and row.distance_start != row.distance for row in rows)
+
+
 def _disagreements(task: str, rows: Sequence[Luck], apart: str) -> list[str]:
     """The least and the most that two runs of a method disagree."""
     known = sorted(
@@ -125,6 +140,36 @@ def _disagreements(task: str, rows: Sequence[Luck], apart: str) -> list[str]:
         f"On {task}, {apart}two runs of {steady} disagree on {_share(least)} of the rows, "
         f"two of {shaky} on {_share(most)}{'' if len(known) == 2 else ', those of the other methods between'}."
     ]
+
+
+def _left_out(row: Luck) -> str:
+    """That a row's columns are not over the same runs; nothing where they are."""
+    predicted = row.predicted_runs if row.disagreement is not None else row.runs
+    compared = row.layers[-1].runs if row.layers else row.runs
+    told = [
+        f"{what} over {number}"
+        for what, number in (("predictions", predicted), ("representations", compared))
+        if number < row.runs
+    ]
+    if not told:
+        return ""
+    varied = "" if row.varied == "seed" else ", data varied"
+    return (
+        f"{clean(row.method)} on {clean(row.task)}{varied}: {' and '.join(told)} of {count(row.runs, 'run')}; the "
+        "others kept none, or they are not finite or the same for every row."
+    )
+
+
+def _few_rows(info: TaskInfo, rows: Sequence[Luck]) -> list[str]:
+    """What few scored rows do to the measures; nothing where there are enough, or no measure is over rows."""
+    told = []
+    if any(row.disagreement is not None for row in rows):
+        told.append(f"one is {_share(1 / info.scored_rows)} in disagree")
+    if any(row.layers for row in rows):
+        told.append("with fewer rows than dimensions 1−SVCCA and Procrustes hardly tell representations apart")
+    if info.scored_rows >= _FEW_ROWS or not told:
+        return []
+    return [f"{clean(info.task)} has {count(info.scored_rows, 'scored row')}: {', and '.join(told)}."]
 
 
 def _caution(summary: Summary) -> str:
@@ -162,7 +207,7 @@ def _share(share: float) -> str:
 def _small(value: float | None) -> str:
     if value is None:
         return ABSENT
-    text = f"{value:.3f}" if value >= 0.0005 or value == 0 else f"{value:.0e}"
+    text = f"{value:.0e}" if _NOISE < value < 0.0005 else f"{max(value, 0.0):.3f}"
     return text.replace("-", "−")
 
 

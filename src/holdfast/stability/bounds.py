@@ -1,8 +1,9 @@
 """The upper bounds on leave-one-out stability of Fu, So & Collier (2023), and what is sharper, as pure functions.
 
-How each is known. *Paper*: the bound of "A Stability Analysis of Fine-Tuning a Pre-Trained Model" (arXiv 2301.09820)
-as remembered; its body could not be read again, so constants may differ from print. *Re-derived*: we derived it, or
-found each step of the paper's form to be derivable, under the assumptions named. *Ours*: not in the paper.
+How each is known. What "A Stability Analysis of Fine-Tuning a Pre-Trained Model" (arXiv 2301.09820) is known to state
+is that there are bounds for full and for head tuning, and what enters them; its theorems are not confirmed.
+*Attributed*: the form of a bound ascribed to the paper, not confirmed against its text, so that constants may differ.
+*Re-derived*: each of its steps was found to follow from the assumptions named. *Ours*: added here.
 
 Symbols, the same in all functions:
 
@@ -19,7 +20,7 @@ Symbols, the same in all functions:
   hard-margin one, for all examples and for all but any one. ``hard_margin`` finds it for all examples.
 - ``heads``, H, and ``delta``: the bound for H heads holds with probability 1 - delta over their initialisation.
 - ``convergence``, C; ``init_convergence``, xi; ``conversion``, nu: constants of the problem, without a unit for C and
-  xi, per feature unit for nu. The paper gives no way to find C and xi: with 1 a bound shows trends, not a level.
+  xi, per feature unit for nu. We know no way to find C and xi: with 1 a bound shows trends, not a level.
 
 All raise ``HoldfastError`` for numbers outside their range.
 """
@@ -32,13 +33,13 @@ from holdfast.errors import HoldfastError
 def full_tuning_bound(n: int, lipschitz: float, smoothness: float, curvature: float, distance: float) -> float:
     """Return the bound on E | A(S^i) - A(S) | for full tuning: sqrt(2 L D / beta) / (n ((1 - mu/beta)^(-1/4) - 1)).
 
-    Paper. Re-derived for losses that are non-negative, L-Lipschitz, beta-smooth, mu-convex and 0 at one w_* for all
-    examples, gradient descent with learning rate 1/beta, 2 or more steps, and the leave-one-out loss divided by n.
+    Attributed. Re-derived for losses that are non-negative, L-Lipschitz, beta-smooth, mu-convex and 0 at one w_* for
+    all examples, gradient descent with learning rate 1/beta, 2 or more steps, and the leave-one-out loss divided by n.
     Ours: that division leaves S^i the curvature (1 - 1/n) mu, so the derivation asks for
     sqrt(1 - mu/beta) >= 1/(n - 1) too, which only tiny n or beta close to mu break. With the mean over the n - 1 rows
     left, the bound doubles and needs no such condition.
 
-    The published assumption of mu > 0 does not hold for pre-trained models, whose least curvature is 0 or below:
+    The assumption of mu > 0 does not hold for pre-trained models, whose least curvature is 0 or below:
     ``convex_tuning_bound`` does without.
     """
     return _gradient_scale(n, lipschitz, smoothness, distance) / (1 / _fourth_root(smoothness, curvature) - 1)
@@ -63,7 +64,8 @@ def convex_tuning_bound(
     """Return eta T sqrt(2 beta L D) / n: what few steps or a small learning rate leave room for.
 
     Ours; no curvature needed. Losses convex, non-negative, L-Lipschitz, beta-smooth, 0 at one w_*, and a learning
-    rate of at most 2/beta, with which gradient descent brings no two trainings apart.
+    rate of at most 2/beta, with which gradient descent brings no two trainings apart. The leave-one-out loss is
+    divided by n; with the mean over the n - 1 rows left, the bound doubles.
     """
     _above_zero("steps", steps, whole=True)
     _above_zero("learning_rate", learning_rate)
@@ -88,9 +90,9 @@ def head_tuning_bound(
     """Return the bound on E | A(S^i)/|A(S^i)| - A(S)/|A(S)| | for head tuning on separable classes.
 
     C loglog T / log T + nu max(sqrt(2/(lambda n) (1 + B/gamma)),
-    (B + sqrt(B^2 + 8 n lambda (1 + B/gamma))) / (2 n lambda)). Paper; each term re-derived: gradient descent on a loss
-    with an exponential tail goes to the direction of the largest margin at the first term's rate (Soudry et al., JMLR
-    2018), and the second bounds how far that direction moves. ``conversion`` is 2 gamma unless given (ours:
+    (B + sqrt(B^2 + 8 n lambda (1 + B/gamma))) / (2 n lambda)). Attributed; each term re-derived: gradient descent on a
+    loss with an exponential tail goes to the direction of the largest margin at the first term's rate (Soudry et al.,
+    JMLR 2018), and the second bounds how far that direction moves. ``conversion`` is 2 gamma unless given (ours:
     |a/|a| - b/|b|| <= 2|a - b| / max(|a|, |b|), and |w| = 1/gamma).
 
     Ours: of the two under max the second is never the smaller one. The first term only falls from T = 16 on. No two
@@ -117,10 +119,10 @@ def multi_head_bound(
 ) -> float:
     """Return the bound of head tuning for the mean of H heads: its first term times xi sqrt((2 + 8 ln(1/delta)) / H).
 
-    Paper, re-derived to the constant from Gross's vector Bernstein inequality (2011), with probability 1 - delta and
-    for H > 2 + 8 ln(1/delta), see ``least_heads``. It takes a head's deviation from the direction of the largest
-    margin for independent and of mean zero. Ours: that holds for what the initialisation adds, not for the way that
-    all heads have still to go, which averaging does not shorten.
+    Attributed, and re-derived to the constant from Gross's vector Bernstein inequality (2011), with probability
+    1 - delta and for H > 2 + 8 ln(1/delta), see ``least_heads``. It takes a head's deviation from the direction of
+    the largest margin for independent and of mean zero. Ours: that holds for what the initialisation adds, not for
+    the way that all heads have still to go, which averaging does not shorten.
     """
     _above_zero("heads", heads, whole=True)
     _above_zero("convergence", convergence)
@@ -135,7 +137,7 @@ def multi_head_bound(
 
 
 def least_heads(delta: float) -> int:
-    """Return the least H above 2 + 8 ln(1/delta): 8 for delta 0.5, 21 for 0.1, 26 for 0.05. Paper."""
+    """Return the least H above 2 + 8 ln(1/delta): 8 for delta 0.5, 21 for 0.1, 26 for 0.05. Attributed, re-derived."""
     if not 0 < delta < 1:
         raise HoldfastError(f"delta is {delta}: give a probability between 0 and 1")
     return math.floor(2 + 8 * math.log(1 / delta)) + 1

@@ -18,7 +18,7 @@ def signed_rows(x: Tensor, y: Tensor) -> Tensor:
 
 
 def with_constant(x: Tensor) -> Tensor:
-    """Return [x; -1], (n, d + 1): the vector that a head with a bias multiplies, in the paper's notation."""
+    """Return [x; -1], (n, d + 1): the vector that a head with a bias multiplies."""
     return torch.cat([x, x.new_full((len(x), 1), -1.0)], dim=1)
 
 

@@ -19,7 +19,8 @@ class HeadStability:
     """What leaving each row out changes in a head that was tuned on frozen features."""
 
     distances: Tensor
-    """(n,): | A(S^i)/|A(S^i)| - A(S)/|A(S)| |, between 0 and 2. The paper's notion for head tuning."""
+    """(n,): | A(S^i)/|A(S^i)| - A(S)/|A(S)| |, between 0 and 2. The notion for head tuning
+    ascribed to Fu, So & Collier (2023), not confirmed against its text."""
     parameter_distances: Tensor
     """(n,): | A(S^i) - A(S) |, without normalising; it grows with the heads' norm."""
     loss_changes: Tensor
@@ -62,9 +63,9 @@ def leave_one_out_head(
     ``bias`` appends -1 to each row; the bias is then a weight like any other, also in the distances. With many rows,
     ``left_out`` names those that are left out, one training each, m in place of n in what is returned.
 
-    The definition for two classes is that of Fu, So & Collier (2023) as remembered, not read. Ours: the mean over
-    the n rows and not the expectation over training sets, the mean over n - 1 rows in each leave-one-out training,
-    and for more classes the Frobenius norm after taking out what all classes share. Raises ``HoldfastError``.
+    The definition for two classes is ascribed to Fu, So & Collier (2023), not confirmed against its text. Ours: the
+    mean over the n rows and not the expectation over training sets, the mean over n - 1 rows in each leave-one-out
+    training, and for more classes the Frobenius norm after taking out what all classes share. Raises ``HoldfastError``.
     """
     problem = head_problem(
         x, y, steps, learning_rate, heads, init_scale=init_scale, seed=seed, reduction=reduction, bias=bias

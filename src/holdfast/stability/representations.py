@@ -18,8 +18,10 @@ from holdfast.errors import HoldfastError
 
 LEAST_ROWS = 4
 """The unbiased estimator divides by rows - 3."""
-MOST_PAIRS = 45
-"""All pairs of ten runs; the time grows with the pairs, the precision of their mean hardly does."""
+ALL_PAIRS = 10
+"""Runs of which all pairs are compared."""
+MOST_PAIRS = 24
+"""Of more runs than these: the time grows with the pairs, the precision of their mean hardly does."""
 _SMALLEST = 1e-6
 """Singular values below this share of the largest are rounding, as they are found through their squares."""
 
@@ -47,8 +49,8 @@ def linear_cka(x: ArrayLike, y: ArrayLike) -> float:
     Raises ``HoldfastError`` for fewer than 4 rows, rows that do not match,
     values that are not finite, and a representation that is the same for every row.
     """
-    one, other = _pair(x, y)
-    return float((_kernel(one) * _kernel(other)).sum())
+    one, other = (_unit(part) for part in _pair(x, y))
+    return float(np.vdot(_hsic_kernel(one @ one.T), _hsic_kernel(other @ other.T)))
 
 
 def svcca_similarity(x: ArrayLike, y: ArrayLike, share: float = 0.99) -> float:
@@ -61,10 +63,9 @@ def svcca_similarity(x: ArrayLike, y: ArrayLike, share: float = 0.99) -> float:
     values can only be compared with each other. Raises ``HoldfastError`` as ``linear_cka``, and for a share outside
     (0, 1].
     """
-    if not 0 < share <= 1:
-        raise HoldfastError(f"share is {share:g}: the share of the singular values to keep lies above 0 and up to 1")
+    _check_share(share)
     one, other = _pair(x, y)
-    return _svcca(_Directions.of(one), _Directions.of(other), share)
+    return _svcca(_Prepared.of(one, share), _Prepared.of(other, share))
 
 
 def procrustes_similarity(x: ArrayLike, y: ArrayLike) -> float:
@@ -76,14 +77,14 @@ def procrustes_similarity(x: ArrayLike, y: ArrayLike) -> float:
     Raises ``HoldfastError`` as ``linear_cka``.
     """
     one, other = _pair(x, y)
-    return _procrustes(_Directions.of(one), _Directions.of(other))
+    return _procrustes(_Prepared.of(one), _Prepared.of(other))
 
 
 def pairwise_representations(runs: Sequence[ArrayLike], share: float = 0.99) -> RepresentationDistances:
     """Return the mean distances between the representations of at least two runs, (rows, width) each.
 
-    Over all pairs up to ten runs; of more runs over about 45 pairs, spread evenly (ours): every run with its next
-    neighbours on the circle in which the runs are given. What belongs to one run is computed once. Raises
+    Over all pairs of up to ten runs; of more, to save time (ours), every run with its next one, or two up to twelve
+    runs, on the circle in which the runs are given. What belongs to one run is computed once. Raises
     ``HoldfastError`` as ``linear_cka``.
     """
     if len(runs) < 2:
@@ -91,13 +92,13 @@ def pairwise_representations(runs: Sequence[ArrayLike], share: float = 0.99) -> 
     given = [_checked(np.asarray(run), f"representation {i}") for i, run in enumerate(runs, 1)]
     for i, run in enumerate(given[1:], 2):
         _match(given[0], run, f"representation {i}")
-    kernels = [_kernel(run) for run in given]
-    directions = [_Directions.of(run) for run in given]
-    pairs = _pairs(len(given))
+    _check_share(share)
+    prepared = [_Prepared.of(run, share) for run in given]
+    pairs = [(prepared[a], prepared[b]) for a, b in _pairs(len(prepared))]
     return RepresentationDistances(
-        cka=1 - fmean(float((kernels[a] * kernels[b]).sum()) for a, b in pairs),
-        svcca=1 - fmean(_svcca(directions[a], directions[b], share) for a, b in pairs),
-        procrustes=1 - fmean(_procrustes(directions[a], directions[b]) for a, b in pairs),
+        cka=1 - fmean(float(np.vdot(one.kernel, other.kernel)) for one, other in pairs),
+        svcca=1 - fmean(_svcca(one, other) for one, other in pairs),
+        procrustes=1 - fmean(_procrustes(one, other) for one, other in pairs),
     )
 
 
@@ -108,45 +109,60 @@ def varies(x: NDArray[Any]) -> bool:
     """
     own, single = np.finfo(x.dtype).eps, np.finfo(np.float32).eps
     wide = x.astype(np.float64)
-    sizes = abs(wide).max(axis=0)
+    low, high = wide.min(axis=0), wide.max(axis=0)
+    sizes = np.maximum(-low, high)
     # What was computed in single precision keeps its rounding, whatever it is stored in.
     rounding = 8 * (own * sizes + min(own, single) * sizes.max())
-    return bool((np.ptp(wide, axis=0) > rounding).any())
+    return bool((high - low > rounding).any())
 
 
 @dataclass(frozen=True)
-class _Directions:
-    """A centred representation of Frobenius norm 1 in its principal directions."""
+class _Prepared:
+    """What belongs to one representation alone, centred and of Frobenius norm 1."""
 
+    kernel: Matrix
+    """Gram matrix for the unbiased estimate of HSIC, (rows, rows), of Frobenius norm 1."""
     rows: Matrix
     """Left singular vectors, (rows, rank)."""
     sizes: Matrix
     """Singular values, falling, (rank,)."""
+    kept: int
+    """How many directions hold ``share`` of the sum of the singular values."""
+    rest: Matrix | None
+    """A basis of all that is orthogonal to the kept directions, (rows, rows - kept), where it came for nothing."""
 
     @classmethod
-    def of(cls, x: Matrix) -> "_Directions":
-        centred = x - x.mean(axis=0)
-        centred /= np.linalg.norm(centred)
+    def of(cls, x: Matrix, share: float = 0.99) -> "_Prepared":
+        centred = _unit(x)
+        gram = centred @ centred.T
         # By the smaller Gram matrix: a third of the time of a singular value decomposition.
         wide = centred.shape[1] > len(centred)
-        values, vectors = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
-        order = np.argsort(values)[::-1]
-        kept = order[values[order] > _SMALLEST**2 * values.max()]
-        sizes = np.sqrt(values[kept])
-        return cls(vectors[:, kept] if wide else centred @ vectors[:, kept] / sizes, sizes)
-
-    def kept(self, share: float) -> int:
-        """How many directions hold ``share`` of the sum of the singular values."""
-        cumulative = np.cumsum(self.sizes)
-        return int(np.searchsorted(cumulative, share * cumulative[-1] * (1 - 1e-12)) + 1)
+        values, vectors = np.linalg.eigh(gram if wide else centred.T @ centred)
+        values, vectors = values[::-1], vectors[:, ::-1]
+        rank = int((values > _SMALLEST**2 * values[0]).sum())
+        sizes = np.sqrt(values[:rank])
+        cumulative = np.cumsum(sizes)
+        kept = int(np.searchsorted(cumulative, share * cumulative[-1] * (1 - 1e-12)) + 1)
+        rows = vectors[:, :rank] if wide else centred @ vectors[:, :rank] / sizes
+        return cls(_hsic_kernel(gram), rows, sizes, kept, vectors[:, kept:] if wide else None)
 
 
-def _svcca(one: _Directions, other: _Directions, share: float) -> float:
-    first, second = one.kept(share), other.kept(share)
-    return _nuclear_norm(one.rows[:, :first].T @ other.rows[:, :second]) / min(first, second)
+def _unit(x: Matrix) -> Matrix:
+    centred = x - x.mean(axis=0)
+    return np.asarray(centred / np.linalg.norm(centred))
 
 
-def _procrustes(one: _Directions, other: _Directions) -> float:
+def _svcca(one: _Prepared, other: _Prepared) -> float:
+    if one.rest is not None and other.rest is not None:
+        # Two subspaces of R^n and what is orthogonal to them have the same angles but for those of 0 degrees; few
+        # directions are left out where rows are fewer than dimensions.
+        total = _nuclear_norm(one.rest.T @ other.rest) + one.kept + other.kept - len(one.rest)
+    else:
+        total = _nuclear_norm(one.rows[:, : one.kept].T @ other.rows[:, : other.kept])
+    return total / min(one.kept, other.kept)
+
+
+def _procrustes(one: _Prepared, other: _Prepared) -> float:
     # The right singular vectors are rotations, which the nuclear norm does not see.
     return _nuclear_norm(one.sizes[:, None] * (one.rows.T @ other.rows) * other.sizes)
 
@@ -157,28 +173,30 @@ def _nuclear_norm(matrix: Matrix) -> float:
     return float(np.sqrt(np.maximum(np.linalg.eigvalsh(small), 0)).sum())
 
 
-def _kernel(x: Matrix) -> Matrix:
-    """The Gram matrix, centred as the unbiased estimator of HSIC asks for, of Frobenius norm 1.
+def _hsic_kernel(gram: Matrix) -> Matrix:
+    """A Gram matrix of centred rows, centred as the unbiased estimator of HSIC asks for, of Frobenius norm 1.
 
-    Then the sum of the products of two is HSIC(x, y) / sqrt(HSIC(x, x) HSIC(y, y)) (Székely & Rizzo 2014).
+    Then the sum of the products of two is HSIC(x, y) / sqrt(HSIC(x, x) HSIC(y, y)) (Székely & Rizzo 2014). That the
+    rows are centred already changes nothing in the end, but keeps digits.
     """
-    # Means change nothing in the end, but would take digits away.
-    centred = x - x.mean(axis=0)
-    gram = centred @ centred.T
+    gram = gram.copy()
     np.fill_diagonal(gram, 0)
     n, before = len(gram), np.linalg.norm(gram)
     means = gram.sum(axis=0) / (n - 2)
     means -= means.sum() / (2 * (n - 1))
-    gram -= means[:, None] + means
+    gram -= means[:, None]
+    gram -= means
     np.fill_diagonal(gram, 0)
     norm = np.linalg.norm(gram)
-    return np.asarray(gram / norm) if norm > 1e-9 * before else np.zeros_like(gram)
+    if norm <= 1e-9 * before:
+        return np.zeros_like(gram)
+    gram /= norm
+    return gram
 
 
 def _pairs(runs: int) -> list[tuple[int, int]]:
-    everything = list(combinations(range(runs), 2))
-    if len(everything) <= MOST_PAIRS:
-        return everything
+    if runs <= ALL_PAIRS:
+        return list(combinations(range(runs), 2))
     reach = max(1, MOST_PAIRS // runs)
     return [(run, (run + step) % runs) for run in range(runs) for step in range(1, reach + 1)]
 
@@ -187,6 +205,11 @@ def _pair(x: ArrayLike, y: ArrayLike) -> tuple[Matrix, Matrix]:
     one, other = _checked(np.asarray(x), "x"), _checked(np.asarray(y), "y")
     _match(one, other, "y")
     return one, other
+
+
+def _check_share(share: float) -> None:
+    if not 0 < share <= 1:
+        raise HoldfastError(f"share is {share:g}: the share of the singular values to keep lies above 0 and up to 1")
 
 
 def _match(first: Matrix, second: Matrix, name: str) -> None:

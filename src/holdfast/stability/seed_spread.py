@@ -52,8 +52,8 @@ def head_seed_spread(
 ) -> SeedSpread:
     """Train the mean of ``heads`` heads from each of ``seeds`` initialisations and return their directions.
 
-    Arguments as in ``leave_one_out_head``; ``seed`` is that of all draws together. What the paper's bound for many
-    heads says of the first term, which falls as 1/sqrt(heads), is seen here. Ours: with ``reduction="mean"`` each
+    Arguments as in ``leave_one_out_head``; ``seed`` is that of all draws together. What ``multi_head_bound`` says
+    of its first term, which falls as 1/sqrt(heads), is seen here. Ours: with ``reduction="mean"`` each
     head takes steps ``heads`` times shorter, remembers its initialisation longer and undoes part of that.
     Raises ``HoldfastError``.
     """

@@ -17,7 +17,7 @@ from holdfast.stability.margin import hard_margin
 from holdfast.stability.seed_spread import head_seed_spread
 
 FACTORS = ("n", "margin", "dimension", "steps", "learning_rate_share", "heads")
-"""What the paper's statements are about, and so what correlations are taken with."""
+"""What the bounds and the paper's abstract are about, and so what correlations are taken with."""
 MEASURES = ("leave_one_out", "leave_one_out_max", "seed_spread", "accuracy_spread", "margin_gap")
 """What is measured of each set."""
 BOUNDS = ("bound", "shared_bound")
@@ -114,7 +114,7 @@ class SyntheticSet(BaseModel):
     margin_gap: float
     """Distance of the normalised head from the direction of the largest margin: what more steps bring down."""
     bound: float
-    """The paper's bound for ``heads`` with this set's own lambda and nu = 2 gamma, and C and xi set to 1."""
+    """The bound for ``heads`` (see ``bounds``) with this set's own lambda and nu = 2 gamma, and C and xi set to 1."""
 
 
 class SyntheticStudy(BaseModel):
@@ -133,9 +133,9 @@ class SyntheticStudy(BaseModel):
     shared_bounds: tuple[float, ...]
     """The bound of each set with the same lambda and nu for all: the least lambda and the greatest nu among them.
 
-    Far too high, and the reading under which the paper's trends are the bound's: it falls with n and with gamma only
-    while lambda and nu stay. A set's own lambda takes the n away, n lambda = 1/(2 max alpha), and nu = 2 gamma
-    outweighs the rest of gamma.
+    Far too high, and the reading under which the bound has the trends that the paper states: it falls with n and with
+    gamma only while lambda and nu stay. A set's own lambda takes the n away, n lambda = 1/(2 max alpha), and
+    nu = 2 gamma outweighs the rest of gamma.
     """
     correlations: tuple[Correlation, ...]
     """Of measures and bounds with factors, alone and while the others are held constant; of measures with bounds.

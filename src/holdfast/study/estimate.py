@@ -42,6 +42,19 @@ class _Timing:
     """Seconds of an optimizer step."""
     around: float
     """Seconds of loading the model and of all else that does not grow with the rows."""
+    passes: float = 0.0
+    """Over the training rows, before the task's own training."""
+    pass_step: float = 0.0
+    """Seconds of an optimizer step of these."""
+
+    def training(self, settings: TrainingSettings, rows: int) -> float:
+        """Return the seconds of training on ``rows`` rows."""
+        before = self.passes * settings.pass_steps(rows) * self.pass_step
+        return before + settings.total_steps(rows) * self.step
+
+
+class _SeenEnough(Exception):  # noqa: N818 - no error
+    """Ends a run of which enough was seen."""
 
 
 def estimate(prepared: Prepared) -> Estimate:
@@ -62,8 +75,8 @@ def estimate(prepared: Prepared) -> Estimate:
     baseline = study.baseline or study.methods[0]
     plain = {spec: _time(firsts[spec, baseline], tasks[spec]) for spec in study.tasks}
     first = study.tasks[0]
-    cost = {
-        method: 1.0 if method == baseline else _time(firsts[first, method], tasks[first]).step / plain[first].step
+    timings = {
+        method: plain[first] if method == baseline else _time(firsts[first, method], tasks[first])
         for method in study.methods
     }
     start = 0.0 if study.workers == 0 else _start_up()
@@ -71,15 +84,19 @@ def estimate(prepared: Prepared) -> Estimate:
     for spec in prepared.grid:
         info, timing = infos[spec.task], plain[spec.task]
         rows = info.train_rows - (rows_removed(info.train_rows, spec.perturb.remove) if spec.perturb else 0)
-        steps = study.settings.total_steps(rows)
-        training = steps * timing.step * cost[spec.method]
+        training = timings[spec.method].training(study.settings, rows) * timing.step / plain[first].step
         runs[spec.id] = start + timing.around + training + _scoring(tasks[spec.task], study.settings, timing)
     return Estimate(runs, max(1, study.workers))
 
 
 def _time(spec: RunSpec, task: Task) -> _Timing:
-    """Time a run of a few steps on a few rows."""
+    """Time a run of a few steps on a few rows.
+
+    Where a method trains before the task's own training, a few steps of that are timed, and then a run without it.
+    """
+    from holdfast.methods import describe, parse
     from holdfast.training.run import Progress, run
+    from holdfast.training.traits import trains_first
 
     settings = spec.settings
     rows = {"train": (STEPS + 1) * settings.batch_size * settings.accumulation}
@@ -90,17 +107,35 @@ def _time(spec: RunSpec, task: Task) -> _Timing:
     short = spec.model_copy(
         update={"train_size": None, "settings": settings.model_copy(update={"max_steps": STEPS, "epochs": 1.0})}
     )
-    ends: list[float] = []
+    ends: dict[str, list[float]] = {"training": [], "re-training": []}
+    passes = 0.0
 
     def note(progress: Progress) -> None:
-        if progress.phase == "training":
-            ends.append(time.perf_counter())
+        nonlocal passes
+        if progress.phase not in ends:
+            return
+        ends[progress.phase].append(time.perf_counter())
+        if progress.phase == "re-training":
+            passes = progress.total / settings.pass_steps(len(few["train"]))
+            if progress.step > STEPS:
+                raise _SeenEnough
 
     with tempfile.TemporaryDirectory() as folder:
-        record = run(short, replace(task, splits=few), Path(folder), note, keep_model=False)
-    gaps = [later - earlier for earlier, later in itertools.pairwise(ends)]
-    step = statistics.median(gaps) if gaps else record.train_seconds
-    return _Timing(step, max(0.0, record.seconds - record.train_seconds))
+        try:
+            record = run(short, replace(task, splits=few), Path(folder), note, keep_model=False)
+        except _SeenEnough:
+            rest = describe([method for method in parse(spec.method) if not trains_first(method)]) or "vanilla"
+            short = short.model_copy(update={"method": rest})
+            record = run(short, replace(task, splits=few), Path(folder), note, keep_model=False)
+    # The first step of each kind warms up.
+    steps = {phase: _gaps(times[1:] if phase == "re-training" else times) for phase, times in ends.items()}
+    step = statistics.median(steps["training"]) if steps["training"] else record.train_seconds
+    pass_step = statistics.median(steps["re-training"]) if steps["re-training"] else 0.0
+    return _Timing(step, max(0.0, record.seconds - record.train_seconds), passes, pass_step)
+
+
+def _gaps(times: Sequence[float]) -> list[float]:
+    return [later - earlier for earlier, later in itertools.pairwise(times)]
 
 
 def _scoring(task: Task, settings: TrainingSettings, timing: _Timing) -> float:

@@ -1,6 +1,7 @@
 """From what the runs of a study stored to how much of its results was luck."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 from zipfile import BadZipFile
 
@@ -8,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.errors import HoldfastError
+from holdfast.stability import measures
 from holdfast.stability.measures import RunOutputs, luck_of
 from holdfast.stability.representations import RepresentationDistances
 from holdfast.study.failures import Outcome, outcomes
+from holdfast.study.layers import MeasuredLayers
 from holdfast.study.prepare import StoredTask
 from holdfast.study.store import Store, damaged
 from holdfast.study.summary import LayerLuck, Luck
@@ -23,9 +26,11 @@ def measure_luck(
     """Return a row for each task and method with at least two finished runs, and one more for its perturbed data.
 
     A run failed when it did so beside all runs of its task that vary in the same. Runs from before states were
-    stored, and models that give none, have no layers. Raises ``HoldfastError`` for files that cannot be read.
+    stored, and models that give none, have no layers. Distances of layers are kept in the store's folder and measured
+    again only where a run's file is new. Raises ``HoldfastError`` for files that cannot be read.
     """
     rows = []
+    kept = MeasuredLayers(store.folder)
     for task in stored:
         own = [record for record in records if record.status == "finished" and record.spec.task.source == task.source]
         varied: Literal["seed", "data"]
@@ -35,13 +40,17 @@ def measure_luck(
             for method in methods:
                 runs = [(record, outcome) for record, outcome in judged if record.spec.method == method]
                 if len(runs) > 1:
-                    given = _outputs(store, runs, task.info.kind)
-                    rows.append(_row(task.info.task, method, varied, given))
+                    files = [path for record, _ in runs if (path := _states(store, record)).is_file()]
+                    before = kept.get(files)
+                    luck = luck_of(_outputs(store, runs, task.info.kind, before is None))
+                    layers = _layers(luck) if before is None else before
+                    kept.put(files, layers)
+                    rows.append(_row(task.info.task, method, varied, luck, layers))
+    kept.save()
     return rows
 
 
-def _row(task: str, method: str, varied: Literal["seed", "data"], runs: Sequence[RunOutputs]) -> Luck:
-    luck = luck_of(runs)
+def _row(task: str, method: str, varied: Literal["seed", "data"], luck: measures.Luck, layers: list[LayerLuck]) -> Luck:
     return Luck(
         task=task,
         method=method,
@@ -54,10 +63,14 @@ def _row(task: str, method: str, varied: Literal["seed", "data"], runs: Sequence
         disagreement=luck.disagreement,
         js=luck.js,
         kappa_distance=luck.kappa_distance,
-        layers=[LayerLuck(layer=one.layer, runs=one.runs, **_columns(one.distances)) for one in luck.layers],
+        layers=layers,
         distance=luck.distance,
         distance_start=luck.start_distance,
     )
+
+
+def _layers(luck: measures.Luck) -> list[LayerLuck]:
+    return [LayerLuck(layer=one.layer, runs=one.runs, **_columns(one.distances)) for one in luck.layers]
 
 
 def _columns(distances: RepresentationDistances | None) -> dict[str, float | None]:
@@ -65,14 +78,14 @@ def _columns(distances: RepresentationDistances | None) -> dict[str, float | Non
     return {name: None if distances is None else float(getattr(distances, name)) for name in names}
 
 
-def _outputs(store: Store, runs: Sequence[tuple[RunRecord, Outcome]], kind: str) -> list[RunOutputs]:
+def _outputs(store: Store, runs: Sequence[tuple[RunRecord, Outcome]], kind: str, with_states: bool) -> list[RunOutputs]:
     rows: dict[str, NDArray[Any]] = {}
     return [
         RunOutputs(
             score=outcome.score,
             failed=outcome.failed,
-            logits=_read(store, record, "predictions.npz", "logits", rows) if kind == "classification" else None,
-            states=_read(store, record, "representations.npz", "states", rows),
+            logits=_read(_predictions(store, record), "logits", rows) if kind == "classification" else None,
+            states=_read(_states(store, record), "states", rows) if with_states else None,
             distance=record.distance,
             start_distance=record.start_distance,
         )
@@ -80,9 +93,16 @@ def _outputs(store: Store, runs: Sequence[tuple[RunRecord, Outcome]], kind: str)
     ]
 
 
-def _read(store: Store, record: RunRecord, file: str, name: str, rows: dict[str, NDArray[Any]]) -> NDArray[Any] | None:
+def _predictions(store: Store, record: RunRecord) -> Path:
+    return store.runs / record.id / "predictions.npz"
+
+
+def _states(store: Store, record: RunRecord) -> Path:
+    return store.runs / record.id / "representations.npz"
+
+
+def _read(path: Path, name: str, rows: dict[str, NDArray[Any]]) -> NDArray[Any] | None:
     """One array of a run's archive, None where there is none; ``rows`` keeps the first run's row ids by file."""
-    path = store.runs / record.id / file
     if not path.is_file():
         return None
     try:
@@ -90,8 +110,8 @@ def _read(store: Store, record: RunRecord, file: str, name: str, rows: dict[str,
             ids, array = saved["ids"], np.asarray(saved[name])
     except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
         raise damaged(path, error) from None
-    if not np.array_equal(rows.setdefault(file, ids), ids):
+    if not np.array_equal(rows.setdefault(path.name, ids), ids):
         raise HoldfastError(
-            f"{path} holds other rows than the other runs' {file}; delete {path.parent} and start again"
+            f"{path} holds other rows than the other runs' {path.name}; delete {path.parent} and start again"
         )
     return array

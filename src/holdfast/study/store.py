@@ -5,6 +5,7 @@
     study.yaml      the study, resolved
     tasks.json      what its data were
     looks.json      how often its results were looked at
+    layers.json     distances between runs' representations, so that a report need not measure them again
     runs/<id>/      spec.json, record.json, predictions.npz, representations.npz, log.txt, error.txt,
                     model/ (the best run's only)
 

@@ -101,6 +101,11 @@ class StudyFile(BaseModel):
                 f"data_seeds has {len(self.data_seeds)} values and seeds has {len(self.seeds)}; "
                 "give one for each seed, or leave data_seeds out"
             )
+        if self.perturb is not None and len(self.seeds) < 2:
+            raise ValueError(
+                "perturb draws a training set for each seed, and one alone is compared with nothing; "
+                "give at least two seeds, or leave perturb out"
+            )
         if self.max_seeds is not None and self.max_seeds < len(self.seeds):
             raise ValueError(
                 f"max_seeds is {self.max_seeds} and there are {len(self.seeds)} seeds; max_seeds declares how many "

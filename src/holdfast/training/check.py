@@ -9,8 +9,7 @@ from holdfast.methods import parse
 from holdfast.methods.base import Plan
 from holdfast.tasks.removal import rows_removed
 from holdfast.tasks.task import Task
-from holdfast.training.corruption import check_tokenizer
-from holdfast.training.language_models import objective_of
+from holdfast.training.corruption import check_words
 from holdfast.training.models import check_model, classifier_config, empty_classifier, load_tokenizer
 from holdfast.training.spec import RunSpec
 
@@ -42,7 +41,7 @@ def check_run(spec: RunSpec, task: Task) -> None:
         method.check(model)
         method.check_plan(plan)
         if method.needs_text:
-            check_tokenizer(objective_of(model, method.name), tokenizer, method.name)
+            check_words(model, tokenizer, method.name)
 
 
 def _check_lengths(config: Any, tokenizer: Any, spec: RunSpec) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.training.language_models import Objective
+from holdfast.methods.parts.layers import body_of
+from holdfast.training.language_models import Objective, objective_of
 from holdfast.training.questions import IGNORED, Question, real_tokens
 from holdfast.training.span_corruption import SpanCorruption, sentinels
 
@@ -46,6 +47,21 @@ def check_tokenizer(objective: Objective, tokenizer: Any, method: str) -> None:
         raise HoldfastError(
             f"{method} cuts spans out of text, and the tokenizer has no <extra_id_0>, <extra_id_1>, ... to stand for "
             "them, or no end token: use the one of the pre-training"
+        )
+
+
+def check_words(model: nn.Module, tokenizer: Any, method: str) -> None:
+    """Raise ``HoldfastError``, naming ``method``, where ``model`` cannot be asked for words of ``tokenizer``.
+
+    The model may be on the meta device. Errors are those of ``objective_of`` and ``check_tokenizer`` too.
+    """
+    objective = objective_of(model, method)
+    check_tokenizer(objective, tokenizer, method)
+    words: Any = body_of(model).get_input_embeddings()  # type: ignore[operator]
+    if objective != "causal" and len(tokenizer) > words.num_embeddings:
+        raise HoldfastError(
+            f"{method} puts words of the tokenizer into the text, and it has {len(tokenizer)} where "
+            f"{type(model).__name__} embeds {words.num_embeddings}: call model.resize_token_embeddings(len(tokenizer))"
         )
 
 

@@ -17,7 +17,7 @@ The loop of a step, in order::
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -205,8 +205,7 @@ class Engine:
         if self._data is None:
             raise HoldfastError(f"{method.name} trains on the texts first: pass Engine(..., data=loader)")
         data = self._data
-        length = len(data) if isinstance(data, Sized) else None
-        text = Text(functools.partial(self._moved, data), length, self.accumulation, tokenizer, nullcontext)
+        text = Text(functools.partial(self._moved, data), _length(data), self.accumulation, tokenizer, nullcontext)
         with _same_order(data):
             retrain(self.model, stage, text, seed, method.name, log_progress)
 
@@ -375,9 +374,19 @@ def _gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
 def _same_order(data: Iterable[Mapping[str, Any]]) -> Iterator[None]:
     """Put the generators that order the rows back, which a pass for the methods must not move."""
     order = [(generator, generator.get_state()) for generator in _generators(data)]
-    yield
-    for generator, state in order:
-        generator.set_state(state)
+    try:
+        yield
+    finally:
+        for generator, state in order:
+            generator.set_state(state)
+
+
+def _length(data: Any) -> int | None:
+    try:
+        return len(data)
+    except TypeError:
+        # Also a loader of a dataset that streams, which has the method.
+        return None
 
 
 def _generators(data: Iterable[Mapping[str, Any]]) -> list[torch.Generator]:

@@ -89,7 +89,8 @@ def language_model(model: nn.Module, method: str) -> LanguageModel:
             setattr(wrapper, part, getattr(body, part))
     else:
         setattr(wrapper, wrapper.base_model_prefix, body)
-    wrapper.tie_weights()
+    # What was found one in loading. T5 1.1 and mT5 have an output layer of their own, against their configuration.
+    wrapper.tie_weights(recompute_mapping=False)
     return LanguageModel(wrapper, body, objective)
 
 
@@ -97,10 +98,14 @@ def _with_pretrained_head(kind: Any, config: Any, dtype: torch.dtype, method: st
     source = config._name_or_path
     why = "it was not loaded from a checkpoint"
     if source:
+        text, stored = config.get_text_config(), copy.deepcopy(config)
         try:
+            # Words may have been added to the model since; the checkpoint's output layer knows its own.
+            before = type(config).from_pretrained(source, local_files_only=only_local(source))
+            stored.get_text_config().vocab_size = before.get_text_config().vocab_size
             wrapper, info = kind.from_pretrained(
                 source,
-                config=config,
+                config=stored,
                 local_files_only=only_local(source),
                 use_safetensors=True,
                 dtype=dtype,
@@ -113,9 +118,20 @@ def _with_pretrained_head(kind: Any, config: Any, dtype: torch.dtype, method: st
             lacking = [name for name in info["missing_keys"] if not name.startswith(f"{wrapper.base_model_prefix}.")]
             if lacking:
                 logger.warning("%s: %s brings no output layer for text, so a new one is trained", method, source)
+            if stored.get_text_config().vocab_size != text.vocab_size:
+                _resize(wrapper, text.vocab_size)
             return wrapper
     logger.warning("%s: the model's output layer for text is new, as %s", method, why)
     return kind(config).to(dtype)
+
+
+def _resize(wrapper: Any, words: int) -> None:
+    # Resizing ties what the configuration says, also where the checkpoint's weights were found to be two.
+    said = wrapper.config.tie_word_embeddings
+    one = wrapper.get_output_embeddings().weight is wrapper.get_input_embeddings().weight
+    wrapper.config.tie_word_embeddings = one
+    wrapper.resize_token_embeddings(words, mean_resizing=False)
+    wrapper.config.tie_word_embeddings = said
 
 
 @contextmanager

@@ -223,7 +223,8 @@ class _Watch(TrainerCallback):
         self.report(Progress(state.global_step, state.max_steps, "training", self.loss))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        self.facts |= {name: float(value) for name, value in logs.items() if name.split("/")[0] in self.methods}
+        told = {name: float(value) for name, value in logs.items() if name.split("/")[0] in self.methods}
+        self.facts |= {name: value for name, value in told.items() if math.isfinite(value)}
         if "loss" not in logs:
             return
         entry = {"step": float(state.global_step), "loss": float(logs["loss"])}

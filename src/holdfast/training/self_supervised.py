@@ -15,9 +15,9 @@ from torch.nn import functional as F  # noqa: N812
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import SelfSupervised
 from holdfast.methods.parts.draws import own_generator
-from holdfast.training.corruption import check_tokenizer, corruption
-from holdfast.training.language_models import LanguageModel, language_model, objective_of
-from holdfast.training.questions import IGNORED, Question
+from holdfast.training.corruption import check_words, corruption
+from holdfast.training.language_models import LanguageModel, language_model
+from holdfast.training.questions import IGNORED, Question, real_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -67,27 +67,40 @@ def log_progress(progress: StageProgress) -> None:
 def retrain(model: nn.Module, stage: SelfSupervised, text: Text, seed: int, method: str, report: OnStage) -> None:
     """Carry out ``stage`` on the body of ``model``; its head stays as it is.
 
-    The global random generators are put back afterwards. Steps with a gradient that is not finite are left out.
+    The global random generators are put back afterwards, and the weights too when it breaks off (Ctrl-C), so that it
+    can begin again. Steps with a gradient that is not finite are left out.
     Raises ``HoldfastError``, naming ``method``, when the model or the texts do not lend themselves to it.
     """
-    if not text.length:
+    if text.length is None:
         raise HoldfastError(
             f"{method} goes over the training texts {stage.epochs} times: give it a dataset with a length"
         )
-    check_tokenizer(objective_of(model, method), text.tokenizer, method)
+    if not text.length:
+        raise HoldfastError(
+            f"{method} got no batch of training texts: give it some, or a smaller batch where the last is dropped"
+        )
+    check_words(model, text.tokenizer, method)
     rank = torch.distributed.get_rank() if _distributed() else 0
     devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
     modes = [(module, module.training) for module in model.modules()]
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        whole = language_model(model, method)
-        # Processes draw the same output layer and different masks.
-        torch.manual_seed(seed + rank)
-        ask = corruption(whole.objective, text.tokenizer, stage.mask_rate, own_generator(f"{method} {rank}", seed))
-        _train(whole, stage, text, lambda batch: ask(_text_of(batch, method)), method, report)
-    model.zero_grad(set_to_none=True)
-    for module, training in modes:
-        module.training = training
+    before = [(p, p.detach().cpu().clone()) for p in model.parameters() if p.requires_grad]
+    try:
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(seed)
+            whole = language_model(model, method)
+            # Processes draw the same output layer and different masks.
+            torch.manual_seed(seed + rank)
+            ask = corruption(whole.objective, text.tokenizer, stage.mask_rate, own_generator(f"{method} {rank}", seed))
+            _train(whole, stage, text, lambda batch: ask(_text_of(batch, method)), method, report)
+    except BaseException:
+        with torch.no_grad():
+            for parameter, value in before:
+                parameter.copy_(value)
+        raise
+    finally:
+        model.zero_grad(set_to_none=True)
+        for module, training in modes:
+            module.training = training
 
 
 def _train(
@@ -114,14 +127,12 @@ def _train(
     for _ in range(stage.epochs):
         for window in _windows(text.batches(), text.accumulation):
             questions = [ask(batch) for batch in window]
-            if not checked:
-                _check_causal(whole, questions[0], method)
-                checked = True
+            checked = checked or _reads_forward(whole, questions[0], method)
             loss = _accumulate(whole, questions, text.autocast)
             norm = nn.utils.clip_grad_norm_(parameters, _MAX_GRAD_NORM)
             if bool(torch.isfinite(norm)):
                 optimizer.step()
-            schedule.step()
+                schedule.step()
             optimizer.zero_grad(set_to_none=True)
             step += 1
             report(StageProgress(method, step, total, float(loss)))
@@ -189,19 +200,28 @@ def _masked_logits(whole: LanguageModel, arguments: Mapping[str, Any], asked: Te
 
 
 @torch.no_grad()
-def _check_causal(whole: LanguageModel, question: Question, method: str) -> None:
-    """Raise ``HoldfastError`` for a model that reads in both directions: it would be asked for what it sees."""
-    ids = question.batch["input_ids"]
+def _reads_forward(whole: LanguageModel, question: Question, method: str) -> bool:
+    """Return true for a model whose first token does not see the last, false where all texts are of one token.
+
+    Raises ``HoldfastError`` for a model that reads in both directions: it would be asked for what it sees.
+    """
+    ids, real = question.batch["input_ids"], real_tokens(question.batch)
+    positions = torch.arange(ids.shape[1], device=ids.device)
+    first, last = real.int().argmax(1), (positions * real).argmax(1)
+    rows = (last > first).nonzero().flatten()
     other = ids.clone()
-    other[:, -1] = torch.where(ids[:, -1] == 0, 1, 0)
+    other[rows, last[rows]] = torch.where(ids[rows, last[rows]] == 0, 1, 0)
     whole.model.eval()
     states = [whole.body(**{**question.batch, "input_ids": given}, use_cache=False)[0] for given in (ids, other)]
     whole.model.train()
-    if ids.shape[1] > 1 and not torch.allclose(states[0][:, 0], states[1][:, 0], rtol=1e-3, atol=1e-4):
+    # At padding there may be anything.
+    begin, changed = (state[rows, first[rows]] for state in states)
+    if not torch.allclose(begin, changed, rtol=1e-3, atol=1e-4, equal_nan=True):
         raise HoldfastError(
             f"{method} asks decoders for the next token, and {type(whole.body).__name__} sees the tokens that come "
             "after: leave it out"
         )
+    return bool(len(rows))
 
 
 def _text_of(batch: Mapping[str, Any], method: str) -> dict[str, Tensor]:
@@ -209,7 +229,8 @@ def _text_of(batch: Mapping[str, Any], method: str) -> dict[str, Tensor]:
         raise HoldfastError(
             f"{method} re-trains on tokens, and the batches hold no input_ids (they hold {', '.join(batch)})"
         )
-    return {name: batch[name] for name in _READ if batch.get(name) is not None}
+    # Multiple choice: each choice is a text.
+    return {name: batch[name].flatten(0, -2) for name in _READ if batch.get(name) is not None}
 
 
 def _windows(batches: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:

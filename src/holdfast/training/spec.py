@@ -40,8 +40,11 @@ class TrainingSettings(BaseModel):
         """Return the optimizer steps of a run on ``rows`` training rows, in one process."""
         if self.max_steps is not None:
             return self.max_steps
-        batches = math.ceil(rows / self.batch_size)
-        return math.ceil(self.epochs * math.ceil(batches / self.accumulation))
+        return math.ceil(self.epochs * self.pass_steps(rows))
+
+    def pass_steps(self, rows: int) -> int:
+        """Return the optimizer steps of one pass over ``rows`` rows, in one process."""
+        return math.ceil(math.ceil(rows / self.batch_size) / self.accumulation)
 
 
 class Perturbation(BaseModel):

@@ -112,6 +112,7 @@ class _Attached(Trainer):
         else:
             # Compiled, trained, finished and now trained again: the hook must stay the one that was compiled in.
             for method in own.methods:
+                method.stages(model, plan)
                 method.prepare(model, plan)
         if self.optimizer is not None:
             check_covered(model, self.optimizer, given)
@@ -176,8 +177,8 @@ class _Attached(Trainer):
         # A copy, as label smoothing takes the labels out.
         return cast(Tensor, super().compute_loss(self._holdfast.objective.model, dict(batch)))
 
-    def _holdfast_batches(self) -> Iterator[Mapping[str, Any]]:
-        loader: Any = self.get_train_dataloader()
+    def _holdfast_batches(self, loader: Any = None) -> Iterator[Mapping[str, Any]]:
+        loader = self.get_train_dataloader() if loader is None else loader
         ended = False
         try:
             for batch in loader:

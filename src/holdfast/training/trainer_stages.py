@@ -1,6 +1,8 @@
 """What methods train first, on a Transformers ``Trainer``."""
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from torch import nn
@@ -8,9 +10,8 @@ from transformers import Trainer
 from transformers.trainer_utils import has_length
 
 from holdfast.methods.base import Method, Plan, SelfSupervised
-from holdfast.training.corruption import check_tokenizer
+from holdfast.training.corruption import check_words
 from holdfast.training.engine import checked
-from holdfast.training.language_models import objective_of
 from holdfast.training.self_supervised import StageProgress, Text, retrain
 
 
@@ -23,17 +24,17 @@ def check_stages(trainer: Trainer, methods: Sequence[Method]) -> None:
     total = trainer.args.max_steps if trainer.args.max_steps > 0 else None
     for method in checked(trainer.model, methods, Plan(total, trainer.args.seed)):
         if method.needs_text:
-            check_tokenizer(objective_of(trainer.model, method.name), _tokenizer(trainer), method.name)
+            check_words(trainer.model, _tokenizer(trainer), method.name)
 
 
 def carry_out(
     trainer: Trainer,
     model: nn.Module,
-    batches: Callable[[], Iterator[Mapping[str, Any]]],
+    batches: Callable[[Any], Iterator[Mapping[str, Any]]],
     method: Method,
     stage: SelfSupervised,
 ) -> None:
-    """Do ``stage`` on ``model``, with the texts of ``trainer``; ``batches`` gives a pass over them.
+    """Do ``stage`` on ``model``, with the texts of ``trainer``; ``batches`` gives a pass over a loader of them.
 
     Shows a bar where the Trainer shows its own. Callbacks with a method ``on_stage`` are told of every step, with
     a ``StageProgress``.
@@ -41,14 +42,20 @@ def carry_out(
     # The Trainer does both, but later.
     model.to(trainer.args.device)
     if trainer.args.activation_checkpointing and hasattr(model, "activation_checkpointing_enable"):
-        model.activation_checkpointing_enable()  # type: ignore[operator]
+        asked: Any = trainer.args.activation_checkpointing_kwargs
+        kept = dict(asked or {})
+        layers = {key: kept.pop(key) for key in ("every_n_layers", "offload") if key in kept}
+        model.activation_checkpointing_enable(activation_checkpointing_kwargs=kept or None, **layers)  # type: ignore[operator]
+    # One for all passes: it tells them apart, and shuffles anew in each.
     loader = trainer.get_train_dataloader()
+    # Without a scaler, as there is none yet, small gradients would be lost.
+    half = trainer.accelerator.mixed_precision == "fp16"
     text = Text(
-        batches,
+        functools.partial(batches, loader),
         len(loader) if has_length(loader) else None,
         trainer.args.gradient_accumulation_steps,
         _tokenizer(trainer),
-        trainer.accelerator.autocast,
+        nullcontext if half else trainer.accelerator.autocast,
     )
     with _Bar(method.name, shown=trainer.is_world_process_zero() and not trainer.args.disable_tqdm) as bar:
 

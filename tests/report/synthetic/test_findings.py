@@ -77,7 +77,9 @@ def test_more_heads_are_said_to_enlarge_or_reduce_as_measured(results):
     assert "50 heads reduce the spread" in "\n".join(findings(results.model_copy(update={"simulations": turned})))
 
 
-@pytest.mark.parametrize(("middle", "said"), [(-0.5, "yes"), (0.5, "the other way"), (0.0, "not seen")])
+@pytest.mark.parametrize(
+    ("middle", "said"), [(-0.5, "yes"), (0.5, "the other way"), (-0.05, "not seen"), (0.05, "not seen")]
+)
 def test_what_theory_expects_is_judged_by_the_interval(results, middle, said):
     lines = {statement: seen for statement, _, seen in expected(changed(results, "margin", "leave_one_out", middle))}
     assert lines["a larger margin is more stable"].startswith(f"leave-one-out: {said}, ρ ")

@@ -30,12 +30,13 @@ def head(**gains):
 
 def features(margin=1.0, shuffled=0.5, errors=None):
     pair = PairMargin(first="a", second="b", rows=100, margin=margin, shuffled=shuffled, soft_errors=errors)
-    return Features(n=100, classes={"a": 50, "b": 50}, width=384, feature_norm=2.0, new_layers=0, pairs=(pair,))
+    return Features(n=100, classes={"a": 50, "b": 50}, width=384, feature_norm=2.0, lower_layers=0, pairs=(pair,))
 
 
 def full(start=0.7, end=0.2, expanded=0.25):
     return FullTuning(
         rows=16,
+        curvature_rows=8,
         learning_rate=5e-5,
         sharpness=10.0,
         least_curvature=-1.0,
@@ -61,7 +62,7 @@ def test_where_nothing_helps_nothing_limits():
     found = judge(features(), head(), full())
     assert {limit.verdict for limit in found} == {"does not limit"}
     told = " ".join(sentences(found, head()))
-    assert "nothing that was tried lowers the spread between seeds by a tenth" in told
+    assert "the spread between seeds is lowered by a tenth by nothing that was tried" in told
     assert "points to none" in told
 
 
@@ -89,8 +90,23 @@ def test_what_only_trades_one_measure_for_the_other_is_no_limit(gains):
 
 def test_what_helps_most_is_named():
     told = " ".join(sentences((), head(rows=(0.5, 1.0), centres=(0.4, 1.0), heads=(1.0, 0.3), steps=(1.0, 0.6))))
-    assert "Class centres further apart lowers leave-one-out distance most, to 0.4 times" in told
-    assert "10 heads lowers the spread between seeds most, to 0.3 times" in told
+    assert "Leave-one-out distance is lowered most by class centres further apart, to 40 %" in told
+    assert "the spread between seeds is lowered most by 10 heads, to 30 %" in told
+
+
+def test_limits_are_told_in_the_order_of_what_helps():
+    measured = head(rows=(0.6, 1.0), centres=(0.5, 1.0), heads=(1.0, 0.3))
+    told = sentences(judge(features(), measured, full(0.7, 0.2, 0.65)), measured)[-1]
+    assert told.endswith("too few steps, small margin, too few examples, long distance.")
+
+
+def test_where_no_class_changes_there_is_no_limit():
+    measured = head(rows=(0.5, 1.0), centres=(0.4, 1.0), heads=(1.0, 0.3))
+    calm = measured.given.model_copy(update={"flips": 0.009, "disagreement": 0.0})
+    measured = measured.model_copy(update={"given": calm})
+    limits = judge(features(), measured, full())
+    assert {limit.verdict for limit in limits} == {"does not limit"}
+    assert "count as no limit here" in " ".join(sentences(limits, measured))
 
 
 def test_a_margin_that_shuffled_labels_have_too_is_small():

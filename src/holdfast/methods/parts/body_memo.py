@@ -50,8 +50,8 @@ class BodyMemo:
 
     Calls whose inputs are more than tokens a row, or whose outputs more than a tensor each (all layers' hidden
     states), are computed as they come, in a batch and every time. Rows beyond ``limit`` bytes are computed every time.
-    Raises ``HoldfastError``, naming ``method``, in the backward pass when the head reads padding or now this output
-    of the body and now that one.
+    Raises ``HoldfastError``, naming ``method``, in the backward pass when the head reads padding, or now this and now
+    that output of the body or token of a row.
     """
 
     def __init__(self, model: nn.Module, method: str, limit: int = LIMIT) -> None:
@@ -115,7 +115,7 @@ class BodyMemo:
         fresh = [at for at, row in enumerate(rows) if row.key not in self.rows]
         for name, output in outputs.items():
             lacking = any(name not in kept for kept in found)
-            if fresh or lacking:
+            if fresh or lacking or self._per_token[name]:
                 learn = self._learner(name, rows, found, fresh, lacking)
                 output.requires_grad_().register_hook(learn)  # type: ignore[no-untyped-call]
         return self._kind(**outputs)
@@ -189,24 +189,35 @@ class BodyMemo:
                     "of the body in some batches only: use top_k_layers(k=0), which keeps nothing"
                 )
             read = gradient.isfinite() & (gradient != 0)
-            read = read.flatten(2).any(-1).cpu() if self._per_token[name] else read
+            if self._per_token[name]:
+                read = read.flatten(2).any(-1).cpu()
+                for row, kept, of_row in zip(rows, found, read, strict=True):
+                    self._check_read(row, *kept[name], of_row)
             for at in fresh:
                 row, (first, values) = rows[at], found[at][name]
                 if self._per_token[name]:
-                    span = slice(row.start, row.start + row.length)
-                    if int(read[at].sum()) > int(read[at, span].sum()):
-                        raise HoldfastError(
-                            f"{self.method} runs each row without its padding, and the head of "
-                            f"{type(self.model).__name__} reads padding: pad on the other side, mask it in the head, "
-                            "or use top_k_layers(k=0)"
-                        )
-                    positions = read[at, span].nonzero().flatten()
-                    if len(positions) == 1:
+                    positions = read[at, row.start : row.start + row.length].nonzero().flatten()
+                    # At one end, the head's choice. In between it may be a label's: the next one may be elsewhere.
+                    if len(positions) == 1 and int(positions) in (0, row.length - 1):
                         first = int(positions)
                         values = values[first : first + 1]
                 self._keep(row.key, name, first, values.clone())
 
         return learn
+
+    def _check_read(self, row: _Row, first: int, values: Tensor, read: Tensor) -> None:
+        """Raise ``HoldfastError`` where the head ``read`` a position of which nothing is kept, and got zeros."""
+        kind, whole = type(self.model).__name__, read.sum()
+        if whole > read[row.start : row.start + row.length].sum():
+            raise HoldfastError(
+                f"{self.method} runs each row without its padding, and the head of {kind} reads padding: "
+                "pad on the other side, mask it in the head, or use top_k_layers(k=0)"
+            )
+        if whole > read[row.start + first : row.start + first + len(values)].sum():
+            raise HoldfastError(
+                f"{self.method} keeps what the head of {kind} reads, and it reads now one token of a row and now "
+                "another: use top_k_layers(k=0), which keeps nothing"
+            )
 
     def _keep(self, key: bytes, name: str, first: int, values: Tensor) -> None:
         self.bytes += values.numel() * values.element_size() + len(key)
@@ -225,8 +236,10 @@ class BodyMemo:
 
     def _padding_is_nothing(self, given: Mapping[str, Any], names: Sequence[str]) -> bool:
         whole, rows = self._run(given), _cut(given, names, strips=True)
-        found = self._found(given, rows)
-        if found is None:
+        # Not what is kept of rows seen before, which may be a part.
+        looks = [self._look({**given, **row.inputs}, row.length) for row in rows]
+        found = [look for look in looks if look is not None]
+        if len(found) < len(looks):
             return True
         weight = next(self.body.parameters())
         exact = weight.element_size() >= 4 and not torch.is_autocast_enabled(weight.device.type)

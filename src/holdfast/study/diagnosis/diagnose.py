@@ -60,14 +60,14 @@ def _head_part(inputs: Inputs, tell: OnProgress, notes: list[str]) -> tuple[Feat
     spec, names = inputs.spec, inputs.task.label_names
     tell("features", 0, 1)
     x, y = _enough(head_features(inputs), inputs.labels, inputs, notes)
-    new_layers = len(head_linears(inputs.model, "stability task")) - 1
-    if new_layers:
+    lower_layers = len(head_linears(inputs.model, "stability task")) - 1
+    if lower_layers:
         notes.append(
-            f"The head has {new_layers + 1} linear layers, all drawn anew: features come out of the lower ones, and "
-            "are another seed's with another seed."
+            f"The head has {lower_layers + 1} linear layers and the features come out of the lower ones: where the "
+            "checkpoint brings none, these are drawn anew, and another seed has other features."
         )
     tell("margins", 0, 1)
-    features = describe_features(x, y, names, new_layers, spec.seed)
+    features = describe_features(x, y, names, lower_layers, spec.seed)
     config = inputs.model.config
     head = measure_head(
         x,

@@ -17,9 +17,11 @@ from holdfast.training.engine import Engine
 from holdfast.training.spec import TrainingSettings
 
 ROWS = 16
-"""Rows of the fixed batch: a product with its Hessian costs what ten forward passes do."""
-PRODUCTS = 10
-"""Steps of Lanczos' method. The largest eigenvalue settles first."""
+"""Rows of the fixed batch."""
+CURVATURE_ROWS = 8
+"""Of them for the curvature: a product with the Hessian costs what ten forward passes do."""
+PRODUCTS = 12
+"""Steps of Lanczos' method: on MiniLM the largest eigenvalue stood still from 10 on; after 6 it was 10 % below."""
 
 
 def measure_full(inputs: Inputs, steps: int, progress: Callable[[int, int], None] | None = None) -> FullTuning:
@@ -46,7 +48,9 @@ def measure_full(inputs: Inputs, steps: int, progress: Callable[[int, int], None
         tell(min(done, PRODUCTS), total)
         return labelled_loss(module, given)
 
-    curvature = hessian_curvature(model, [batch], loss=count, steps=PRODUCTS, seed=spec.seed)
+    curvature = hessian_curvature(
+        model, [inputs.batch(rows[:CURVATURE_ROWS])], loss=count, steps=PRODUCTS, seed=spec.seed
+    )
     before = gradient_norms(model, [inputs.batch([row]) for row in rows]).lipschitz
     tell(PRODUCTS + 1, total)
     tune(inputs, steps, lambda step: tell(PRODUCTS + 1 + step, total))
@@ -69,6 +73,7 @@ def measure_full(inputs: Inputs, steps: int, progress: Callable[[int, int], None
     )
     return FullTuning(
         rows=len(rows),
+        curvature_rows=min(len(rows), CURVATURE_ROWS),
         learning_rate=spec.settings.learning_rate,
         sharpness=curvature.largest,
         least_curvature=curvature.least,

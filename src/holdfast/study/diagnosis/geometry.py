@@ -18,7 +18,7 @@ _NEARLY_HARD = 100.0
 """C of the soft margin, on features whose mean norm is 1."""
 
 
-def describe_features(x: Tensor, y: Tensor, names: Sequence[str], new_layers: int, seed: int) -> Features:
+def describe_features(x: Tensor, y: Tensor, names: Sequence[str], lower_layers: int, seed: int) -> Features:
     """Return how the classes ``y``, (n,), lie in ``x``, (n, width); ``names`` has each class's, by its index.
 
     Of more than 10 classes some pairs are drawn with ``seed``.
@@ -35,7 +35,7 @@ def describe_features(x: Tensor, y: Tensor, names: Sequence[str], new_layers: in
         classes={names[label]: count for label, count in zip(present.tolist(), counts.tolist(), strict=True)},
         width=x.shape[1],
         feature_norm=feature_norm(rows),
-        new_layers=new_layers,
+        lower_layers=lower_layers,
         pairs=tuple(_pair(rows, y, a, b, names, generator) for a, b in pairs),
     )
 

@@ -8,6 +8,8 @@ GAIN = 0.9
 """What a change must bring a measure down to before it counts. Ours: less is within what a draw of rows makes."""
 HARM = 1.1
 """What it may not bring the other measure up to."""
+MATTERS = 0.01
+"""The share of rows whose class must change for a measure to count at all. Ours."""
 _NAMES: dict[Lever, str] = {
     "rows": "more rows",
     "centres": "class centres further apart",
@@ -37,21 +39,22 @@ def judge(features: Features | None, head: HeadTuning | None, full: FullTuning |
 def few_examples(head: HeadTuning | None) -> Limit:
     """Judge by what the second half of the rows brought."""
     verdict: Verdict = "cannot be judged"
-    evidence = _NO_HEAD
+    evidence, gain = _NO_HEAD, None
     if head is not None:
         gain = head.gain("rows", "leave_one_out")
         if gain is None:
             evidence = "a class has fewer than 3 rows, so that half of the rows cannot be tried"
         else:
-            verdict = _limits(gain <= GAIN)
+            verdict = _limits(gain <= GAIN and _matters(head, "leave_one_out"))
             evidence = (
                 f"without a row, the head turns by {head.changed['rows'].leave_one_out:.2g} when trained on half of "
-                f"the rows and by {head.given.leave_one_out:.2g} on all {head.given.n}: {_times(gain)}"
+                f"the rows and by {head.given.leave_one_out:.2g} on all {head.given.n}, {_share(gain)} of it"
             )
     return Limit(
         name="too few examples",
         verdict=verdict,
         evidence=(evidence,),
+        share=gain,
         remedy="more labelled rows; no method stands in for them, mmr and mhloss do not act on their number",
     )
 
@@ -63,13 +66,14 @@ def small_margin(features: Features | None, head: HeadTuning | None) -> Limit:
     if features is not None:
         evidence, points = _margin_evidence(features)
     gain = None if head is None else head.gain("centres", "leave_one_out")
-    if gain is not None:
-        points |= gain <= GAIN
+    if head is not None and gain is not None:
+        points |= gain <= GAIN and _matters(head, "leave_one_out")
         evidence.append(f"class centres twice as far apart bring leave-one-out distance {_to(gain)}")
     return Limit(
         name="small margin",
         verdict=_limits(points) if evidence else "cannot be judged",
         evidence=tuple(evidence or [_NO_HEAD]),
+        share=gain,
         remedy="mmr moves class centres apart while the encoder is tuned; it does nothing for a frozen one",
     )
 
@@ -116,6 +120,7 @@ def high_rate(head: HeadTuning | None, full: FullTuning | None) -> Limit:
         name="too high a rate",
         verdict=_limits(points) if evidence else "cannot be judged",
         evidence=tuple(evidence or [_NO_HEAD, _NO_FULL]),
+        share=_least(head, "rate"),
         remedy="a lower --learning-rate, and more steps with it, as both move the weights",
     )
 
@@ -137,6 +142,7 @@ def few_steps(head: HeadTuning | None) -> Limit:
         name="too few steps",
         verdict=verdict,
         evidence=evidence,
+        share=_least(head, "steps", "heads"),
         remedy="more --epochs; mhloss averages out what is left of the heads' initialisation",
     )
 
@@ -152,8 +158,17 @@ def sentences(limits: Sequence[Limit], head: HeadTuning | None) -> tuple[str, ..
             f"{_percent(given.accuracy)} are right."
         )
         told.append(_most(head))
-    found = [limit.name for limit in limits if limit.verdict == "limits"]
-    told.append(f"This points to: {', '.join(found)}." if found else "This points to none of the limits looked at.")
+        calm = [name for measure, name in _MEASURES.items() if not _matters(head, measure)]
+        if calm:
+            told.append(f"So little changes that {' and '.join(calm)} count as no limit here.")
+    found = [limit for limit in limits if limit.verdict == "limits"]
+    # What has no share comes last; the order among those stays.
+    found.sort(key=lambda limit: 1.0 if limit.share is None else limit.share)
+    told.append(
+        f"This points to, what helps most first: {', '.join(limit.name for limit in found)}."
+        if found
+        else "This points to none of the limits looked at."
+    )
     unknown = [limit.name for limit in limits if limit.verdict == "cannot be judged"]
     if unknown:
         told.append(f"Not to be judged from this: {', '.join(unknown)}.")
@@ -165,12 +180,11 @@ def _most(head: HeadTuning) -> str:
     for measure, name in _MEASURES.items():
         gains = [(gain, lever) for lever in head.changed if (gain := head.gain(lever, measure)) is not None]
         if not gains or min(gains)[0] > GAIN:
-            parts.append(f"nothing that was tried lowers {name} by a tenth")
+            parts.append(f"{name} is lowered by a tenth by nothing that was tried")
         else:
             gain, best = min(gains)
-            parts.append(f"{_NAMES[best]} lowers {name} most, {_to(gain)}")
-    text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}."
+            parts.append(f"{name} is lowered most by {_NAMES[best]}, {_to(gain)}")
+    return f"{'; '.join(parts).capitalize()}."
 
 
 def _margin_evidence(features: Features) -> tuple[list[str], bool]:
@@ -191,17 +205,31 @@ def _margin_evidence(features: Features) -> tuple[list[str], bool]:
         evidence.append("with shuffled labels the classes overlap, so the margin is the classes' own")
         return evidence, False
     share = margin / smallest.shuffled
-    told = f"with shuffled labels the margin is {smallest.shuffled:.2g}, {_times(1 / share)}"
+    told = f"with shuffled labels the margin is {smallest.shuffled:.2g}, {_share(1 / share)} of it"
     if share < HARM:
         told += f": rows are separable because there are {features.width} features, not because of the classes"
     return [*evidence, told], share < HARM
 
 
 def _helps(head: HeadTuning, lever: Lever) -> bool:
-    """Return whether a change brings one measure down and the other not up."""
-    gains = [head.gain(lever, "leave_one_out"), head.gain(lever, "seed_spread")]
-    known = [gain for gain in gains if gain is not None]
-    return len(known) == 2 and min(known) <= GAIN and max(known) < HARM
+    """Return whether a change brings down a measure that matters, and the other not up."""
+    gains = {measure: gain for measure in _MEASURES if (gain := head.gain(lever, measure)) is not None}
+    helped = any(gain <= GAIN and _matters(head, measure) for measure, gain in gains.items())
+    return helped and all(gain < HARM for gain in gains.values())
+
+
+def _matters(head: HeadTuning, measure: Measure) -> bool:
+    """Return whether predictions change with what the measure is about."""
+    return (head.given.flips if measure == "leave_one_out" else head.given.disagreement) >= MATTERS
+
+
+def _least(head: HeadTuning | None, *levers: Lever) -> float | None:
+    """Return the smallest share that a change that helps leaves of a measure."""
+    if head is None:
+        return None
+    helping = [lever for lever in levers if _helps(head, lever)]
+    gains = [head.gain(lever, measure) for lever in helping for measure in _MEASURES]
+    return min((gain for gain in gains if gain is not None), default=None)
 
 
 def _both(head: HeadTuning, lever: Lever) -> str:
@@ -217,11 +245,11 @@ def _limits(points: bool) -> Verdict:
 
 
 def _to(gain: float) -> str:
-    return f"to {_times(gain)}"
+    return f"to {_share(gain)}"
 
 
-def _times(gain: float) -> str:
-    return f"{gain:.2g} times" if gain < 9.95 else f"{gain:.0f} times"
+def _share(gain: float) -> str:
+    return f"{100 * gain:.0f} %"
 
 
 def _percent(share: float) -> str:

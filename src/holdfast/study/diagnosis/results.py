@@ -42,8 +42,8 @@ class Features(BaseModel):
     width: int
     feature_norm: float
     """B: the largest norm of a row, with the constant for the bias appended."""
-    new_layers: int
-    """Linear layers of the head that stand before the last, whose weights are drawn anew."""
+    lower_layers: int
+    """Linear layers of the head that stand before the last; few checkpoints bring them, else they are drawn anew."""
     pairs: tuple[PairMargin, ...]
 
     @property
@@ -104,7 +104,9 @@ class FullTuning(BaseModel):
     model_config = _STRICT
 
     rows: int
-    """Rows of the fixed batch that curvature, gradients and both losses come from."""
+    """Rows of the fixed batch that gradients and losses come from."""
+    curvature_rows: int
+    """Of them, the rows that both curvatures come from."""
     learning_rate: float
     sharpness: float
     """Largest eigenvalue of the Hessian at the pre-trained weights, at or below the true one."""
@@ -144,6 +146,8 @@ class Limit(BaseModel):
     name: str
     verdict: Verdict
     evidence: tuple[str, ...]
+    share: float | None = None
+    """What the change that acts on it leaves of the measure that it lowers most; None where none was tried."""
     remedy: str
     """What acts on it, and what does not."""
 
