@@ -1,17 +1,19 @@
 """What methods cost beside plain fine-tuning, as ratios: step time, arithmetic, peak memory, and state.
 
     python benchmarks/cost.py --methods dps,"dps(variant=mix)",mixout --model minilm --json cost.json
+    python benchmarks/cost.py --methods all --peers all --model minilm --json cost.json
 
 docs/cost.md says how it measures and how to read the table.
 """
 
 import argparse
 import json
+import math
 import os
 import platform
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 # Before PyTorch: its profiler would write two lines for every method.
@@ -21,19 +23,27 @@ import torch
 from rich.console import Console
 
 from holdfast.errors import HoldfastError
-from holdfast.methods import Plan, describe, parse, split
+from holdfast.methods import parse, split
+from holdfast.training.models import load_tokenizer
+from measuring.contestants import Contestant, methods_of
+from measuring.floors import Frame, blocks_of, floor
+from measuring.lineup import ALL, lineup
 from measuring.memory import available_bytes
-from measuring.resources import Resources, resources
+from measuring.resources import Resources, resident_bytes, resources
 from measuring.results import as_json, cost, show
-from measuring.rounds import compare
+from measuring.rounds import compare, groups
 from measuring.setup import RANDOM, Setup, base_model, batches
+from peers import PEERS
+from peers.peer import Peer
 
 AGAIN = "vanilla (again)"
 """Plain fine-tuning against itself: how far from 1 a ratio is that means nothing."""
 _SHARE = 0.6
-"""Of the free memory that all methods together may take; activations and allocators need room beside them."""
-_WIDTH = 100
+"""Of the free memory that may be taken; allocators need room beside it."""
+_WIDTH = 110
 """Columns of a table that is written to a file."""
+_DEFAULTS = {"rounds": (30, 9), "steps": (2, 1), "short_steps": (20, 5)}
+"""For a few methods, and for all: so many that the table must not take hours."""
 _LEAST_ROUNDS = 6
 """Below, no 95 % interval exists."""
 
@@ -50,12 +60,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: argparse.Namespace) -> None:
-    methods = [describe(parse(text)) for text in split(given.methods)]
+    whole = given.methods.strip() == ALL
+    for option, defaults in _DEFAULTS.items():
+        if getattr(given, option) is None:
+            setattr(given, option, defaults[whole])
+    texts = [] if whole else [method for text in split(given.methods) for method in parse(text)]
     _check(given)
     if given.threads is not None:
         torch.set_num_threads(given.threads)
     device = torch.device(given.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     base = base_model(given.model, given.layers, given.width)
+    reads = given.model not in RANDOM and (whole or any(method.needs_text for method in texts))
     setup = Setup(
         base=base,
         batches=batches(base, given.batch, given.tokens, device),
@@ -64,26 +79,39 @@ def _run(given: argparse.Namespace) -> None:
         accumulation=given.accumulation,
         total_steps=given.total_steps,
         epochs=given.epochs,
+        tokenizer=load_tokenizer(given.model) if reads else None,
     )
-    for text in methods:
-        _check_method(text, setup)
-    texts = {AGAIN: "vanilla"} | {text: text for text in methods}
+    asked = lineup(given.methods, given.peers, setup)
+    contestants: dict[str, Contestant] = {AGAIN: "vanilla", **asked.contestants}
     found = {}
-    for name in texts:
+    for name, contestant in contestants.items():
         _tell(f"{name}: memory, arithmetic and state over {given.short_steps} steps")
-        found[name] = resources(texts[name], setup, given.short_steps)
-    together = _fits(list(found.values()), found[AGAIN], device)
-    times = compare(texts, setup, given.rounds, given.steps, together, _tell)
-    costs = [cost(name, times[name], found[name], found[AGAIN]) for name in texts]
-    show(costs, times, found, _about(given, setup, together), Console(width=None if sys.stdout.isatty() else _WIDTH))
+        found[name] = resources(contestant, setup, given.short_steps)
+    together = _groups(found, setup)
+    times = compare(contestants, setup, given.rounds, given.steps, together, _tell)
+    frame = Frame(blocks_of(base), given.epochs)
+    costs = [
+        cost(name, times[name], found[name], found[AGAIN], _floor(contestants[name], frame)) for name in contestants
+    ]
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    show(costs, times, found, _about(given, setup, together), asked.notes, console)
     if given.json is not None:
         _save(given.json, json.dumps(as_json([one for one in costs if one.method != AGAIN]), indent=2) + "\n")
+
+
+def _floor(contestant: Contestant, frame: Frame) -> float | None:
+    return contestant.floor if isinstance(contestant, Peer) else floor(methods_of(contestant), frame)
 
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--methods", required=True, help='separated by commas, as in holdfast compare: dps,"dps(variant=mix)"')
+    add(
+        "--methods",
+        required=True,
+        help='separated by commas, as in holdfast compare: dps,"dps(variant=mix)"; all: every method, and cheap forms',
+    )
+    add("--peers", help=f"implementations by others to run beside them: all, or of {', '.join(PEERS)}")
     add("--model", default="minilm", help=f"minilm, a folder, a hub id, or with random weights {', '.join(RANDOM)}")
     add("--layers", type=_positive, help="layers of a model with random weights")
     add("--width", type=_positive, help="its hidden size, a multiple of 64")
@@ -93,13 +121,18 @@ def _options() -> argparse.ArgumentParser:
     add("--precision", choices=["fp32", "bf16", "fp16"], default="fp32", help="of the forward pass (%(default)s)")
     add("--total-steps", type=_positive, default=690, help="optimizer steps of the training priced (%(default)s)")
     add("--epochs", type=float, default=3.0, help="passes over the data in these steps (%(default)g)")
-    add("--rounds", type=_positive, default=30, help="turns that every method takes (%(default)s)")
-    add("--steps", type=_positive, default=2, help="optimizer steps of a turn (%(default)s)")
-    add("--short-steps", type=_positive, default=20, help="steps for memory, arithmetic and state (%(default)s)")
+    add("--rounds", type=_positive, help=_by_default("rounds", "turns that every method takes"))
+    add("--steps", type=_positive, help=_by_default("steps", "optimizer steps of a turn"))
+    add("--short-steps", type=_positive, help=_by_default("short_steps", "steps for memory, arithmetic and state"))
     add("--threads", type=_positive, help="CPU threads; default: what PyTorch takes, as in a training")
     add("--device", help="cpu or cuda; default: cuda where there is one")
     add("--json", type=Path, help="file to write the results to")
     return parser
+
+
+def _by_default(option: str, what: str) -> str:
+    few, many = _DEFAULTS[option]
+    return f"{what} ({few}; {many} with --methods all)"
 
 
 def _positive(text: str) -> int:
@@ -129,25 +162,24 @@ def _check(given: argparse.Namespace) -> None:
         raise HoldfastError(f"--json {given.json}: there is no folder {given.json.parent}, make it first")
 
 
-def _check_method(text: str, setup: Setup) -> None:
-    """Find out before minutes of measuring that a method does not work on the model or in the training."""
-    for method in parse(text):
-        method.check(setup.base)
-        method.check_plan(Plan(setup.total_steps))
+def _groups(found: Mapping[str, Resources], setup: Setup) -> list[list[str]]:
+    """Return who takes turns with whom: as many as fit into memory, with plain fine-tuning and one of them at work."""
+    free = available_bytes(setup.device)
+    resident = {name: resident_bytes(one, setup) for name, one in found.items()}
+    if free is None:
+        return groups(resident, math.inf)
+    return groups(resident, _SHARE * free - resident[AGAIN] - max(one.peak_bytes for one in found.values()))
 
 
-def _fits(found: Sequence[Resources], vanilla: Resources, device: torch.device) -> bool:
-    """Return whether all methods can be in memory at once, plain fine-tuning beside them."""
-    free = available_bytes(device)
-    needed = vanilla.peak_bytes + sum(one.peak_bytes for one in found)
-    return free is None or needed < _SHARE * free
-
-
-def _about(given: argparse.Namespace, setup: Setup, together: bool) -> str:
+def _about(given: argparse.Namespace, setup: Setup, together: Sequence[Sequence[str]]) -> str:
     name = torch.cuda.get_device_name(setup.device) if setup.device.type == "cuda" else _processor()
     parameters = sum(parameter.numel() for parameter in setup.base.parameters())
     accumulated = f" x {given.accumulation} micro-batches" if given.accumulation > 1 else ""
-    turns = "all methods in turns" if together else "each method in turns with vanilla alone"
+    turns = f"in turns, in {len(together)} groups, each with vanilla"
+    if len(together) == 1:
+        turns = "all methods in turns"
+    elif all(len(group) == 1 for group in together):
+        turns = "each method in turns with vanilla alone"
     return (
         f"{given.model} ({parameters:,} parameters), {given.batch} rows of {given.tokens} tokens{accumulated}, "
         f"{given.precision}, on {name}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}. "

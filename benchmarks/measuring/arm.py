@@ -1,32 +1,29 @@
 """One method at work: a model and an engine of its own, taken forward step by step."""
 
-import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from holdfast import Engine
 from holdfast.methods import parse
 from holdfast.methods.base import Method, Step
 from measuring.setup import Setup, adamw
+from measuring.training import Training
 
 _HOOKS = ("on_gradients", "on_clipped_gradients", "on_update")
 
 
-class Arm:
-    """A method in a training of ``total_steps`` optimizer steps."""
+class Arm(Training):
+    """A method in a training of ``total_steps`` optimizer steps; what it trains first is left out."""
 
     def __init__(
         self, method: str, setup: Setup, total_steps: int, data: Iterable[Mapping[str, Any]] | None = None
     ) -> None:
-        self.setup = setup
-        self.total_steps = total_steps
+        super().__init__(setup, total_steps)
         model, methods = setup.model(), parse(method)
-        self.given: list[Tensor] = [*model.parameters(), *model.buffers()]
-        """The plain model's own tensors."""
+        self.given = [*model.parameters(), *model.buffers()]
         setup.synchronise()
         began = time.perf_counter()
         self.engine = Engine(
@@ -37,13 +34,12 @@ class Arm:
             accumulation=setup.accumulation,
             scaler=torch.amp.GradScaler(setup.device.type) if setup.precision == "fp16" else None,
             data=setup.batches[:1] if data is None else data,
+            # Stages are priced apart (measuring/stages.py): they take longer than all the rest.
+            resumed=True,
         )
         setup.synchronise()
         self.preparing = time.perf_counter() - began
-        """Seconds that building the engine took, the methods' preparation included."""
-        self.gradients: list[tuple[torch.nn.Parameter, Tensor]] = []
-        """Those that every step of a walk starts from."""
-        self._batches = itertools.cycle(setup.batches)
+        self.model, self.optimizer = self.engine.model, self.engine.optimizer
 
     @property
     def acts(self) -> bool:
@@ -54,18 +50,18 @@ class Arm:
     def forward_backward(self) -> None:
         """Do the passes of one micro-batch."""
         with self.setup.arithmetic():
-            loss = self.engine.loss(next(self._batches))
+            loss = self.engine.loss(next(self.batches))
         self.engine.backward(loss)
 
-    def train(self, steps: int) -> float:
-        """Do whole optimizer steps; return the seconds they took."""
-        self.setup.synchronise()
-        began = time.perf_counter()
-        for _ in range(steps * self.setup.accumulation):
+    def step(self) -> None:
+        """Close a micro-batch; the last of an optimizer step updates the weights."""
+        self.engine.step()
+
+    def meet_all(self) -> None:
+        """Show the model every batch once, for methods that keep what the body gives for a row."""
+        for _ in self.setup.batches:
             self.forward_backward()
-            self.engine.step()
-        self.setup.synchronise()
-        return time.perf_counter() - began
+        self.engine.model.zero_grad(set_to_none=True)
 
     def walk(self, until: int, watch: Callable[[], None] = lambda: None) -> dict[int, float]:
         """Go on to step ``until`` with the methods' hooks alone; return the seconds they took at each step.
@@ -78,16 +74,23 @@ class Arm:
         if self.acts and not self.gradients and engine.steps < until:
             self.forward_backward()
             self.gradients = [(p, p.grad.clone()) for p in engine.model.parameters() if p.grad is not None]
+        # Made once: making them takes longer than filling them.
+        self.given_gradients = [torch.empty_like(gradient) for _, gradient in self.gradients]
         for index in range(engine.steps, until):
             step = Step(index, engine.total_steps, engine.model, engine.optimizer)
             seconds[index] = self._hooks(step, watch) if self.acts else 0.0
             engine.steps += 1
         engine.model.zero_grad(set_to_none=True)
+        self.given_gradients.clear()
         return seconds
 
+    def skip(self, until: int) -> None:
+        """Go on to step ``until`` without doing anything."""
+        self.engine.steps = max(self.engine.steps, until)
+
     def _hooks(self, step: Step, watch: Callable[[], None]) -> float:
-        for parameter, gradient in self.gradients:
-            parameter.grad = gradient.clone()
+        for (parameter, gradient), own in zip(self.gradients, self.given_gradients, strict=True):
+            parameter.grad = own.copy_(gradient)
         methods = self.engine.methods
         self.setup.synchronise()
         began = time.perf_counter()
@@ -112,5 +115,6 @@ class Arm:
 
     def close(self) -> None:
         """Let the methods clean up, and free what they held."""
-        self.engine.finish()
+        # Those that choose by a score at the end get one; what that takes depends on the validation rows.
+        self.engine.finish(score=lambda: 0.0)
         self.gradients.clear()

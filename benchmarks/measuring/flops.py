@@ -22,7 +22,7 @@ _ON_CPU = {
 }
 
 
-def flops(work: Callable[[], None]) -> int:
+def flops(work: Callable[[], object]) -> int:
     """Return the floating-point operations of ``work``; elementwise operations are not counted."""
     with FlopCounterMode(display=False, custom_mapping=_ON_CPU) as counter:
         work()

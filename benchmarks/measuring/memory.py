@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 
 
-def peak_bytes(work: Callable[[], None], device: torch.device) -> int:
+def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
     """Return the most bytes that ``work`` holds at once of what it allocates itself, on ``device``.
 
     On the CPU from the allocator's own events, the temporary memory of operations included: the size of the

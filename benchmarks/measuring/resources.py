@@ -4,12 +4,13 @@ import math
 from dataclasses import dataclass
 
 from holdfast.errors import HoldfastError
-from holdfast.methods import Plan, parse
-from holdfast.training.traits import measures
+from holdfast.methods import Plan
 from measuring.arm import Arm
+from measuring.contestants import Contestant, keeps_rows, looks, methods_of, start
 from measuring.flops import flops
 from measuring.memory import peak_bytes
 from measuring.setup import Setup
+from measuring.stages import stage_flops, stage_peak_bytes
 from measuring.state import claimed, state_bytes
 
 _TOLERANCE = 0.05
@@ -41,42 +42,57 @@ class Resources:
         )
 
 
-def resources(method: str, setup: Setup, steps: int) -> Resources:
-    """Measure ``method`` in a training of ``steps`` optimizer steps, so short that all of it is done.
+def resources(contestant: Contestant, setup: Setup, steps: int) -> Resources:
+    """Measure ``contestant`` in a training of ``steps`` optimizer steps, so short that all of it is done.
 
     It has as many stages as a long one. Of the training data, methods that look at them see the same share. Of
     methods that refuse so short a training, the first ``steps`` of the whole one are measured.
     """
-    total = steps if _accepted(method, steps) else setup.total_steps
-    measured = max(1, round(steps / setup.epochs)) * setup.accumulation
-    weights, claim = claimed(method, setup)
+    total = steps if _accepted(contestant, steps) else setup.total_steps
+    shown = max(1, round(steps / setup.epochs)) * setup.accumulation
+    weights, claim = claimed(contestant, setup)
+    # Apart from the counting, which holds tensors longer than they are needed.
+    peak = peak_bytes(lambda: start(contestant, setup, total, setup.some(shown)).train(steps), setup.device)
+    before = stage_flops(contestant, setup) + (_look_flops(contestant, setup, total) if looks(contestant) else 0.0)
     return Resources(
-        peak_bytes=peak_bytes(lambda: _train(method, setup, total, steps, measured), setup.device),
-        flops=_flops_of_a_step(method, setup, total, steps),
-        state_bytes=state_bytes(method, setup, total, steps, measured),
+        peak_bytes=max(peak, stage_peak_bytes(contestant, setup)),
+        flops=_flops_of_a_step(contestant, setup, total, steps) + before / setup.total_steps,
+        state_bytes=state_bytes(contestant, setup, total, steps, shown),
         weights=weights,
         claimed_bytes=claim,
     )
 
 
-def _train(method: str, setup: Setup, total: int, steps: int, measured: int) -> None:
-    data = [setup.batches[index % len(setup.batches)] for index in range(measured)]
-    Arm(method, setup, total, data).train(steps)
+def resident_bytes(found: Resources, setup: Setup) -> int:
+    """Return how much memory a training of ``found`` holds between its steps, at most."""
+    model: int = sum(tensor.numel() * tensor.element_size() for tensor in setup.base.state_dict().values())
+    # The weights, and what Adam keeps: twice their size.
+    return 3 * model + found.state_bytes
 
 
-def _flops_of_a_step(method: str, setup: Setup, total: int, steps: int) -> float:
-    """From differences, so that what is done once drops out."""
-    one = flops(lambda: _train(method, setup, total, 1, 1))
-    each = (flops(lambda: _train(method, setup, total, steps, 1)) - one) / (steps - 1)
-    if any(measures(single) for single in parse(method)):
-        batch = flops(lambda: _train(method, setup, total, 1, 2)) - one
-        each += batch * setup.epoch_batches / setup.total_steps
-    return each
+def _flops_of_a_step(contestant: Contestant, setup: Setup, total: int, steps: int) -> float:
+    """Count all of ``steps`` but the first, so that what is done once drops out."""
+    arm = start(contestant, setup, total, setup.some(1))
+    first = flops(lambda: arm.train(1))
+    if keeps_rows(contestant):
+        assert isinstance(arm, Arm)
+        arm.meet_all()
+    each = flops(lambda: arm.train(steps - 1)) / (steps - 1)
+    # Every row is new once in the training.
+    news = (first - each) / setup.epochs if keeps_rows(contestant) else 0.0
+    return each + news
 
 
-def _accepted(method: str, steps: int) -> bool:
+def _look_flops(contestant: Contestant, setup: Setup, total: int) -> float:
+    """Return what a look at all training rows takes."""
+    few, more = (start(contestant, setup, total, setup.some(count)) for count in (1, 2))
+    batch = flops(lambda: more.train(1)) - flops(lambda: few.train(1))
+    return batch * setup.epoch_batches
+
+
+def _accepted(contestant: Contestant, steps: int) -> bool:
     try:
-        for one in parse(method):
+        for one in methods_of(contestant):
             one.check_plan(Plan(steps))
     except HoldfastError:
         return False

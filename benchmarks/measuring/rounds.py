@@ -2,14 +2,23 @@
 
 import gc
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import median
 
-from holdfast.training.traits import measures
 from measuring.arm import Arm
+from measuring.contestants import Contestant, keeps_rows, looks, start
 from measuring.ratios import TimeRatio, time_ratio
 from measuring.setup import Setup
+from measuring.stages import stage_seconds
+from measuring.training import Training
+
+_RARE = 0.01
+"""Of the steps, those that may differ from the others without a method's being walked to where it is timed."""
+_TOGETHER = 12
+"""Of more, the turns would lie too far from those of plain fine-tuning."""
 
 _FEW, _MORE = 2, 8
 """Batches that methods which look at the data are shown, to see what each batch takes."""
@@ -26,6 +35,12 @@ class Timed:
     blocks: list[float]
     """Seconds of a step, the mean over the block of a round."""
 
+    @property
+    def varies(self) -> bool:
+        """Whether the hooks of some steps do more than those of others, and not once or twice alone."""
+        usual = median(self.hooks.values())
+        return sum(seconds > 2 * usual for seconds in self.hooks.values()) > _RARE * len(self.hooks)
+
 
 def positions(total_steps: int, rounds: int, steps: int, draw: random.Random) -> list[range]:
     """Return a block of ``steps`` consecutive steps for each round, one in each ``rounds``-th part of the training.
@@ -38,27 +53,40 @@ def positions(total_steps: int, rounds: int, steps: int, draw: random.Random) ->
     return [range(start, start + steps) for start in starts]
 
 
+def groups(resident: Mapping[str, int], room: float) -> list[list[str]]:
+    """Return who takes turns with whom: as many at once, by bytes of memory, as there is ``room`` for."""
+    found: list[list[str]] = []
+    held = 0
+    for name, size in resident.items():
+        if not found or len(found[-1]) == _TOGETHER or held + size > room:
+            found.append([])
+            held = 0
+        found[-1].append(name)
+        held += size
+    return found
+
+
 def compare(
-    methods: Mapping[str, str],
+    contestants: Mapping[str, Contestant],
     setup: Setup,
     rounds: int,
     steps: int,
-    together: bool,
+    together: Sequence[Sequence[str]],
     tell: Callable[[str], None],
 ) -> dict[str, TimeRatio]:
-    """Return the time ratios of ``methods``, method text by name, to plain fine-tuning.
+    """Return the time ratios of ``contestants``, by name, to plain fine-tuning.
 
-    ``together``: all take turns; otherwise each with plain fine-tuning alone, where memory holds no more.
+    ``together``: the names of those that take turns, each such group with a plain fine-tuning of its own.
     """
-    groups = [methods] if together else [{name: text} for name, text in methods.items()]
     found = {}
-    for group in groups:
+    for names in together:
+        group = {name: contestants[name] for name in names}
         blocks = positions(setup.total_steps, rounds, steps, random.Random(0))
         timed = {}
-        for name, text in group.items():
+        for name, contestant in group.items():
             tell(f"{name}: what it does rarely, over {setup.total_steps} steps")
-            timed[name] = profile(text, setup)
-        plain = Timed(0.0, {}, [])
+            timed[name] = profile(contestant, setup)
+        plain = Timed(0.0, dict.fromkeys(range(setup.total_steps), 0.0), [])
         tell(f"{rounds} rounds of {steps} steps: vanilla, {', '.join(group)}")
         _take_turns(group, setup, blocks, timed, plain)
         for name in group:
@@ -67,25 +95,26 @@ def compare(
     return found
 
 
-def profile(method: str, setup: Setup) -> Timed:
-    """Time what a method does outside the forward and backward passes, once through a whole training."""
+def profile(contestant: Contestant, setup: Setup) -> Timed:
+    """Time what is done outside the forward and backward passes, once through a whole training."""
     # What it imports is paid here.
-    Arm(method, setup, setup.total_steps).close()
-    arm = Arm(method, setup, setup.total_steps)
-    start = arm.preparing
-    if any(measures(one) for one in arm.engine.methods):
-        start += _measuring(method, setup)
+    start(contestant, setup, setup.total_steps).close()
+    arm = start(contestant, setup, setup.total_steps)
+    before = arm.preparing + stage_seconds(contestant, setup)
+    if looks(contestant):
+        before += _looking(contestant, setup)
+    if keeps_rows(contestant):
+        before += _meeting(contestant, setup)
     hooks = arm.walk(setup.total_steps)
     arm.close()
-    return Timed(start, hooks, [])
+    return Timed(before, hooks, [])
 
 
-def _measuring(method: str, setup: Setup) -> float:
+def _looking(contestant: Contestant, setup: Setup) -> float:
     """Return the seconds that looking at all training rows takes, from two looks at few."""
     seconds = []
     for count in (_FEW, _MORE):
-        data = [setup.batches[index % len(setup.batches)] for index in range(count)]
-        arm = Arm(method, setup, setup.total_steps, data)
+        arm = start(contestant, setup, setup.total_steps, setup.some(count))
         first, usual = arm.train(1), min(arm.train(1), arm.train(1))
         seconds.append(first - usual)
         arm.close()
@@ -93,26 +122,52 @@ def _measuring(method: str, setup: Setup) -> float:
     return max(0.0, seconds[0] + each * (setup.epoch_batches - _FEW))
 
 
+def _meeting(contestant: Contestant, setup: Setup) -> float:
+    """Return the seconds that running all training rows through the body for the first time adds."""
+    arm = start(contestant, setup, setup.total_steps)
+    assert isinstance(arm, Arm)
+    seconds = []
+    for _ in range(2):
+        setup.synchronise()
+        began = time.perf_counter()
+        arm.meet_all()
+        setup.synchronise()
+        seconds.append(time.perf_counter() - began)
+    arm.close()
+    return max(0.0, seconds[0] - seconds[1]) / len(setup.batches) * setup.epoch_batches
+
+
 def _take_turns(
-    methods: Mapping[str, str], setup: Setup, blocks: Sequence[range], timed: Mapping[str, Timed], plain: Timed
+    group: Mapping[str, Contestant], setup: Setup, blocks: Sequence[range], timed: Mapping[str, Timed], plain: Timed
 ) -> None:
-    arms = [(Arm("vanilla", setup, setup.total_steps), plain)]
-    arms += [(Arm(text, setup, setup.total_steps), timed[name]) for name, text in methods.items()]
+    arms: list[tuple[Training, Timed]] = [(start("vanilla", setup, setup.total_steps), plain)]
+    arms += [(start(contestant, setup, setup.total_steps), timed[name]) for name, contestant in group.items()]
     order, draw = list(arms), random.Random(1)
     for arm, _ in arms:
         arm.train(1)
+    for (arm, _), contestant in zip(arms[1:], group.values(), strict=True):
+        if keeps_rows(contestant):
+            assert isinstance(arm, Arm)
+            arm.meet_all()
     gc.disable()
+    # What is there already need not be looked through after each round.
+    gc.freeze()
     try:
         for block in blocks:
             for arm, own in arms:
+                if not own.varies:
+                    # Where it is in the training makes no difference.
+                    arm.skip(block.start)
+                    continue
                 for index, seconds in arm.walk(block.start).items():
                     # What disturbed the machine is not the method's.
-                    own.hooks[index] = min(seconds, own.hooks.get(index, seconds))
+                    own.hooks[index] = min(seconds, own.hooks[index])
             draw.shuffle(order)
             for arm, own in order:
                 own.blocks.append(arm.train(len(block)) / len(block))
             gc.collect()
     finally:
+        gc.unfreeze()
         gc.enable()
     for arm, _ in arms:
         arm.close()

@@ -16,7 +16,8 @@ RANDOM = {
 """Models of published sizes with random weights: what a step costs does not depend on them."""
 
 _HEAD_WIDTH = 64
-_DIFFERENT_BATCHES = 4
+_DIFFERENT_BATCHES = 8
+"""As many as a method is shown at once: what is kept of a row must not serve another."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,17 @@ class Setup:
     """Optimizer steps of the training that is being priced."""
     epochs: float
     """Passes over its rows, for methods that look at all of them once before it."""
+    tokenizer: Any = None
+    """The model's, for methods that train on text first; None where it has none."""
 
     @property
     def epoch_batches(self) -> int:
         """Micro-batches of one pass over the training rows."""
         return max(1, round(self.total_steps / self.epochs)) * self.accumulation
+
+    def some(self, count: int) -> list[dict[str, Tensor]]:
+        """Return ``count`` batches, all different as far as there are that many."""
+        return [self.batches[index % len(self.batches)] for index in range(count)]
 
     def model(self) -> nn.Module:
         """Return a copy of the model on the device, in training mode."""

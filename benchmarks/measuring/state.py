@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from holdfast.methods import parse
+from holdfast.methods.parts.body_memo import LIMIT
 from holdfast.training.selected import selected
-from measuring.arm import Arm
+from measuring.contestants import Contestant, methods_of, start
 from measuring.setup import Setup
+from measuring.training import Training
 
 
 class HeldState:
@@ -24,15 +25,15 @@ class HeldState:
         self.most = 0
         self._others = _storages(_alive())  # held, so that their addresses are not used again
 
-    def sample(self, arm: Arm) -> None:
+    def sample(self, arm: Training) -> None:
         """Look at what is held now."""
-        model, optimizer = arm.engine.model, arm.engine.optimizer
+        model, optimizer = arm.model, arm.optimizer
         # A copy of the model was made before the methods changed it: by place, its tensors are those of the base.
         plain = {name for name, _ in _named(arm.setup.base)}
         known = [tensor for name, tensor in _named(model) if name in plain]
         known += arm.given
         known += [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-        known += [gradient for _, gradient in arm.gradients]
+        known += [gradient for _, gradient in arm.gradients] + arm.given_gradients
         for state in optimizer.state.values():
             known += [value for value in state.values() if isinstance(value, Tensor)]
         mine = {*self._others, *_storages(known)}
@@ -40,14 +41,14 @@ class HeldState:
         self.most = max(self.most, held)
 
 
-def state_bytes(method: str, setup: Setup, total_steps: int, steps: int, measured: int) -> int:
-    """Return the most bytes that ``method`` holds in the first ``steps`` steps of a training of ``total_steps``.
+def state_bytes(contestant: Contestant, setup: Setup, total_steps: int, steps: int, measured: int) -> int:
+    """Return the most bytes that ``contestant`` holds in the first ``steps`` steps of a training of ``total_steps``.
 
     It is looked at between the method's hooks, and whenever it asks for one of ``measured`` batches of the
     training data.
     """
     held = HeldState()
-    arms: list[Arm] = []
+    arms: list[Training] = []
 
     class Watched:
         """The training data; looks at what is held whenever a batch is asked for."""
@@ -61,7 +62,7 @@ def state_bytes(method: str, setup: Setup, total_steps: int, steps: int, measure
     # What is frozen is not listed, so that looking takes no time.
     gc.freeze()
     try:
-        arm = Arm(method, setup, total_steps, Watched())
+        arm = start(contestant, setup, total_steps, Watched())
         arms.append(arm)
         held.sample(arm)
         arm.walk(steps, lambda: held.sample(arm))
@@ -71,16 +72,18 @@ def state_bytes(method: str, setup: Setup, total_steps: int, steps: int, measure
     return held.most
 
 
-def claimed(method: str, setup: Setup) -> tuple[int, int | None]:
-    """Return how many weights ``method`` works on, and the bytes of state that it says it keeps.
+def claimed(contestant: Contestant, setup: Setup) -> tuple[int, int | None]:
+    """Return how many weights ``contestant`` works on, and the bytes of state that it says it keeps.
 
-    All of the model's, and None, for methods that select none. Of methods used together, the weights of the one
-    that selects most, as the others' are among them.
+    All of the model's, and None, for peers and for methods that select none. Of methods used together, the weights
+    of the one that selects most, as the others' are among them. None too where the account is a limit, of what is
+    kept of each row.
     """
-    found = [one for one in selected(parse(method), copy.deepcopy(setup.base).to("meta")) if one.doing]
+    found = [one for one in selected(methods_of(contestant), copy.deepcopy(setup.base).to("meta")) if one.doing]
     if not found:
         return sum(parameter.numel() for parameter in setup.base.parameters()), None
-    return max(one.weights for one in found), sum(one.state_bytes for one in found)
+    told = None if any(one.state_bytes >= LIMIT for one in found) else sum(one.state_bytes for one in found)
+    return max(one.weights for one in found), told
 
 
 def _alive() -> Iterator[Tensor]:

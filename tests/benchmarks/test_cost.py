@@ -1,10 +1,14 @@
 """The benchmark's command, from options to a table and a file."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 import cost
+from holdfast.methods import catalogue, parse
+from measuring import lineup
+from peers import PEERS
 
 QUICK = [
     *("--batch", "2", "--tokens", "8", "--total-steps", "20", "--rounds", "6", "--steps", "1"),
@@ -25,12 +29,14 @@ def test_every_method_is_a_row_of_the_file_and_of_the_table(tmp_path, capsys):
             "time_ratio_low",
             "time_ratio_high",
             "flops_ratio",
+            "floor",
             "memory_ratio",
             "state_bytes_per_weight",
         ]
         assert row["time_ratio_low"] <= row["time_ratio"] <= row["time_ratio_high"]
     assert (rows[0]["flops_ratio"], rows[0]["memory_ratio"]) == pytest.approx((1.0, 1.0), rel=0.01)
     assert rows[1]["memory_ratio"] > 1.01
+    assert [row["floor"] for row in rows] == [1.0, 1.0]
     assert list(tmp_path.iterdir()) == [file]
     told = " ".join(capsys.readouterr().out.split())
     for said in ("vanilla (again)", "2 rows of 8 tokens, fp32, on", "1 threads", "6 rounds of 1 steps, all methods"):
@@ -49,6 +55,9 @@ def test_every_method_is_a_row_of_the_file_and_of_the_table(tmp_path, capsys):
         (["--methods", "dps", *SMALL, "--json", "nowhere/cost.json"], "there is no folder nowhere"),
         (["--methods", "top_k_layers(k=3)", *SMALL], "has 1 blocks"),
         (["--methods", "dps", "--short-steps", "1"], "take at least 2"),
+        (["--methods", "surt", *SMALL], "surt trains on text first, which takes the model's tokenizer"),
+        (["--methods", "dps", *SMALL, "--peers", "smart_pytorch"], "did you mean 'smart-pytorch'"),
+        (["--methods", "all", *SMALL, "--rounds", "700"], "--rounds 700 x --steps 1 do not fit"),
     ],
 )
 def test_mistakes_are_told_in_one_line_before_anything_is_measured(options, told, capsys):
@@ -56,6 +65,34 @@ def test_mistakes_are_told_in_one_line_before_anything_is_measured(options, told
     err = capsys.readouterr().err
     assert told in err
     assert len(err.splitlines()) == 1
+
+
+def test_of_all_methods_and_peers_those_that_cannot_run_are_told_below_the_table(monkeypatch, tmp_path, capsys):
+    few = ["vanilla", "top_k_layers", "surt", "wise_ft"]
+    monkeypatch.setattr(lineup, "catalogue", lambda: dict.fromkeys(few))
+    absent = replace(PEERS["smart-pytorch"], package="not_there")
+    monkeypatch.setitem(PEERS, "smart-pytorch", absent)
+    file = tmp_path / "cost.json"
+    assert cost.main(["--methods", "all", "--peers", "all", *SMALL, *QUICK, "--json", str(file)]) == 0
+    rows = json.loads(file.read_text())
+    assert [row["method"] for row in rows] == ["vanilla(dropout=0.0)", "wise_ft", "transformers-neftune (peer)"]
+    assert [row["floor"] for row in rows] == [1.0, 1.0, 1.0]
+    told = " ".join(capsys.readouterr().out.split())
+    for said in (
+        "top_k_layers is left out: top_k_layers(k=3): BertForSequenceClassification has 1 blocks",
+        "surt is left out: surt trains on text first",
+        "wise_ft: its choice at the end, on the validation rows, is not in the table",
+        "smart-pytorch is not installed: pip install --no-deps smart-pytorch==",
+    ):
+        assert said in told
+
+
+def test_all_is_every_method_and_the_cheap_forms():
+    forms = list(lineup.everything())
+    assert len(forms) == len(set(forms))
+    assert {method.name for text in forms for method in parse(text)} == set(catalogue())
+    for form in ("r3f(gradient=clean)", "r3f(every=4)", "r3f(rows=0.25)", "r3f(layers=2)", "smart(proximal=0.0)"):
+        assert form in forms
 
 
 def test_methods_that_do_not_fit_together_are_measured_in_pairs(monkeypatch, capsys):

@@ -1,5 +1,7 @@
 """What is measured, on work whose cost is known."""
 
+import dataclasses
+import math
 import random
 
 import pytest
@@ -9,10 +11,11 @@ from measuring.arm import Arm
 from measuring.flops import flops
 from measuring.memory import peak_bytes
 from measuring.resources import Resources, resources
-from measuring.rounds import positions
+from measuring.rounds import Timed, groups, positions
 from measuring.setup import Setup, batches
+from measuring.stages import stage_flops, stage_peak_bytes, stage_seconds
 from measuring.state import claimed, state_bytes
-from tiny import classifier
+from tiny import classifier, tokenizer
 
 CPU = torch.device("cpu")
 
@@ -31,6 +34,20 @@ def test_blocks_lie_apart_and_cover_the_training():
     assert all(abs(block.start - (10 * part + 5)) <= 6 for part, block in enumerate(blocks))
     # Not at equal distances, which would always meet the same kind of step.
     assert len({block.start % 10 for block in blocks}) > 2
+
+
+def test_groups_hold_what_there_is_room_for():
+    sizes = dict(zip("abcdef", (3, 3, 3, 10, 1, 1), strict=True))
+    assert groups(sizes, 7) == [["a", "b"], ["c"], ["d"], ["e", "f"]]
+    assert groups(sizes, -1) == [[name] for name in sizes]
+    assert [len(group) for group in groups(dict.fromkeys(range(30), 1), math.inf)] == [12, 12, 6]
+
+
+def test_a_method_is_walked_to_its_turns_where_its_steps_differ():
+    alike = dict.fromkeys(range(200), 1.0)
+    for slow, varies in {(0,): False, (5, 90): False, (5, 90, 150): True, range(0, 200, 10): True}.items():
+        assert Timed(0.0, alike | dict.fromkeys(slow, 3.0), []).varies == varies
+    assert not Timed(0.0, dict.fromkeys(range(200), 0.0), []).varies
 
 
 def test_peak_memory_counts_what_is_held_at_once():
@@ -103,3 +120,21 @@ def test_resources_of_a_second_copy_of_the_batch(setup):
     assert r3f.flops / plain.flops == pytest.approx(2.0)
     assert r3f.peak_bytes > plain.peak_bytes
     assert r3f.state_bytes < 100
+
+
+def test_rows_that_are_kept_are_run_once_in_the_whole_training(setup):
+    """Head tuning: a forward of the body for each row, a third of a step, in one of two epochs; the head is small."""
+    plain, head = (resources(method, setup, 3) for method in ("vanilla", "head_tuning"))
+    assert head.flops / plain.flops == pytest.approx(1 / 6, rel=0.1)
+    assert head.claimed_bytes is None
+
+
+def test_training_first_costs_as_many_passes_as_it_takes(setup):
+    texts = dataclasses.replace(setup, tokenizer=tokenizer())
+    once, thrice = (stage_flops(f"surt(epochs={epochs})", texts) for epochs in (1, 3))
+    assert thrice == pytest.approx(3 * once, rel=0.05)
+    plain, surt = (resources(method, texts, 2) for method in ("vanilla", "surt(epochs=1)"))
+    assert surt.flops - plain.flops == pytest.approx(once / texts.total_steps, rel=0.05)
+    assert stage_peak_bytes("surt", texts) > 0
+    assert stage_seconds("surt", texts) > 0
+    assert (stage_flops("r3f", texts), stage_seconds("r3f", texts), stage_peak_bytes("r3f", texts)) == (0, 0, 0)

@@ -17,7 +17,7 @@ from tiny import batch, classifier
         ("vanilla", [Vanilla()]),
         (" R3F ( weight = 0.5 , noise = normal ) ", [R3F(weight=0.5, noise="normal")]),
         ("r3f(noise='normal', relative=true, every=4)", [R3F(noise="normal", relative=True, every=4)]),
-        ("vanilla+r4f(layers=last,sigma=0)", [Vanilla(), R4F(layers="last", sigma=0.0)]),
+        ("vanilla+r4f(head=last,sigma=0)", [Vanilla(), R4F(head="last", sigma=0.0)]),
         ("r3f()", [R3F()]),
         ("r3f(sigma=1e-3)", [R3F(sigma=1e-3)]),
     ],

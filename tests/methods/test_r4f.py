@@ -37,7 +37,7 @@ def largest(weight):
 def test_head_has_singular_value_one_after_many_steps(name, layers):
     """Within 1 % after 60 large steps, on the saved weights, for the layers asked for and no others."""
     model = classifier(name, labels=3)
-    trained = engine(model, R4F(layers=layers), lr=0.01)
+    trained = engine(model, R4F(head=layers), lr=0.01)
     before = {module: model.get_submodule(module).normalised_weight().clone() for module in HEADS[name][-1:]}
     for seed in range(60):
         trained.backward(trained.loss(batch(seed=seed, labels=3)))

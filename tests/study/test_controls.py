@@ -75,3 +75,9 @@ def test_methods_that_scale_the_learning_rate_are_named():
     ]
     assert rate_notes(["lora", "bitfit"], "lora") == []
     assert len(control_notes(["vanilla", "lora", "dps"], "vanilla")) == 2
+
+
+def test_methods_that_choose_by_validation_are_named():
+    (note,) = control_notes(["vanilla", "wise_ft", "wise_ft(alpha=0.5)"], "vanilla")
+    assert note.startswith("wise_ft chooses by validation: ")
+    assert "a tenth of its training rows is held out" in note

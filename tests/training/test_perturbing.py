@@ -22,7 +22,7 @@ def test_only_the_views_rows_of_the_first_run_are_perturbed():
     model = Shared()
     hook, ids = EmbeddingHook(model), torch.randint(0, 7, (6, 3))
     plain = model.embedding(ids)
-    with hook.perturbing(2, [None, lambda e: e + 1, lambda e: e + 2]):
+    with hook.perturbing([(2, None), (2, lambda e: e + 1), (2, lambda e: e + 2)]):
         encoder, decoder = model.embedding(ids), model.embedding(ids)
     assert torch.equal(encoder, plain + torch.tensor([0, 0, 1, 1, 2, 2])[:, None, None])
     assert torch.equal(decoder, plain)
@@ -34,6 +34,6 @@ def test_rows_that_are_not_the_batchs_are_refused():
     hook = EmbeddingHook(model)
     with (
         pytest.raises(HoldfastError, match="gave 18 rows for 6, as unpadded attention does"),
-        hook.perturbing(3, [None, None]),
+        hook.perturbing([(3, None), (3, None)]),
     ):
         model.embedding(torch.zeros(18, dtype=torch.long))

@@ -166,6 +166,47 @@ def test_rows_are_removed_after_the_subset_is_drawn_whatever_the_method(model, t
     assert seen == [remove_rows(subset, 0.1, 6, ("no", "yes")).ids, given.splits["validation"].ids]
 
 
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_a_method_that_chooses_gets_rows_that_are_neither_trained_on_nor_scored(model, tmp_path, monkeypatch, kind):
+    given, seen = task(kind=kind), []
+
+    def watched(part, *rest):
+        seen.append(part.ids)
+        return encode(part, *rest)
+
+    monkeypatch.setattr("holdfast.training.run.encode", watched)
+    short = {"settings": {"max_steps": 2}}
+    record = run(spec(model, "wise_ft", **short), given, tmp_path, keep_model=False)
+    train, validation, held = (set(ids) for ids in seen)
+    assert (len(train), len(held)) == (record.train_rows, record.facts["wise_ft/validation_rows"]) == (36, 4)
+    assert train | held == set(given.splits["train"].ids)
+    assert validation == set(given.splits["validation"].ids)
+    assert (record.scored_split, record.evaluations) == ("validation", [])
+    scores = {name: value for name, value in record.facts.items() if "score" in name}
+    assert record.facts["wise_ft/alpha"] in {round(step / 10, 1) for step in range(11)}
+    assert len(scores) == 11 or kind == "regression", "a correlation of four values may be undefined"
+    seen.clear()
+    fixed = run(spec(model, "wise_ft(alpha=0.5)", **short), given, tmp_path, keep_model=False)
+    assert (fixed.train_rows, fixed.facts, len(seen)) == (40, {}, 2)
+
+
+def test_where_validation_rows_are_not_scored_a_method_chooses_by_those(model, tmp_path):
+    record = run(spec(model, "wise_ft"), task(test=split(30, 2)), tmp_path, keep_model=False)
+    assert (record.train_rows, record.facts["wise_ft/validation_rows"]) == (40, 20)
+    assert len(record.evaluations) == 2, "its own evaluations are not among those of the epochs"
+    scores = {name: value for name, value in record.facts.items() if "score" in name}
+    assert record.facts[f"wise_ft/score_{record.facts['wise_ft/alpha']:g}"] == max(scores.values())
+    assert record.selection_score == pytest.approx(max(scores.values()))
+
+
+def test_too_few_rows_to_hold_some_out_are_found_before_training(model):
+    given = task()
+    given.splits["train"] = given.splits["train"].take([0])
+    with pytest.raises(HoldfastError, match="task words, for wise_ft to choose by: no validation rows can be held out"):
+        check_run(spec(model, "wise_ft"), given)
+    check_run(spec(model, "wise_ft(alpha=0.5)"), given)
+
+
 def test_regression_is_trained_and_scored(model, tmp_path):
     given = task(kind="regression")
     record = run(spec(model, "r3f"), given, tmp_path)

@@ -6,28 +6,33 @@ inherits the rest. The engine calls them in this order::
     check(model), check_plan(plan)                refuse what cannot work, before anything is changed
     stages(model, plan)                           training to be done first, once; not in a training that is resumed
     prepare(model, plan)                          once, before the optimizer exists
+    rates(model)                                  once, when the optimizer exists
     measure(model, data)                          once, before the first step of a training that is not resumed
     for each optimizer step:
         for each micro-batch:
+            disturb(probe)                        what the encoder gets in place of the rows' embeddings
             views(step)                           copies of the batch for this forward pass
             penalty(forward)                      scalar added to the task loss
         on_gradients(step)                        whole, unscaled gradients, before clipping
         on_clipped_gradients(step)                the same after clipping, as the optimizer will read them
         optimizer.step()
         on_update(step)                           after the optimizer moved the weights
-    plain_state(model, state) at every checkpoint what a plain model would save
+    shown(model)                                  around evaluation: the model computes as the finished one would
+    plain_state(model, state)                     at every checkpoint: what a plain model would save
+    choose(model, score)                          after the last step, where there are validation rows
     finish(model)                                 once, at the end
     facts()                                       numbers about the training that ended
 
 Several methods act in the order in which they were given, those that train first (``stages``)
-and then those that decide what is trained (``freezes``) before the others.
+and then those that decide what is trained (``freezes``) before the others, those with ``shown`` after them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -94,17 +99,60 @@ class Step:
     optimizer: torch.optim.Optimizer | None = None
 
 
+Perturb = Callable[[Tensor], Tensor]
+"""Maps hidden vectors, (rows, tokens, width), to what takes their place."""
+
+
+class Probe(Protocol):
+    """Trial passes over one micro-batch, for methods that look for a perturbation with the model's own gradient."""
+
+    batch: Mapping[str, Any]
+    """The model's keyword arguments, labels included."""
+    kind: Kind
+    step: Step
+    outputs: Mapping[str, Any] | None
+    """The model's on the clean rows, with gradient; None before they have run."""
+
+    def __call__(self, perturb: Perturb, *, same_dropout: bool = False) -> Mapping[str, Any]:
+        """Run the rows with ``perturb`` at the input embeddings and return the outputs, with gradient.
+
+        ``same_dropout``: with the dropout masks of this batch's clean rows, which then have a forward of their own.
+        Gradients are the caller's to take, by ``torch.autograd.grad``: none may be left on the weights.
+        """
+
+    def task_loss(self, logits: Tensor) -> Tensor | None:
+        """Return the mean of the task's loss over the rows for ``logits``, as ``Forward.task_loss`` without share."""
+
+
 @dataclass(frozen=True)
 class View:
-    """A further copy of the batch, run in the same forward pass, with dropout of its own.
+    """A further copy of the batch, with dropout of its own, run in the same forward pass where that can be.
 
     Equal views asked for by several methods are run once.
     """
 
-    perturb: Callable[[Tensor], Tensor] | None = None
-    """Maps the input embeddings of this copy, (rows, tokens, width), to what the encoder gets instead."""
+    perturb: Perturb | None = None
+    """Applied to the input embeddings of this copy, or to what enters its block ``layer``."""
     grad: bool = True
     """False: the copy runs without gradient, in a forward of its own."""
+    share: float = 1.0
+    """Part of the batch's rows that the copy has: the first ones, their number rounded up."""
+    layer: int | None = None
+    """Block, 0 the lowest, before which the copy leaves the clean rows: blocks below run once for both. It then has
+    a forward of its own. None: at the input embeddings."""
+    same_dropout: bool = False
+    """Whether it has the dropout masks of the clean rows, each in a forward of its own; needs ``share`` 1."""
+    find: Callable[[Probe], Perturb] | None = None
+    """Finds ``perturb`` once the clean rows have run."""
+    weights: Weights | None = None
+    """Other values for the model's weights: the copy runs with these, without gradient and without dropout."""
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Values for the parameters of a model, by name; one object may be changed in place from step to step."""
+
+    values: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -129,6 +177,13 @@ class Forward:
     features: Tensor | None = None
     """What the head's last linear layer made the clean rows' logits of, for methods with ``needs_features``:
     (rows, width), or (rows, positions, width) where outputs are a token."""
+    share: Tensor | float = 1.0
+    """These rows' part of the step: what turns a mean over them into their part of the mean over the step."""
+    blocks: Sequence[Tensor] = ()
+    """For methods with ``needs_blocks``: what each transformer block gave for the clean rows, bottom first, each
+    (rows, tokens, width)."""
+    view_blocks: Sequence[Sequence[Tensor]] = ()
+    """The same for each view; blocks below its ``layer`` gave it what they gave the clean rows."""
     task_loss: Callable[[Tensor], Tensor] | None = None
     """Gives these rows' part of the step's task loss for other logits in place of theirs; for several sets of
     them, one after another along the first dimension, the mean over the sets. None where the loss is not the
@@ -150,6 +205,8 @@ class Method:
     """Whether ``prepare`` decides which weights are trained: it then comes before the other methods'."""
     needs_features: ClassVar[bool] = False
     """Whether ``penalty`` reads ``Forward.features``."""
+    needs_blocks: ClassVar[bool] = False
+    """Whether ``penalty`` reads ``Forward.blocks``."""
     needs_text: ClassVar[bool] = False
     """Whether its ``stages`` train on the task's texts."""
     memory: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False, hash=False)
@@ -171,6 +228,11 @@ class Method:
         A comparison with a baseline of another rate confounds the method with it, and says so.
         """
         return None
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether the method can only ``choose`` where there are labelled rows beside those trained on and scored."""
+        return False
 
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the method cannot work on this model."""
@@ -205,6 +267,20 @@ class Method:
         The global random generator is put back afterwards, and gradients are cleared.
         """
 
+    def rates(self, model: nn.Module) -> Mapping[str, float]:
+        """Return factors of the learning rate by name of the parameter, 1 for those not named; ``model`` is prepared.
+
+        The optimizer's parameter groups are split accordingly, before the first step and any learning-rate schedule.
+        """
+        return {}
+
+    def disturb(self, probe: Probe) -> Perturb | None:
+        """Return what is done to the input embeddings of the rows themselves; None leaves them. Only in training.
+
+        Views do not get it. Several methods' are applied one after another.
+        """
+        return None
+
     def views(self, step: Step) -> Sequence[View]:
         """Further copies of the batch to run at this step."""
         return ()
@@ -228,6 +304,21 @@ class Method:
 
     def load_state_dict(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
         """Restore what ``state_dict`` returned, after the plain checkpoint was loaded."""
+
+    def shown(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Return a context in which the model computes as the finished one would, for evaluation during training.
+
+        For methods that end with other weights than those they train. ``plain_state`` of all methods is called in it,
+        so such a method need not have one of its own, and the weights being trained belong into its ``state_dict``.
+        """
+        return nullcontext()
+
+    def choose(self, model: nn.Module, score: Callable[[], float]) -> None:
+        """Choose by validation, once, after the last step, before ``finish``.
+
+        ``score`` evaluates the model as it then is on the validation rows, higher is better. Not called where there
+        are no such rows. Must leave the weights for ``finish`` to change.
+        """
 
     def plain_state(self, model: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Turn the model's state dict into that of the plain model; must not change ``model``."""

@@ -8,7 +8,7 @@ from torch import nn
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Plan, Selection
 from holdfast.methods.parts.layers import body_of
-from holdfast.methods.parts.trained import CHOICE, new_head, restore_flags, train_only
+from holdfast.methods.parts.trained import CHOICE, MATRICES, new_head, restore_flags, train_only
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class BitFit(Method):
 
     @property
     def replaces(self) -> frozenset[str]:
-        """The choice of what is trained."""
-        return frozenset({CHOICE})
+        """The choice of what is trained, which is no matrix."""
+        return frozenset({CHOICE, MATRICES})
 
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the body has no trainable bias or the head cannot be told from it."""

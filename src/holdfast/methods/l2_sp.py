@@ -11,6 +11,7 @@ from holdfast.methods.base import Selection, Step
 from holdfast.methods.parts.groups import by_group, check_stable
 from holdfast.methods.parts.holding import HoldsPretrained
 from holdfast.methods.parts.pretrained import Pretrained, add_differences
+from holdfast.methods.parts.trained import MATRICES
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class L2SP(HoldsPretrained):
             value = getattr(self, field)
             if not 0 <= value < float("inf"):
                 raise HoldfastError(f"{self.name}({field}={value!r}): {field} must be a number of at least 0")
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """Weight matrices, where nothing else is pulled."""
+        return frozenset(() if self.biases else {MATRICES})
 
     def held(self, model: nn.Module) -> Pretrained:
         """Return the weights that are pulled."""

@@ -13,6 +13,7 @@ from holdfast.methods.parts.draws import own_generator
 from holdfast.methods.parts.heads import head_linears
 from holdfast.methods.parts.initial import fresh_linears
 from holdfast.methods.parts.multi_head import MultiHeadLinear, fold, multiply
+from holdfast.methods.parts.outputs import task_loss_of
 
 
 @dataclass(frozen=True)
@@ -79,17 +80,11 @@ class MHLoss(Method):
         if layer is None:
             return None
         logits: Tensor = forward.outputs["logits"]
-        if forward.task_loss is None:
-            own = forward.outputs.get("loss")
-            if own is not None and not bool(torch.isfinite(own)):
-                # Nothing can be learned from such a batch about the model, nor will the step be made.
-                return torch.zeros((), device=logits.device)
-            raise HoldfastError(
-                "mhloss needs the model's own loss for every head, and this training has another: leave out label "
-                "smoothing, compute_loss_func and a compute_loss of your own, or use a model with a standard loss"
-            )
-        loss = forward.task_loss(layer.each(forward.features).reshape(-1, *logits.shape[1:]))
-        return (self.heads * loss if self.reduction == "sum" else loss) - forward.task_loss(logits)
+        task_loss = task_loss_of(forward, self.name, "for every head")
+        if task_loss is None:
+            return None
+        loss = task_loss(layer.each(forward.features).reshape(-1, *logits.shape[1:]))
+        return (self.heads * loss if self.reduction == "sum" else loss) - task_loss(logits)
 
     def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
         """Return all heads, whose average is all that a plain checkpoint holds."""

@@ -11,6 +11,7 @@ from holdfast.methods.base import Selection, Step
 from holdfast.methods.parts.groups import Group, by_group, check_stable, decouples, unwrapped
 from holdfast.methods.parts.holding import HoldsPretrained
 from holdfast.methods.parts.pretrained import Pretrained
+from holdfast.methods.parts.trained import MATRICES
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class PretrainedDecay(HoldsPretrained):
     def __post_init__(self) -> None:
         if not 0 <= self.decay < float("inf"):
             raise HoldfastError(f"{self.name}(decay={self.decay!r}): decay must be a number of at least 0")
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """Weight matrices, where nothing else is pulled."""
+        return frozenset(() if self.biases else {MATRICES})
 
     def held(self, model: nn.Module) -> Pretrained:
         """Return the weights that are pulled."""

@@ -1,9 +1,8 @@
 """R3F: keep the prediction where it is when the input embedding trembles."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +11,10 @@ from holdfast.errors import HoldfastError
 from holdfast.methods.base import Forward, Kind, Method, Plan, Step, View
 from holdfast.methods.parts.divergence import divergence
 from holdfast.methods.parts.embeddings import EmbeddingNoise, embedding_scale, input_embedding
+from holdfast.methods.parts.layers import layer_stacks
+from holdfast.methods.parts.outputs import logits_of
+from holdfast.methods.parts.rounding import warn_of_lost_embedding_noise, warn_of_lost_noise
 from holdfast.methods.parts.trained import BODY
-
-logger = logging.getLogger(__name__)
 
 
 def r3f_penalty(clean: Tensor, noised: Tensor, kind: Kind, rows: float | None = None) -> Tensor:
@@ -72,6 +72,13 @@ class R3F(Method):
     """Cut the gradient of the noised copy before the embedding table, as the published code does."""
     positions: Literal["mean", "sum"] = "mean"
     """Token outputs only: masked mean a token, or the published sum over all positions a sentence."""
+    rows: float = 1.0
+    """Share of a batch's rows that have a noised copy; the penalty is the mean over these."""
+    layers: int | None = None
+    """The copies part at the input of the upper ``layers`` blocks, those below run once: the noise is added there.
+    In an encoder-decoder model these are the encoder's. None: all of the model runs twice."""
+    same_dropout: bool = False
+    """The copies share their dropout masks, so that the noise alone tells them apart."""
 
     def __post_init__(self) -> None:
         for field in ("weight", "sigma"):
@@ -80,6 +87,14 @@ class R3F(Method):
                 raise HoldfastError(f"{self.name}({field}={value!r}): {field} must be a number of at least 0")
         if self.every < 1:
             raise HoldfastError(f"{self.name}(every={self.every}): every counts optimizer steps and must be at least 1")
+        if not 0 < self.rows <= 1:
+            raise HoldfastError(f"{self.name}(rows={self.rows!r}): rows is a share of the batch, above 0 and at most 1")
+        if self.same_dropout and self.rows < 1:
+            raise HoldfastError(
+                f"{self.name}(rows={self.rows}, same_dropout=True): masks are drawn for whole batches, use rows=1"
+            )
+        if self.layers is not None:
+            self._check_layers(self.layers)
 
     @property
     def uses(self) -> frozenset[str]:
@@ -87,45 +102,65 @@ class R3F(Method):
         return frozenset({BODY})
 
     def check(self, model: nn.Module) -> None:
-        """Raise ``HoldfastError`` when the model does not say where its input embedding is."""
+        """Raise ``HoldfastError`` when the model does not say where its input embedding is, or has too few blocks."""
         input_embedding(model)
+        if self.layers is not None and self.layers > (blocks := len(layer_stacks(model, self.name)[0])):
+            raise HoldfastError(
+                f"{self.name}(layers={self.layers}): {type(model).__name__} has {blocks} blocks, give at most that"
+            )
 
     def prepare(self, model: nn.Module, plan: Plan) -> None:
         """Measure the embedding's scale where sigma is relative to it; warn of noise that rounds away."""
-        module = input_embedding(model)
-        scale = embedding_scale(module) if self.relative else 1.0
+        if self.layers is not None:
+            self.memory["branch"] = len(layer_stacks(model, self.name)[0]) - self.layers
+        scale = embedding_scale(input_embedding(model)) if self.relative else 1.0
         self.memory["scale"] = scale
-        weight = getattr(module, "weight", None)
-        if self.sigma > 0 and isinstance(weight, Tensor) and weight.dtype in (torch.float16, torch.bfloat16):
-            # Adding less than half a unit in the last place changes nothing.
-            lost = torch.finfo(weight.dtype).eps * embedding_scale(module) / 2
-            if self.sigma * scale < lost:
-                logger.warning(
-                    "%s: noise of %.1e rounds away in %s embeddings (about %.0e is lost); "
-                    "keep the weights in float32 or use relative=True with a larger sigma",
-                    self.name,
-                    self.sigma * scale,
-                    str(weight.dtype).removeprefix("torch."),
-                    lost,
-                )
+        if self.layers is not None:
+            warn_of_lost_noise(model, self.sigma, self.name)
+        else:
+            remedy = "relative=True with a larger sigma"
+            warn_of_lost_embedding_noise(model, self.sigma * scale, self.name, remedy)
 
     def views(self, step: Step) -> Sequence[View]:
         """One noised copy at the steps where the penalty applies."""
         if self.weight == 0 or step.index % self.every:
             return ()
         noise = EmbeddingNoise(self.sigma * self.memory["scale"], self.noise, self.detach)
-        return (View(noise, grad=self.gradient == "both"),)
+        return (
+            View(
+                noise,
+                grad=self.gradient == "both",
+                share=self.rows,
+                layer=self.memory.get("branch"),
+                same_dropout=self.same_dropout,
+            ),
+        )
 
     def penalty(self, forward: Forward) -> Tensor | None:
         """Weight times the symmetric divergence between the clean and the noised outputs."""
         if not forward.views:
             return None
-        clean, noised = _logits(forward.outputs), _logits(forward.views[0])
-        if forward.token_mask is None:
-            value = r3f_penalty(clean, noised, forward.kind, forward.rows)
+        clean, noised = logits_of(forward.outputs, self.name), logits_of(forward.views[0], self.name)
+        # The mean over the rows that have a copy stands for that over all.
+        part = len(noised) / len(clean)
+        clean, rows, mask = clean[: len(noised)], forward.rows * part, forward.token_mask
+        if mask is None:
+            value = r3f_penalty(clean, noised, forward.kind, rows)
         else:
-            value = r3f_token_penalty(clean, noised, forward.token_mask, self.positions, forward.rows, forward.tokens)
+            labelled, mask = mask.sum(), mask[: len(noised)]
+            tokens = forward.tokens * float(mask.sum() / labelled.clamp(min=1)) if part < 1 else forward.tokens
+            value = r3f_token_penalty(clean, noised, mask, self.positions, rows, max(tokens, 1e-9))
         return self.weight * self.every * value
+
+    def _check_layers(self, layers: int) -> None:
+        if layers < 1:
+            raise HoldfastError(f"{self.name}(layers={layers}): layers counts blocks from the top, at least 1")
+        for field in ("relative", "detach"):
+            if getattr(self, field):
+                raise HoldfastError(
+                    f"{self.name}(layers={layers}, {field}=True): {field} speaks of the embeddings, and with layers "
+                    "the noise is added further up; use one of the two"
+                )
 
     def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
         """The scale measured before training, which a resumed run could not measure again."""
@@ -134,13 +169,3 @@ class R3F(Method):
     def load_state_dict(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
         """Restore the scale."""
         self.memory["scale"] = float(state["scale"])
-
-
-def _logits(outputs: Mapping[str, Any]) -> Tensor:
-    logits = outputs.get("logits")
-    if not isinstance(logits, Tensor):
-        raise HoldfastError(
-            "the model returned no logits to compare, as with fused losses: "
-            "switch the fused loss off for methods that need them"
-        )
-    return logits

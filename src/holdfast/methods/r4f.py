@@ -22,14 +22,14 @@ class R4F(R3F):
     below 1. It is estimated by power iteration, once an optimizer step, from the exact singular vectors at
     the start. In the saved model the division is carried out, so it is an ordinary model.
 
-    Differs from the published code, which normalises the last layer alone: ``layers="last"``. Generation has
+    Differs from the published code, which normalises the last layer alone: ``head="last"``. Generation has
     no head weights, so only R3F exists there.
     """
 
     name: ClassVar[str] = "r4f"
     summary: ClassVar[str] = "r3f with a spectrally normalised head"
 
-    layers: Literal["last", "all"] = "all"
+    head: Literal["last", "all"] = "all"
     """Which linear layers of the head: the paper's "all" weight matrices, or the published code's "last"."""
 
     @property
@@ -85,7 +85,7 @@ class R4F(R3F):
 
     def _chosen(self, model: nn.Module) -> list[tuple[str, nn.Linear]]:
         found = head_linears(model, self.name)
-        return found if self.layers == "all" else found[-1:]
+        return found if self.head == "all" else found[-1:]
 
 
 def _constrained(model: nn.Module) -> list[tuple[str, SpectralLinear]]:

@@ -10,6 +10,13 @@ _OWN = {
     "vanilla": "holdfast.methods.vanilla:Vanilla",
     "r3f": "holdfast.methods.r3f:R3F",
     "r4f": "holdfast.methods.r4f:R4F",
+    "smart": "holdfast.methods.smart:SMART",
+    "freelb": "holdfast.methods.freelb:FreeLB",
+    "r_drop": "holdfast.methods.r_drop:RDrop",
+    "lnsr": "holdfast.methods.lnsr:LNSR",
+    "neftune": "holdfast.methods.neftune:NEFTune",
+    "hype": "holdfast.methods.hype:HyPe",
+    "noisytune": "holdfast.methods.noisytune:NoisyTune",
     "dps": "holdfast.methods.dps:DPS",
     "mixout": "holdfast.methods.mixout:Mixout",
     "bitfit": "holdfast.methods.bitfit:BitFit",
@@ -25,6 +32,11 @@ _OWN = {
     "mhloss": "holdfast.methods.mhloss:MHLoss",
     "head_tuning": "holdfast.methods.head_tuning:HeadTuning",
     "surt": "holdfast.methods.surt:SURT",
+    "reinit": "holdfast.methods.reinit:ReInit",
+    "lp_ft": "holdfast.methods.lp_ft:LPFT",
+    "llrd": "holdfast.methods.llrd:LLRD",
+    "ema": "holdfast.methods.ema:EMA",
+    "wise_ft": "holdfast.methods.wise_ft:WiSEFT",
 }
 
 GROUP = "holdfast.methods"

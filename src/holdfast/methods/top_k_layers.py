@@ -9,8 +9,9 @@ from torch import nn
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Plan, Selection
 from holdfast.methods.parts.cuts import cut_after, cut_before
-from holdfast.methods.parts.layers import Stack, above_stack, layer_stacks
-from holdfast.methods.parts.trained import CHOICE, new_head, restore_flags, train_only
+from holdfast.methods.parts.layers import above_stack, is_encoder_decoder, top_stack
+from holdfast.methods.parts.pretrained import UPDATE
+from holdfast.methods.parts.trained import CHOICE, INPUTS, new_head, restore_flags, train_only
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class TopKLayers(Method):
 
     @property
     def replaces(self) -> frozenset[str]:
-        """The choice of what is trained."""
-        return frozenset({CHOICE})
+        """The choice of what is trained, the gradient below that, and for ``k`` 0 how the pre-trained weights move."""
+        return frozenset({CHOICE, INPUTS} | (set() if self.k else {UPDATE}))
 
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the model has fewer blocks, or nothing of it would be trained."""
@@ -50,9 +51,9 @@ class TopKLayers(Method):
     def prepare(self, model: nn.Module, plan: Plan) -> None:
         """Freeze what is below, and end the backward pass there."""
         self.memory["flags"] = train_only(model, self._chosen(model).values())
-        stack = self._top_stack(model)
+        stack = top_stack(model, self.name)
         self.memory["cuts"] = [cut_before(stack[-self.k][1]) if self.k else cut_after(stack[-1][1])]
-        if self.k and _is_encoder_decoder(model):
+        if self.k and is_encoder_decoder(model):
             # The encoder's output enters at each block.
             decoder = stack[0][0].rsplit(".", 2)[0]
             self.memory["cuts"].append(cut_before(model.get_submodule(decoder)))
@@ -64,7 +65,7 @@ class TopKLayers(Method):
         restore_flags(self.memory.pop("flags", []))
 
     def _chosen(self, model: nn.Module) -> dict[str, nn.Parameter]:
-        stack = self._top_stack(model)
+        stack = top_stack(model, self.name)
         if self.k > len(stack):
             raise HoldfastError(
                 f"top_k_layers(k={self.k}): {type(model).__name__} has {len(stack)} blocks, give a k of at most that"
@@ -88,16 +89,6 @@ class TopKLayers(Method):
             )
         return chosen
 
-    def _top_stack(self, model: nn.Module) -> Stack:
-        stacks = layer_stacks(model, self.name)
-        if len(stacks) > 1 and not _is_encoder_decoder(model):
-            names = ", ".join(stack[0][0].rpartition(".")[0] for stack in stacks)
-            raise HoldfastError(
-                f"top_k_layers cannot tell which blocks of {type(model).__name__} are on top, it has several stacks "
-                f"({names}): use lora or bitfit"
-            )
-        return stacks[-1]
-
 
 def _parameters_outside(module: nn.Module, parts: list[nn.Module]) -> Iterator[nn.Parameter]:
     """Yield the parameters of ``module`` by every way to them that does not lead through ``parts``."""
@@ -106,7 +97,3 @@ def _parameters_outside(module: nn.Module, parts: list[nn.Module]) -> Iterator[n
     yield from module.parameters(recurse=False)
     for child in module.children():
         yield from _parameters_outside(child, parts)
-
-
-def _is_encoder_decoder(model: nn.Module) -> bool:
-    return bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))

@@ -1,4 +1,4 @@
-"""In what else than the method the runs of a study differ, dropout and learning rate, and what tells that apart."""
+"""In what else than the method the runs of a study differ: dropout, learning rate, rows; and what tells that apart."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from holdfast.errors import HoldfastError
 
 def control_notes(methods: Sequence[str], baseline: str) -> list[str]:
     """Return a sentence for each way in which methods train differently from the baseline beside what they are."""
-    return [*dropout_notes(methods, baseline), *rate_notes(methods, baseline)]
+    return [*dropout_notes(methods, baseline), *rate_notes(methods, baseline), *validation_notes(methods)]
 
 
 def rate_notes(methods: Sequence[str], baseline: str) -> list[str]:
@@ -22,6 +22,28 @@ def rate_notes(methods: Sequence[str], baseline: str) -> list[str]:
         "where it matters, give each method the best of several rates."
         for factor, which in factors.items()
     ]
+
+
+def validation_notes(methods: Sequence[str]) -> list[str]:
+    """Return a sentence for the methods that choose by validation, which may train on fewer rows than the others."""
+    which = [method for method in methods if _validates(method)]
+    if not which:
+        return []
+    verb, their = ("chooses", "its") if len(which) == 1 else ("choose", "their")
+    return [
+        f"{_names(which)} {verb} by validation: on tasks whose validation rows are the scored ones, a tenth of "
+        f"{their} training rows is held out for that, on which nothing is trained."
+    ]
+
+
+def _validates(text: str) -> bool:
+    from holdfast.methods import parse
+
+    try:
+        return any(method.needs_validation for method in parse(text))
+    except HoldfastError:
+        # A method of a package that is not installed any more.
+        return False
 
 
 def _factor(text: str) -> float:

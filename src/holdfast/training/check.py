@@ -1,16 +1,18 @@
 """Whether a run can work, found out without loading weights."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from holdfast.errors import HoldfastError
 from holdfast.methods import parse
-from holdfast.methods.base import Plan
+from holdfast.methods.base import Method, Plan
 from holdfast.tasks.removal import rows_removed
 from holdfast.tasks.task import Task
 from holdfast.training.corruption import check_words
 from holdfast.training.models import check_model, classifier_config, empty_classifier, load_tokenizer
+from holdfast.training.rows import training_rows
 from holdfast.training.spec import RunSpec
 
 
@@ -19,8 +21,8 @@ def check_run(spec: RunSpec, task: Task) -> None:
 
     Builds the model without memory for its weights, so it takes a second whatever the model's size. Raises
     ``HoldfastError`` for data that changed since the run was planned, a model that may not be loaded, fp16
-    without a GPU, texts longer than the model's positions, a tokenizer of another model, and methods that
-    cannot work together or on this model.
+    without a GPU, texts longer than the model's positions, a tokenizer of another model, methods that cannot work
+    together or on this model, and too few rows to hold some out for a method that chooses by validation.
     """
     if task.fingerprint != spec.data:
         raise HoldfastError(f"task {task.name}: its rows changed since the run was planned; restore them or plan anew")
@@ -32,16 +34,20 @@ def check_run(spec: RunSpec, task: Task) -> None:
     _check_lengths(config, tokenizer, spec)
     methods = parse(spec.method)
     model = empty_classifier(spec.model, config, spec.remote_code)
-    rows = len(task.splits["train"])
-    rows = min(spec.train_size or rows, rows)
-    if spec.perturb is not None:
-        rows -= rows_removed(rows, spec.perturb.remove)
-    plan = Plan(spec.settings.total_steps(rows), spec.seed)
+    plan = Plan(spec.settings.total_steps(_train_rows(spec, task, methods)), spec.seed)
     for method in methods:
         method.check(model)
         method.check_plan(plan)
         if method.needs_text:
             check_words(model, tokenizer, method.name)
+
+
+def _train_rows(spec: RunSpec, task: Task, methods: Sequence[Method]) -> int:
+    if any(method.needs_validation for method in methods):
+        return len(training_rows(spec, task, methods)[0])
+    rows = len(task.splits["train"])
+    rows = min(spec.train_size or rows, rows)
+    return rows if spec.perturb is None else rows - rows_removed(rows, spec.perturb.remove)
 
 
 def _check_lengths(config: Any, tokenizer: Any, spec: RunSpec) -> None:

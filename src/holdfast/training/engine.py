@@ -14,7 +14,6 @@ The loop of a step, in order::
                                           scheduler.step, zero_grad
 """
 
-import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,19 +24,20 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods import check_combination, describe
+from holdfast.methods import describe
 from holdfast.methods.base import Method, Plan, SelfSupervised, Step, TrainingData
-from holdfast.methods.parsing import check_arguments
 from holdfast.training.head import named
-from holdfast.training.language_models import objective_of
+from holdfast.training.lifecycle import choose, finish, measure, plain_state, prepare, shown
+from holdfast.training.loaders import length, same_order
 from holdfast.training.objective import Call, Objective
+from holdfast.training.optimizers import check_covered, split_groups
 from holdfast.training.self_supervised import Text, log_progress, retrain
-from holdfast.training.traits import measures, trains_first
+from holdfast.training.traits import measures
+from holdfast.training.wrapping import ddp_problem, unwrap
 
 logger = logging.getLogger(__name__)
 
-CarryOut = Callable[[Method, SelfSupervised], None]
-"""Does a stage of a method."""
+Scheduler = torch.optim.lr_scheduler.LRScheduler
 
 
 class Engine:
@@ -46,8 +46,9 @@ class Engine:
     ``model``: the plain module, or it wrapped by DDP. ``optimizer``: an optimizer over its parameters, or a
     function that makes one of an iterable of parameters; the function is called after the methods prepared the
     model, and is needed where they replace parameters. ``accumulation``: micro-batches an optimizer step.
-    ``max_grad_norm``: gradients are clipped to this global norm; None switches clipping off. ``scheduler`` and
-    ``scaler`` (``torch.amp.GradScaler``, for fp16) are stepped along when given. ``data``: the training batches
+    ``max_grad_norm``: gradients are clipped to this global norm; None switches clipping off. ``scheduler`` (or a
+    function that makes one of the optimizer, needed where methods split its groups) and ``scaler``
+    (``torch.amp.GradScaler``, for fp16) are stepped along when given. ``data``: the training batches
     (a data loader), needed by methods that look at them or train on their text first; the latter also want the
     model's ``tokenizer``, and train here in the constructor, unless the training is ``resumed``.
     ``stacked=False`` runs a batch's copies in turn: half the activation memory, more forward passes.
@@ -65,7 +66,7 @@ class Engine:
         accumulation: int = 1,
         max_grad_norm: float | None = 1.0,
         seed: int = 0,
-        scheduler: torch.optim.lr_scheduler.LRScheduler | None = None,
+        scheduler: Scheduler | Callable[[torch.optim.Optimizer], Scheduler] | None = None,
         scaler: torch.amp.GradScaler | None = None,
         data: Iterable[Mapping[str, Any]] | None = None,
         tokenizer: Any = None,
@@ -85,15 +86,19 @@ class Engine:
             Plan(total_steps, seed),
             None if resumed else functools.partial(self._carry_out, tokenizer=tokenizer, seed=seed),
         )
-        if model is not self.model and (problem := _ddp_problem(model, given)):
+        try:
+            if model is not self.model and (problem := ddp_problem(model, given)):
+                raise HoldfastError(f"{describe(self.methods)}: {problem}")
+            if isinstance(optimizer, torch.optim.Optimizer):
+                check_covered(self.model, optimizer, given)
+                self.optimizer = optimizer
+            else:
+                self.optimizer = optimizer(p for p in self.model.parameters() if p.requires_grad)
+            split_groups(self.optimizer, self.model, self.methods)
+        except HoldfastError:
             finish(self.model, self.methods)
-            raise HoldfastError(f"{describe(self.methods)}: {problem}")
-        if isinstance(optimizer, torch.optim.Optimizer):
-            check_covered(self.model, optimizer, given)
-            self.optimizer = optimizer
-        else:
-            self.optimizer = optimizer(p for p in self.model.parameters() if p.requires_grad)
-        self.scheduler = scheduler
+            raise
+        self.scheduler = scheduler(self.optimizer) if callable(scheduler) else scheduler
         self.scaler = scaler
         self.max_grad_norm = max_grad_norm
         self.total_steps = total_steps
@@ -108,6 +113,7 @@ class Engine:
                 f"{self._to_measure[0].name} looks at the training data before it trains: pass Engine(..., data=loader)"
             )
         self._terms: dict[str, Tensor] = {}
+        self._showing = False
         self._objective = Objective(self.model, self.methods, stacked=stacked)
 
     @property
@@ -119,19 +125,22 @@ class Engine:
         """Return the scalar loss of one micro-batch, the mean over its rows.
 
         ``batch``: the model's keyword arguments, with ``labels``. In ``model.eval()`` it is the plain task
-        loss of one clean forward.
+        loss of one clean forward, by the weights that training would end with; around many batches use ``shown``.
         """
         if "labels" not in batch:
             raise HoldfastError(no_labels(batch))
         step = self._step_now()
         if not self.model.training:
-            task = self._plain_loss(batch, self._call)
+            with self.shown():
+                task = self._plain_loss(batch, self._call)
             self._terms = {"task": task.detach()}
             return task
+        if self._showing:
+            raise HoldfastError("training inside engine.shown() would be undone at its end: leave the block first")
         if self._to_measure:
             assert self._data is not None
             methods, self._to_measure = self._to_measure, []
-            with _same_order(self._data):
+            with same_order(self._data):
                 measure(self.model, methods, TrainingData(functools.partial(self._moved, self._data), self._plain_loss))
         result = self._objective.run(self._call, batch, step)
         terms = {"task": result.outputs["loss"], **self._objective.penalties(result, batch, step)}
@@ -171,7 +180,8 @@ class Engine:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from ``state_dict``'s result: restores the methods' state, counters and random generators.
 
-        Load the model's and the optimizer's own states first. Raises ``HoldfastError`` when ``state`` was
+        Load the model's and the optimizer's own states first, after the engine was built, as methods may change
+        weights then. Raises ``HoldfastError`` when ``state`` was
         written with other methods or settings of theirs.
         """
         if state["described"] != describe(self.methods):
@@ -192,8 +202,36 @@ class Engine:
         """Return the state dict of the plain model, for ``model.save_pretrained(folder, state_dict=...)``."""
         return plain_state(self.model, self.methods)
 
-    def finish(self) -> None:
-        """Leave the model a plain one: undo all surgery and remove the hook. Call it once, after training."""
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Let the model compute as the finished one would, for evaluation in the middle of training.
+
+        Methods that average weights put the average in and, at the end of the block, the trained weights back.
+        """
+        if self._showing:
+            yield
+            return
+        self._showing = True
+        try:
+            with shown(self.model, self.methods):
+                yield
+        finally:
+            self._showing = False
+
+    def finish(self, score: Callable[[], float] | None = None) -> None:
+        """Leave the model a plain one: undo all surgery and remove the hook. Call it once, after training.
+
+        ``score`` evaluates ``engine.model`` on validation rows, higher is better, for methods that choose by it. The
+        model is then in evaluation mode and without gradients. Raises ``HoldfastError`` where one needs it and it is
+        not given; nothing is undone then.
+        """
+        if score is None and (needing := [method.name for method in self.methods if method.needs_validation]):
+            raise HoldfastError(
+                f"{needing[0]} chooses by validation: call engine.finish(score=...) with a function that evaluates "
+                "the model on validation rows, higher is better"
+            )
+        if score is not None:
+            choose(self.model, self.methods, score)
         finish(self.model, self.methods)
         self._objective.remove()
 
@@ -205,8 +243,8 @@ class Engine:
         if self._data is None:
             raise HoldfastError(f"{method.name} trains on the texts first: pass Engine(..., data=loader)")
         data = self._data
-        text = Text(functools.partial(self._moved, data), _length(data), self.accumulation, tokenizer, nullcontext)
-        with _same_order(data):
+        text = Text(functools.partial(self._moved, data), length(data), self.accumulation, tokenizer, nullcontext)
+        with same_order(data):
             retrain(self.model, stage, text, seed, method.name, log_progress)
 
     def _moved(self, data: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
@@ -219,7 +257,10 @@ class Engine:
 
     def _with_gradient(self) -> list[nn.Parameter]:
         # Of the optimizer: gradients of weights left out of it are never reset, and would shrink the others.
-        return [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
+        held = {id(p): p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None}
+        # In the model's order, so that the norm does not depend on how the groups are split.
+        ordered = [p for p in self.model.parameters() if held.pop(id(p), None) is not None]
+        return ordered + list(held.values())
 
     def _update(self) -> bool:
         if self.scaler is not None:
@@ -258,78 +299,6 @@ class Engine:
         return True
 
 
-def prepare(model: nn.Module, methods: Iterable[Method], plan: Plan, carry_out: CarryOut | None = None) -> list[Method]:
-    """Check ``methods`` against each other and the model, train what comes first, and let each prepare the model.
-
-    ``carry_out`` does the stages; None leaves them out. Returns copies with memory of their own, so that one method
-    object can serve several engines. Raises ``HoldfastError`` before anything was changed.
-    """
-    own = checked(model, methods, plan)
-    for method in own:
-        for stage in method.stages(model, plan):
-            if carry_out is not None:
-                carry_out(method, stage)
-    for method in own:
-        method.prepare(model, plan)
-    return own
-
-
-def checked(model: nn.Module, methods: Iterable[Method], plan: Plan) -> list[Method]:
-    """Return copies of ``methods`` in the order in which they act, checked against each other and the model."""
-    own = [dataclasses.replace(method) for method in methods]
-    for method in own:
-        check_arguments(method)
-    check_combination(own)
-    own.sort(key=lambda method: (not trains_first(method), not method.freezes))
-    for method in own:
-        method.check(model)
-        method.check_plan(plan)
-        if method.needs_text:
-            objective_of(model, method.name)
-    return own
-
-
-def measure(model: nn.Module, methods: Iterable[Method], data: TrainingData) -> None:
-    """Let ``methods`` look at the training data; random generators and gradients are as before."""
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
-    modes = [(module, module.training) for module in model.modules()]
-    with torch.random.fork_rng(devices):
-        for method in methods:
-            method.measure(model, data)
-            model.zero_grad(set_to_none=True)
-    for module, training in modes:
-        module.training = training
-
-
-def plain_state(model: nn.Module, methods: Sequence[Method]) -> dict[str, Tensor]:
-    """Return the state dict of ``model`` without the methods' surgery."""
-    state: dict[str, Tensor] = model.state_dict()
-    for method in reversed(methods):
-        state = method.plain_state(model, state)
-    return state
-
-
-def finish(model: nn.Module, methods: Sequence[Method]) -> None:
-    """Undo the methods' surgery on ``model``, the last first."""
-    for method in reversed(methods):
-        method.finish(model)
-
-
-def check_covered(model: nn.Module, optimizer: torch.optim.Optimizer, given: set[int]) -> None:
-    """Raise ``HoldfastError`` when the optimizer misses a trainable parameter that a method made.
-
-    ``given``: ids of the parameters before the methods prepared the model; leaving one of those out of the
-    optimizer is the user's choice.
-    """
-    known = given | {id(p) for group in optimizer.param_groups for p in group["params"]}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad and id(parameter) not in known:
-            raise HoldfastError(
-                f"the optimizer does not train {name}: a method made it, so pass a function that builds the optimizer, "
-                "optimizer=lambda parameters: AdamW(parameters, 2e-5)"
-            )
-
-
 def no_labels(batch: Mapping[str, Any]) -> str:
     """Return what to tell a user whose ``batch`` holds no labels."""
     keys = ", ".join(batch)
@@ -338,59 +307,5 @@ def no_labels(batch: Mapping[str, Any]) -> str:
     return f"the batch has no labels (its keys: {keys}): name them 'labels' in the dataset or batch"
 
 
-def unwrap(model: nn.Module) -> nn.Module:
-    """Return the plain module inside DistributedDataParallel or a compiled model."""
-    if isinstance(model, nn.DataParallel):
-        raise HoldfastError(
-            "DataParallel replicates the model without its hooks: use DistributedDataParallel, or one GPU"
-        )
-    while True:
-        inner = getattr(model, "module", None) if isinstance(model, nn.parallel.DistributedDataParallel) else None
-        inner = inner if inner is not None else getattr(model, "_orig_mod", None)
-        if not isinstance(inner, nn.Module):
-            return model
-        model = inner
-
-
-def _ddp_problem(model: nn.Module, given: set[int]) -> str:
-    """Return why processes would not stay in step; ``given``: ids of the parameters before the methods came."""
-    wrapped = next((m for m in model.modules() if isinstance(m, nn.parallel.DistributedDataParallel)), None)
-    if wrapped is None:
-        return ""
-    ignored = set(getattr(wrapped.module, "_ddp_params_and_buffers_to_ignore", ()))
-    named = [(name, p) for name, p in wrapped.module.named_parameters() if name not in ignored]
-    if any(p.requires_grad and id(p) not in given for _, p in named):
-        return "DistributedDataParallel was built before the method made its weights: use attach on a Trainer"
-    if any(not p.requires_grad for _, p in named) and not wrapped.find_unused_parameters:
-        return "it freezes weights: build DistributedDataParallel with find_unused_parameters=True"
-    return ""
-
-
 def _gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
     return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-
-
-@contextmanager
-def _same_order(data: Iterable[Mapping[str, Any]]) -> Iterator[None]:
-    """Put the generators that order the rows back, which a pass for the methods must not move."""
-    order = [(generator, generator.get_state()) for generator in _generators(data)]
-    try:
-        yield
-    finally:
-        for generator, state in order:
-            generator.set_state(state)
-
-
-def _length(data: Any) -> int | None:
-    try:
-        return len(data)
-    except TypeError:
-        # Also a loader of a dataset that streams, which has the method.
-        return None
-
-
-def _generators(data: Iterable[Mapping[str, Any]]) -> list[torch.Generator]:
-    """Return the generators of a data loader."""
-    parts = [data, getattr(data, "sampler", None), getattr(data, "batch_sampler", None)]
-    found = [getattr(part, "generator", None) for part in parts]
-    return [generator for generator in found if isinstance(generator, torch.Generator)]

@@ -36,10 +36,11 @@ class FeatureHook:
         finally:
             self.listening = False
 
-    def features(self, logits: Tensor, copies: int, batch: Mapping[str, Any]) -> Tensor:
-        """Return the vectors of the first of ``copies`` stacked copies, one a row of ``logits``, and forget them.
+    def features(self, logits: Tensor, share: float, batch: Mapping[str, Any]) -> Tensor:
+        """Return the vectors of the clean rows, one a row of ``logits``, and forget all.
 
-        ``logits``: the model's for that copy; ``batch``: its keyword arguments. Decoders apply the layer to
+        The clean rows are the first ``share`` of those that ran. ``logits``: the model's for them; ``batch``: its
+        keyword arguments. Decoders apply the layer to
         every token and keep the last real one, so that is done here. Raises ``HoldfastError`` when the logits
         are not what the layer gave, once checked at the first forward.
         """
@@ -48,7 +49,7 @@ class FeatureHook:
                 f"{self.method} listens to {self.name} of {type(self.model).__name__}, which did not run: "
                 "attach before the first compiled call"
             )
-        fed, given = (tensor[: len(tensor) // copies] for tensor in self.heard)
+        fed, given = (tensor[: round(share * len(tensor))] for tensor in self.heard)
         self.heard = None
         if given.numel() != logits.numel() and given.ndim == 3 and len(given) == len(logits):
             at = (torch.arange(len(given), device=given.device), last_token(self.model, batch, given.device))

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Forward, Method, Step, View
+from holdfast.training.block_memo import BlockMemo
 from holdfast.training.features import FeatureHook
 from holdfast.training.head import Formula, Head, learn_head, named
-from holdfast.training.perturbing import EmbeddingHook, Perturbation
-from holdfast.training.stacking import stack, unstack
+from holdfast.training.passes import Passes, Trial, composed
+from holdfast.training.perturbing import EmbeddingHook
+from holdfast.training.stacking import unstack
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +32,9 @@ class Pass:
     outputs: Mapping[str, Any]
     views: dict[View, Mapping[str, Any]]
     features: Tensor | None = None
-    """As in ``Forward``."""
+    """As in ``Forward``, and so are the following."""
+    blocks: Sequence[Tensor] = ()
+    view_blocks: Mapping[View, Sequence[Tensor]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,10 @@ class Objective:
             logger.warning("%s normalises over the batch, so copies of a batch run in turn", name)
             self._stacked = False
         self.needs_head = any(_penalises(method) for method in methods)
-        if any(type(method).views is not Method.views for method in methods):
+        self._disturbing = [method for method in methods if type(method).disturb is not Method.disturb]
+        self._needs_blocks = any(method.needs_blocks for method in methods)
+        self._memo: BlockMemo | None = None
+        if self._disturbing or self._needs_blocks or any(type(m).views is not Method.views for m in methods):
             self._hook = EmbeddingHook(model)
         listener = next((method.name for method in methods if method.needs_features), None)
         self._features = None if listener is None else FeatureHook(model, listener)
@@ -79,30 +86,55 @@ class Objective:
         if self.needs_head:
             self.learn(labelled)
         wanted = list(dict.fromkeys(view for method in self.methods for view in method.views(step)))
-        if not wanted:
+        if self._hook is None or not (wanted or self._disturbing or self._needs_blocks):
             return self._run_clean(call, batch)
-        rows = len(self._main(batch))
-        bare = self._without_labels(labelled)
-        together = self._stacked and not (rows == 1 and "position_ids" in batch)
-        views: dict[View, Mapping[str, Any]] = {}
-        silent = [view for view in wanted if not view.grad]
+        main = self._main(batch)
+        passes = Passes(
+            model=self.model,
+            call=call,
+            bare=self._without_labels(labelled),
+            rows=len(main),
+            # Multiple choice: the model lays the choices of a row, (rows, choices, tokens), out as rows.
+            embedded=len(main.flatten(0, 1)) if main.ndim == 3 and not main.is_floating_point() else len(main),
+            hook=self._hook,
+            memo=self._blocks_of(wanted),
+            device=main.device,
+        )
+        trial = Trial(passes, labelled, step, self.head)
+        perturb = composed([method.disturb(trial) for method in self._disturbing])
+        later = [view for view in wanted if self._waits(view)]
+        alone = trial.shared or any(view.same_dropout for view in later)
+        together = self._stacked and not alone and not (len(main) == 1 and "position_ids" in batch)
+        plain = [view for view in wanted if view not in later]
+        silent = [view for view in plain if not view.grad]
         with torch.no_grad():
-            views |= self._run_views(call, bare, rows, silent, together)
+            views = passes.views(silent, together)
         if silent:
             # Autocast remembers weights cast without gradient and would hand them to the next forward.
             torch.clear_autocast_cache()
-        loud = [view for view in wanted if view.grad]
-        if not loud or not together or ("labels" in batch and not self._knows_loss()):
-            result = self._run_clean(call, batch)
-            result.views = views | self._run_views(call, bare, rows, loud, together)
-            return result
+        loud = [view for view in plain if view.grad]
+        copies = loud if loud and together and self._can_leave_labels(batch) else []
+        # With labels some models switch their cache off, and attention then draws its dropout in another way.
+        bare = bool(copies) or (alone and self._can_leave_labels(batch))
         with self._listening():
-            clean, *rest = self._forward(call, bare, rows, [None, *(view.perturb for view in loud)])
-        features = self._heard(clean, 1 + len(rest), batch)
-        if "labels" in batch:
+            outputs, blocks = passes.clean(passes.bare if bare else batch, copies, perturb, later, alone)
+        if bare:
+            clean, *rest = unstack(named(self.model, outputs), [passes.rows, *(passes.size(view) for view in copies)])
+            views |= dict(zip(copies, rest, strict=True))
+        else:
+            clean = self._named(outputs, batch)
+        features = self._heard(clean, sum(passes.size(view) for view in copies), batch)
+        if bare and "labels" in batch:
             assert self.head is not None
             clean = type(clean)(**{"loss": self.head.loss(clean["logits"], batch), **clean})
-        return Pass(clean, views | dict(zip(loud, rest, strict=True)), features)
+        views |= passes.views([view for view in loud if view not in copies], together)
+        trial.outputs = clean
+        view_blocks = {}
+        for view in later:
+            views[view], view_blocks[view] = passes.special(view, trial)
+        if self._memo is not None:
+            self._memo.forget()
+        return Pass(clean, views, features, blocks, view_blocks)
 
     def penalties(
         self,
@@ -127,7 +159,7 @@ class Objective:
 
     def remove(self) -> None:
         """Take the hooks off the model."""
-        for hook in (self._hook, self._features):
+        for hook in (self._hook, self._features, self._memo):
             if hook is not None:
                 hook.remove()
 
@@ -156,9 +188,10 @@ class Objective:
         task_loss = None
         if own_loss and labels is not None and head is not None and head.formula is not None:
             task_loss = functools.partial(_task_loss, head.formula, labels, share)
+        wanted = method.views(step)
         return Forward(
             outputs=result.outputs,
-            views=[result.views[view] for view in method.views(step)],
+            views=[result.views[view] for view in wanted],
             batch=batch,
             kind="single_label" if head is None else head.kind,
             rows=mean_rows,
@@ -166,6 +199,9 @@ class Objective:
             tokens=tokens,
             step=step,
             features=result.features,
+            share=share,
+            blocks=result.blocks,
+            view_blocks=[result.view_blocks.get(view, ()) for view in wanted],
             task_loss=task_loss,
         )
 
@@ -174,7 +210,10 @@ class Objective:
         if self.head is None and "labels" in batch:
             self.head = learn_head(self.model, batch)
 
-    def _knows_loss(self) -> bool:
+    def _can_leave_labels(self, batch: Mapping[str, Any]) -> bool:
+        """Whether the loss of the clean rows can be had from their logits."""
+        if "labels" not in batch:
+            return True
         if self.head is not None and self.head.formula is None:
             name = type(self.model).__name__
             logger.warning("%s computes a task loss of its own making, so copies of a batch run in turn", name)
@@ -187,33 +226,30 @@ class Objective:
     def _run_clean(self, call: Call, batch: Mapping[str, Any]) -> Pass:
         with self._listening():
             outputs = self._named(call(**batch), batch)
-        return Pass(outputs, {}, self._heard(outputs, 1, batch))
+        return Pass(outputs, {}, self._heard(outputs, 0, batch))
 
     def _listening(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext() if self._features is None else self._features.listen()
 
-    def _heard(self, outputs: Mapping[str, Any], copies: int, batch: Mapping[str, Any]) -> Tensor | None:
-        return None if self._features is None else self._features.features(outputs["logits"], copies, batch)
+    def _heard(self, outputs: Mapping[str, Any], copied: int, batch: Mapping[str, Any]) -> Tensor | None:
+        if self._features is None:
+            return None
+        rows = len(self._main(batch))
+        return self._features.features(outputs["logits"], rows / (rows + copied), batch)
 
-    def _run_views(
-        self, call: Call, bare: Mapping[str, Any], rows: int, views: Sequence[View], together: bool
-    ) -> dict[View, Mapping[str, Any]]:
-        if not views:
-            return {}
-        if together:
-            return dict(zip(views, self._forward(call, bare, rows, [view.perturb for view in views]), strict=True))
-        return {view: self._forward(call, bare, rows, [view.perturb])[0] for view in views}
+    def _waits(self, view: View) -> bool:
+        """Whether ``view`` runs after the clean rows, in a forward of its own."""
+        bound = view.layer is not None or view.same_dropout or view.find is not None or view.weights is not None
+        return bound or self._needs_blocks
 
-    def _forward(
-        self, call: Call, bare: Mapping[str, Any], rows: int, copies: Sequence[Perturbation]
-    ) -> list[Mapping[str, Any]]:
-        assert self._hook is not None
-        main = self._main(bare)
-        # Multiple choice: the model lays the choices of a row, (rows, choices, tokens), out as rows.
-        embedded = len(main.flatten(0, 1)) if main.ndim == 3 and not main.is_floating_point() else rows
-        with self._hook.perturbing(embedded, copies):
-            outputs = call(**stack(bare, rows, len(copies)))
-        return unstack(named(self.model, outputs), rows, len(copies))
+    def _blocks_of(self, wanted: Sequence[View]) -> BlockMemo | None:
+        """Return the memo where this batch needs it; the blocks are taken hold of when it first does."""
+        if not self._needs_blocks and all(view.layer is None for view in wanted):
+            return None
+        if self._memo is None:
+            users = [m.name for m in self.methods if m.needs_blocks or type(m).views is not Method.views]
+            self._memo = BlockMemo(self.model, " and ".join(users))
+        return self._memo
 
     def _main(self, batch: Mapping[str, Any]) -> Tensor:
         main = batch.get(getattr(self.model, "main_input_name", "input_ids"))

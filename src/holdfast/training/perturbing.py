@@ -1,15 +1,18 @@
-"""Delivers each view's perturbation to its rows of the input embedding."""
+"""Delivers each copy's perturbation to its rows of the input embedding."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
+from holdfast.methods.base import Perturb
 from holdfast.methods.parts.embeddings import input_embedding
+from holdfast.training.same_dropout import SameDropout
 
-Perturbation = Callable[[Tensor], Tensor] | None
+Copy = tuple[int, Perturb | None]
+"""Embedded rows of a copy, and what is done to them."""
 
 
 class EmbeddingHook:
@@ -22,21 +25,25 @@ class EmbeddingHook:
 
     def __init__(self, model: nn.Module) -> None:
         self.module = input_embedding(model)
-        self.plan: tuple[int, Sequence[Perturbation]] | None = None
+        self.plan: Sequence[Copy] | None = None
+        self.masks: SameDropout | None = None
         self.fired = False
         self.handle = self.module.register_forward_hook(self._on_forward)
 
     @contextmanager
-    def perturbing(self, rows: int, copies: Sequence[Perturbation]) -> Iterator[None]:
-        """Within the block, the model's next forward gets ``copies`` stacked blocks of ``rows`` rows, perturbed.
+    def perturbing(self, copies: Sequence[Copy], masks: SameDropout | None = None) -> Iterator[None]:
+        """Within the block, the model's next forward gets these ``copies``, one after another, perturbed.
 
-        Raises ``HoldfastError`` when the embedding did not run in the block.
+        ``masks``: the dropout that it shares with other passes, from the embedding on. Raises ``HoldfastError`` when
+        the embedding did not run in the block.
         """
-        self.plan, self.fired = (rows, copies), False
+        self.plan, self.masks, self.fired = copies, masks, False
         try:
             yield
         finally:
-            self.plan = None
+            self.plan = self.masks = None
+            if masks is not None:
+                masks.end()
         if not self.fired:
             raise HoldfastError(
                 f"the input embedding ({type(self.module).__name__}) did not run, so no noise was delivered: "
@@ -52,11 +59,14 @@ class EmbeddingHook:
         if self.plan is None or self.fired:
             return None
         self.fired = True
-        rows, copies = self.plan
-        if len(output) != rows * len(copies):
+        sizes = [rows for rows, _ in self.plan]
+        if len(output) != sum(sizes):
             raise HoldfastError(
-                f"the input embedding gave {len(output)} rows for {rows * len(copies)}, as unpadded attention does: "
+                f"the input embedding gave {len(output)} rows for {sum(sizes)}, as unpadded attention does: "
                 'load the model with attn_implementation="sdpa"'
             )
-        blocks = torch.split(output, rows)
-        return torch.cat([block if p is None else p(block) for block, p in zip(blocks, copies, strict=True)])
+        blocks = zip(torch.split(output, sizes), self.plan, strict=True)
+        perturbed = [block if perturb is None else perturb(block) for block, (_, perturb) in blocks]
+        if self.masks is not None:
+            self.masks.reach()
+        return perturbed[0] if len(perturbed) == 1 else torch.cat(perturbed)

@@ -28,15 +28,15 @@ from transformers import (
 
 import holdfast
 from holdfast.methods import parse
-from holdfast.tasks import draw_subset
+from holdfast.methods.base import Method
 from holdfast.tasks.encode import encode
 from holdfast.tasks.metrics import compute, constant_score
-from holdfast.tasks.removal import remove_rows
 from holdfast.tasks.task import Split, Task
 from holdfast.training.check import check_run
 from holdfast.training.distance import distance_from
 from holdfast.training.models import load_model, load_tokenizer
 from holdfast.training.representations import layer_states, spread_rows, write_states
+from holdfast.training.rows import training_rows
 from holdfast.training.self_supervised import StageProgress
 from holdfast.training.spec import Checkpoint, RunRecord, RunSpec
 from holdfast.training.trainer import attach
@@ -67,7 +67,8 @@ def run(
     hidden states, ``representations.npz`` (see ``write_states``; of at most 512 of these rows) into ``folder``, and
     with ``keep_model`` the plain checkpoint with its tokenizer into ``folder/model``. Where the task has labelled
     test data, the epoch with the best validation score is scored on it; otherwise the last weights are scored
-    on the validation split, so that no score comes from data that selected the checkpoint.
+    on the validation split, so that no score comes from data that selected the checkpoint. A method that chooses by
+    validation then gets a tenth of the training rows for it, which are not trained on (``training_rows``).
 
     Raises ``HoldfastError`` for what the user can mend; other exceptions mean that the run broke.
     """
@@ -91,17 +92,17 @@ def run(
     if model.config.pad_token_id is None:
         # Decoder classifiers find the last real token by it.
         model.config.pad_token_id = tokenizer.pad_token_id
+    methods = parse(spec.method)
     splits = dict(task.splits)
-    if spec.train_size is not None:
-        splits["train"] = draw_subset(splits["train"], spec.train_size, spec.subset_seed, task.kind)
-    if spec.perturb is not None:
-        splits["train"] = remove_rows(splits["train"], spec.perturb.remove, spec.perturb.seed, task.label_names)
+    splits["train"], held_out = training_rows(spec, task, methods)
     data, truncated = {}, {}
     for name, split in splits.items():
         if split.labels is not None:
             data[name], truncated[name] = encode(split, tokenizer, spec.settings.max_length, task.kind)
     selects = task.scored_split != "validation"
-    methods = parse(spec.method)
+    choosing = data.get("validation") if selects else None
+    if held_out is not None:
+        choosing, _ = encode(held_out, tokenizer, spec.settings.max_length, task.kind)
     learning_rate = spec.settings.learning_rate
     for method in methods:
         learning_rate = method.study_rate(learning_rate)
@@ -109,9 +110,9 @@ def run(
     work = folder / "checkpoints"
     trainer = Trainer(
         model=model,
-        args=_arguments(spec, len(splits["train"]), learning_rate, task.metrics[0] if selects else None, work),
+        args=_arguments(spec, len(splits["train"]), learning_rate, task.metrics[0], selects, work),
         train_dataset=data["train"],
-        eval_dataset=data["validation"] if selects else None,
+        eval_dataset=choosing,
         data_collator=DataCollatorWithPadding(tokenizer),
         compute_metrics=lambda output: _rankable(
             compute(task.metrics, np.asarray(output.predictions), np.asarray(output.label_ids))
@@ -163,7 +164,7 @@ def run(
         extra_metrics=extra,
         losses=watch.losses,
         evaluations=watch.evaluations,
-        facts=watch.facts,
+        facts=watch.facts | _validation_facts(methods, choosing),
         chosen_step=chosen,
         steps=trainer.state.global_step,
         learning_rate=learning_rate,
@@ -245,19 +246,17 @@ class _Watch(TrainerCallback):
 
 
 def _arguments(
-    spec: RunSpec, rows: int, learning_rate: float, select_by: str | None, folder: Path
+    spec: RunSpec, rows: int, learning_rate: float, metric: str, selects: bool, folder: Path
 ) -> TrainingArguments:
     settings = spec.settings
     selecting: dict[str, Any] = {"eval_strategy": "no", "save_strategy": "no"}
-    if select_by is not None:
+    if selects:
         selecting = {
             "eval_strategy": "epoch",
             "save_strategy": "epoch",
             "save_total_limit": 1,
             "save_only_model": True,
             "load_best_model_at_end": True,
-            "metric_for_best_model": select_by,
-            "greater_is_better": True,
         }
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -278,6 +277,8 @@ def _arguments(
         activation_checkpointing=settings.activation_checkpointing,
         seed=spec.seed,
         data_seed=spec.data_seed,
+        metric_for_best_model=metric,
+        greater_is_better=True,
         logging_steps=max(1, settings.total_steps(rows) // 50),
         logging_nan_inf_filter=False,
         dataloader_pin_memory=torch.cuda.is_available(),
@@ -288,6 +289,10 @@ def _arguments(
     # One run, one GPU: on a machine with several, the Trainer would replicate the model over them.
     arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments
+
+
+def _validation_facts(methods: Sequence[Method], choosing: Any) -> dict[str, float]:
+    return {f"{method.name}/validation_rows": float(len(choosing)) for method in methods if method.needs_validation}
 
 
 def _be_deterministic() -> None:

@@ -1,7 +1,6 @@
 """Methods on a Transformers ``Trainer``: everything else in the script stays as it is."""
 
 import functools
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -12,10 +11,14 @@ from transformers import Trainer, TrainerCallback
 from holdfast.errors import HoldfastError
 from holdfast.methods import check_combination, describe
 from holdfast.methods.base import Method, Plan, Step, TrainingData
-from holdfast.training.checkpoint import read_state, write_state
-from holdfast.training.engine import check_covered, finish, measure, no_labels, plain_state, prepare
+from holdfast.training.attachment import Attachment
+from holdfast.training.engine import no_labels
+from holdfast.training.lifecycle import finish, measure, prepare
 from holdfast.training.objective import Objective, Window
+from holdfast.training.optimizers import check_covered, split_groups
 from holdfast.training.standin import StandIn
+from holdfast.training.trainer_checkpoints import Saving
+from holdfast.training.trainer_evaluation import Evaluating
 from holdfast.training.trainer_stages import carry_out, check_stages
 from holdfast.training.traits import alters_gradients, measures, needs_whole, operates, trains_first
 
@@ -47,10 +50,16 @@ def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
     if (trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled) and any(needs_whole(method) for method in methods):
         raise HoldfastError(f"{describe(methods)}: the method works on whole weights, not on their shards, use DDP")
     check_combination(methods)
+    needing = [method for method in methods if method.needs_validation]
+    if needing and trainer.eval_dataset is None:
+        raise HoldfastError(
+            f"{describe(needing[:1])} chooses by validation, and the trainer has no eval_dataset: give it one, "
+            "or the method the value that it would choose"
+        )
     plain = type(trainer)
     trainer.__class__ = type(type(trainer).__name__, (_Attached, type(trainer)), {})
     attached = cast(_Attached, trainer)
-    attached._holdfast = _Attachment(methods, stacked)
+    attached._holdfast = Attachment(methods, stacked)
     try:
         if any(trains_first(method) for method in methods):
             # Only train() knows whether the training is resumed, and whether those stages are done.
@@ -64,36 +73,8 @@ def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
     return attached
 
 
-class _Attachment:
-    """What attach() adds to a trainer."""
-
-    def __init__(self, given: tuple[Method, ...], stacked: bool) -> None:
-        self.given = given
-        self.stacked = stacked
-        self.methods: list[Method] = []
-        self.objective: Objective | None = None
-        self.prepared = False
-        self.resumed = False
-        self.staged: nn.Module | None = None
-        """The model whose stages are done."""
-        self.samples: list[Mapping[str, Any]] = []
-        """The micro-batches of the current optimizer step."""
-        self.window: Window | None = None
-        self.terms: dict[str, Tensor] = {}
-        """Sums of the logged terms since the last log, and the step of that log."""
-        self.logged_step = 0
-        self.skipped = 0
-        """Steps that the Trainer counted and the gradient scaler skipped."""
-        self.overflowed = False
-        """Whether the scaler skips the current step."""
-        self.fresh: dict[str, dict[str, Tensor]] = {}
-        """The methods' state before the first step, for a training begun again with smaller batches."""
-
-
-class _Attached(Trainer):
+class _Attached(Saving, Evaluating):
     """Mixed in before the trainer's own class by ``attach``."""
-
-    _holdfast: _Attachment
 
     # Life of the model
 
@@ -114,9 +95,14 @@ class _Attached(Trainer):
             for method in own.methods:
                 method.stages(model, plan)
                 method.prepare(model, plan)
-        if self.optimizer is not None:
-            check_covered(model, self.optimizer, given)
         own.prepared = True
+        if self.optimizer is not None:
+            try:
+                check_covered(model, self.optimizer, given)
+                split_groups(self.optimizer, model, own.methods)
+            except HoldfastError:
+                self._holdfast_finish()
+                raise
 
     def _holdfast_model_is_made_anew(self) -> bool:
         init: Any = self.model_init
@@ -135,18 +121,30 @@ class _Attached(Trainer):
         own.terms, own.logged_step, own.skipped, own.fresh = {}, 0, 0, {}
         try:
             result = super().train(resume_from_checkpoint, *args, **kwargs)
+            self._holdfast_choose()
         finally:
             self.is_in_train = False
             # Also after Ctrl-C: what the user does next with the model must not see the surgery.
-            if own.objective is not None and own.prepared:
-                finish(own.objective.model, own.methods)
-            if own.objective is not None and not self.args.torch_compile:
-                own.objective.remove()
-                own.objective = None
-            own.prepared = False
+            self._holdfast_finish()
         if facts := {f"{method.name}/{key}": value for method in own.methods for key, value in method.facts().items()}:
             self.log(facts)
         return result
+
+    def _holdfast_finish(self) -> None:
+        own = self._holdfast
+        if own.objective is not None and own.prepared:
+            finish(own.objective.model, own.methods)
+        if own.objective is not None and not self.args.torch_compile:
+            own.objective.remove()
+            own.objective = None
+        own.prepared = False
+
+    def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
+        made = super().create_optimizer(*args, **kwargs)
+        objective = self._holdfast.objective
+        if objective is not None and self.optimizer is not None:
+            split_groups(self.optimizer, objective.model, self._holdfast.methods)
+        return made
 
     def _holdfast_begin(self) -> None:
         """Before the first step, with everything loaded: what needs the training's length or its data."""
@@ -336,43 +334,6 @@ class _Attached(Trainer):
                 logs[f"loss/{name}"] = float(mean) / steps
             own.terms, own.logged_step = {}, self.state.global_step
         super().log(logs, *args, **kwargs)
-
-    # Checkpoints
-
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
-        own = self._holdfast
-        if state_dict is None and own.prepared and any(operates(method) for method in own.methods):
-            assert own.objective is not None
-            state_dict = plain_state(own.objective.model, own.methods)
-        super()._save(output_dir, state_dict)
-
-    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
-        own = self._holdfast
-        assert own.objective is not None
-        if not self.args.should_save:
-            return
-        # Without the optimizer nobody can go on training; what undoes surgery is needed all the same.
-        chosen = [method for method in own.methods if not self.args.save_only_model or operates(method)]
-        folder = os.path.join(self._get_output_dir(trial), f"checkpoint-{self.state.global_step}")
-        write_state(folder, own.objective.model, own.methods, chosen, own.skipped)
-
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        super()._load_optimizer_and_scheduler(checkpoint)
-        if checkpoint is not None:
-            self._holdfast_restore(checkpoint, self._holdfast.methods)
-            self._holdfast.logged_step = self.state.global_step
-
-    def _load_best_model(self) -> None:
-        super()._load_best_model()
-        if self.state.best_model_checkpoint is not None:
-            operated = [method for method in self._holdfast.methods if operates(method)]
-            self._holdfast_restore(self.state.best_model_checkpoint, operated)
-
-    def _holdfast_restore(self, checkpoint: str, methods: list[Method]) -> None:
-        own = self._holdfast
-        assert own.objective is not None
-        own.skipped = read_state(checkpoint, own.objective.model, own.methods, methods)
 
 
 class _Events(TrainerCallback):

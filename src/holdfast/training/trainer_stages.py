@@ -11,7 +11,7 @@ from transformers.trainer_utils import has_length
 
 from holdfast.methods.base import Method, Plan, SelfSupervised
 from holdfast.training.corruption import check_words
-from holdfast.training.engine import checked
+from holdfast.training.lifecycle import checked
 from holdfast.training.self_supervised import StageProgress, Text, retrain
 
 

@@ -1,10 +1,12 @@
-"""Fresh copies of a layer, drawn as the model's own initialisation draws it."""
+"""Layers drawn anew, as the model's own initialisation draws them."""
 
 import copy
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from holdfast.errors import HoldfastError
 
 
 def fresh_linears(model: nn.Module, name: str, count: int, generator: torch.Generator) -> list[nn.Linear]:
@@ -31,6 +33,52 @@ def fresh_linears(model: nn.Module, name: str, count: int, generator: torch.Gene
                 initialise(skeleton.get_submodule(path))
             found.append(fresh)
     return found
+
+
+def fresh_weights(model: nn.Module, name: str, generator: torch.Generator, method: str) -> dict[str, Tensor]:
+    """Return new values for the parameters of the module ``name``, by their names in ``model``: float32, on the CPU.
+
+    Each layer in it is made as PyTorch makes it, then the model's own initialisation (``_init_weights`` of the model
+    or of the model inside it that the layer belongs to) goes over it from the inside out, up to the whole model, as
+    it does when the model is built. That weights were loaded makes no difference. ``generator`` moves on, the global
+    ones stay as they are. Raises ``HoldfastError``, naming ``method``, where a parameter is left undrawn.
+    """
+    skeleton = _without_memory(model)
+    root = skeleton.get_submodule(name)
+    for part in root.modules():
+        for key, parameter in part.named_parameters(recurse=False):
+            empty = torch.full(parameter.shape, torch.nan, dtype=torch.float32)
+            part.register_parameter(key, nn.Parameter(empty, requires_grad=False))
+    inside = [f"{name}.{path}" if path else name for path, _ in root.named_modules()]
+    pieces = name.split(".")
+    above = [".".join(pieces[:end]) for end in reversed(range(len(pieces)))]
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.set_state(generator.get_state())
+        for part in root.modules():
+            reset: Any = getattr(part, "reset_parameters", None)
+            if callable(reset):
+                reset()
+        # What is inside comes first: a module's own rule for its layers overrides the general one.
+        for path in [*reversed(inside), *above]:
+            _initialise(skeleton, path)
+        generator.set_state(torch.default_generator.get_state())
+    found = {f"{name}.{key}": parameter.detach() for key, parameter in root.named_parameters()}
+    undrawn = next((key for key, value in found.items() if bool(value.isnan().any())), None)
+    if undrawn is not None:
+        raise HoldfastError(
+            f"{method} draws weights anew as {type(model).__name__} initialises them, which says nothing of {undrawn}: "
+            "set it in the model's _init_weights"
+        )
+    return found
+
+
+def _initialise(model: nn.Module, path: str) -> None:
+    pieces = path.split(".") if path else []
+    for end in reversed(range(len(pieces) + 1)):
+        initialise: Any = getattr(model.get_submodule(".".join(pieces[:end])), "_init_weights", None)
+        if callable(initialise):
+            initialise(model.get_submodule(path))
+            return
 
 
 def _without_memory(model: nn.Module) -> nn.Module:

@@ -38,6 +38,26 @@ def layer_stacks(model: nn.Module, method: str) -> list[Stack]:
     return found
 
 
+def top_stack(model: nn.Module, method: str) -> Stack:
+    """Return the stack below the head: the only one, or in encoder-decoder models the decoder's.
+
+    Raises ``HoldfastError``, naming ``method``, where it cannot be told (XLM has two stacks).
+    """
+    stacks = layer_stacks(model, method)
+    if len(stacks) > 1 and not is_encoder_decoder(model):
+        names = ", ".join(stack[0][0].rpartition(".")[0] for stack in stacks)
+        raise HoldfastError(
+            f"{method} cannot tell which blocks of {type(model).__name__} are on top, it has several stacks "
+            f"({names}): use a method that works on all blocks alike, such as lora or bitfit"
+        )
+    return stacks[-1]
+
+
+def is_encoder_decoder(model: nn.Module) -> bool:
+    """Return whether ``model`` says it has an encoder and a decoder."""
+    return bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
+
+
 def body_of(model: nn.Module) -> nn.Module:
     """Return the pre-trained body below the head, also through PEFT's wrapper; ``model`` itself where it has none."""
     plain: Any = model.get_base_model() if hasattr(model, "get_base_model") else model  # type: ignore[operator]

@@ -13,6 +13,12 @@ CHOICE = "choice of what is trained"
 BODY = "pre-trained body"
 """What methods replace that answer for it in training, and methods use that need it to run or to train."""
 
+MATRICES = "weight matrices"
+"""What methods replace that freeze all of them, and methods use that work on nothing else."""
+
+INPUTS = "gradient down to the input embeddings"
+"""What methods replace that end the backward pass above them, and methods use that follow it to there."""
+
 Flags = list[tuple[nn.Parameter, bool]]
 """Parameters, and whether they were trained."""
 

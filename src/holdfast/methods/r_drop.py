@@ -1,0 +1,72 @@
+"""R-Drop: two passes with different dropout, trained both and pulled together."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from holdfast.errors import HoldfastError
+from holdfast.methods.base import Forward, Method, Step, View
+from holdfast.methods.parts.divergence import divergence
+from holdfast.methods.parts.outputs import logits_of, task_loss_of
+from holdfast.methods.parts.trained import BODY
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RDrop(Method):
+    """Regularised dropout (Wu et al. 2021): (CE1 + CE2) / 2 + alpha / 2 * KL_S(P1 || P2), KL_S = KL12 + KL21.
+
+    The batch runs twice with dropout of its own, without noise; both passes carry the task loss. For regression the
+    squared difference of the outputs takes the place of KL_S, for multi-label tasks the KL of independent Bernoulli
+    variables; outputs a token are averaged over the labelled positions.
+
+    The task's logged loss is CE1; what this method adds is (CE2 - CE1) / 2 + alpha / 2 * KL_S, so that the sum is the
+    loss above. A loss that sums the two cross entropies, as the published code for classification does, is twice
+    this one: its weight of KL_S / 2 is then twice the ``alpha`` here. That code also sums KL over the batch.
+    """
+
+    name: ClassVar[str] = "r_drop"
+    summary: ClassVar[str] = "trains two dropout passes and pulls them together"
+
+    alpha: float = 1.0
+    """Weight of half the symmetric KL. Our choice; r3f's ``weight`` that corresponds is alpha / 2."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.alpha < float("inf"):
+            raise HoldfastError(f"r_drop(alpha={self.alpha!r}): alpha must be a number of at least 0")
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """The body, which runs twice."""
+        return frozenset({BODY})
+
+    def views(self, step: Step) -> Sequence[View]:
+        """A second pass."""
+        return (View(),)
+
+    def penalty(self, forward: Forward) -> Tensor | None:
+        """Half the difference of the second pass's loss to the first's, and the weighted divergence."""
+        first, second = logits_of(forward.outputs, self.name), logits_of(forward.views[0], self.name)
+        task_loss = task_loss_of(forward, self.name, "for its second pass")
+        if task_loss is None:
+            return None
+        apart = divergence(forward.kind, first, second)
+        if forward.token_mask is None:
+            between = apart.sum() / forward.rows
+        else:
+            between = (apart * forward.token_mask).sum() / forward.tokens
+        self._warn_without_dropout(apart)
+        return (task_loss(second) - task_loss(first)) / 2 + self.alpha / 2 * between
+
+    def _warn_without_dropout(self, apart: Tensor) -> None:
+        if "seen" not in self.memory:
+            self.memory["seen"] = True
+            if not bool(apart.detach().any()):
+                logger.warning(
+                    "r_drop does nothing: its two passes are equal, as the model runs without dropout; "
+                    "give it some (a dropout rate in its configuration), or use r3f with a larger sigma"
+                )

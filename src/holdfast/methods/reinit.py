@@ -1,0 +1,114 @@
+"""Re-initialisation: the top layers start anew."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from holdfast.errors import HoldfastError
+from holdfast.methods.base import Method, Plan, Selection
+from holdfast.methods.parts.draws import own_generator
+from holdfast.methods.parts.initial import fresh_weights
+from holdfast.methods.parts.layers import above_stack, top_stack
+from holdfast.methods.parts.pretrained import UPDATE, refuse_adapters
+from holdfast.methods.parts.trained import CHOICE
+
+
+@dataclass(frozen=True)
+class ReInit(Method):
+    """Draw the top ``layers`` transformer blocks and the pooler anew before training (Zhang et al. 2021, Re-init).
+
+    The published code draws weights from N(0, initializer_range), and sets biases to 0 and normalisations to 1 and
+    0. Here each architecture's own initialisation does it, which for BERT is the same. In encoder-decoder models the
+    blocks are the decoder's. With the blocks goes the final normalisation above them (ModernBERT, GPT-2, Llama), whose
+    scale was learned for what they gave; that is our choice, as the published code knows models without one.
+
+    Methods that hold weights near their start (l2_sp, mixout) would hold these near random values, and are refused.
+    """
+
+    name: ClassVar[str] = "reinit"
+    summary: ClassVar[str] = "draws the top blocks and the pooler anew"
+    # It freezes nothing, but comes before those that keep copies of the weights, in whatever order they were given.
+    freezes: ClassVar[bool] = True
+
+    layers: int | None = None
+    """Blocks drawn anew, counted from the top; none takes a fifth of them, rounded, and at least 1. Our choice: of
+    BERT-large's 24 it makes the 5 of the published example."""
+    pooler: bool = True
+    """Whether the body's pooler (BERT, ALBERT) is drawn anew, too; others have none."""
+
+    def __post_init__(self) -> None:
+        if self.layers is not None and self.layers < 0:
+            raise HoldfastError(f"reinit(layers={self.layers}): layers counts blocks from the top, at least 0")
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """All weights, trained: what is drawn anew and then frozen, or held near its start, stays random."""
+        return frozenset({CHOICE, UPDATE, "weights of the forward pass"})
+
+    def check(self, model: nn.Module) -> None:
+        """Raise ``HoldfastError`` when the model has too few blocks, or what is drawn would harm what is not."""
+        weights = self._weights(model)
+        name = type(model).__name__
+        for key, weight in weights.items():
+            if not weight.requires_grad:
+                raise HoldfastError(f"reinit would leave {key} of {name} random, it is frozen: unfreeze it")
+            if not weight.is_floating_point():
+                raise HoldfastError(f"reinit cannot draw {key} of {name}, it is quantised: load the model in full")
+        ours = {id(weight): key for key, weight in weights.items()}
+        prefixes = self._prefixes(model)
+        for key, weight in model.named_parameters(remove_duplicate=False):
+            if id(weight) in ours and not key.startswith(prefixes):
+                raise HoldfastError(
+                    f"reinit would draw {ours[id(weight)]} of {name} anew, and {key} shares it: give fewer layers"
+                )
+        # Blocks are of one kind, so one tells whether the model says how they are drawn.
+        for part in list(self._parts(model))[-2:]:
+            fresh_weights(model, part, torch.Generator(), self.name)
+
+    def selection(self, model: nn.Module) -> Selection:
+        """Return the weights that are drawn anew."""
+        once = {id(weight): name for name, weight in reversed(self._weights(model).items())}
+        weights = {name: weight for name, weight in self._weights(model).items() if once[id(weight)] == name}
+        return Selection(weights, "drawn anew before training", 0)
+
+    @torch.no_grad()
+    def prepare(self, model: nn.Module, plan: Plan) -> None:
+        """Draw, on the CPU and in float32 whatever the model's, so that every process and device gets the same."""
+        generator = own_generator(self.name, plan.seed)
+        weights = self._weights(model)
+        for part in self._parts(model):
+            for key, value in fresh_weights(model, part, generator, self.name).items():
+                weights[key].copy_(value)
+
+    def _parts(self, model: nn.Module) -> list[str]:
+        """Return the names of the modules that are drawn anew, bottom first."""
+        refuse_adapters(model, self.name)
+        stack = top_stack(model, self.name)
+        count = max(1, round(len(stack) / 5)) if self.layers is None else self.layers
+        if count >= len(stack):
+            blocks = f"{len(stack)} block" + "s" * (len(stack) > 1)
+            raise HoldfastError(
+                f"reinit(layers={count}): {type(model).__name__} has {blocks}, and one must keep its pre-trained "
+                "weights: give fewer layers, or 0 for the pooler alone"
+            )
+        names = {id(module): name for name, module in model.named_modules()}
+        parts = [name for name, _ in stack[len(stack) - count :]]
+        for module in above_stack(model, stack):
+            drawn = self.pooler if any(p.dim() > 1 for p in module.parameters()) else bool(count)
+            if drawn and any(True for _ in module.parameters()):
+                parts.append(names[id(module)])
+        if not parts:
+            raise HoldfastError(
+                f"reinit(layers={count}): {type(model).__name__} has no pooler to draw anew: give layers of at least 1"
+            )
+        return parts
+
+    def _weights(self, model: nn.Module) -> dict[str, nn.Parameter]:
+        """Return the parameters that are drawn anew, those shared among them under each of their names."""
+        prefixes, all_names = self._prefixes(model), model.named_parameters(remove_duplicate=False)
+        return {name: parameter for name, parameter in all_names if name.startswith(prefixes)}
+
+    def _prefixes(self, model: nn.Module) -> tuple[str, ...]:
+        return tuple(f"{part}." for part in self._parts(model))

@@ -1,0 +1,35 @@
+"""What ``attach`` adds to a Transformers ``Trainer``."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from holdfast.methods.base import Method
+from holdfast.training.objective import Objective, Window
+
+
+class Attachment:
+    """The methods of a trainer, and where they are in its training."""
+
+    def __init__(self, given: tuple[Method, ...], stacked: bool) -> None:
+        self.given = given
+        self.stacked = stacked
+        self.methods: list[Method] = []
+        self.objective: Objective | None = None
+        self.prepared = False
+        self.resumed = False
+        self.staged: nn.Module | None = None
+        """The model whose stages are done."""
+        self.samples: list[Mapping[str, Any]] = []
+        """The micro-batches of the current optimizer step."""
+        self.window: Window | None = None
+        self.terms: dict[str, Tensor] = {}
+        """Sums of the logged terms since the last log, and the step of that log."""
+        self.logged_step = 0
+        self.skipped = 0
+        """Steps that the Trainer counted and the gradient scaler skipped."""
+        self.overflowed = False
+        """Whether the scaler skips the current step."""
+        self.fresh: dict[str, dict[str, Tensor]] = {}
+        """The methods' state before the first step, for a training begun again with smaller batches."""
