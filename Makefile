@@ -22,7 +22,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 test: lint types
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 demo: $(STAMP)
 	$(BIN)/holdfast compare playground/agreement --train-size 200 --seeds 3 --out runs/demo

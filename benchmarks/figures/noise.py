@@ -1,6 +1,6 @@
 """Penalty and score of R3F against the size of its noise, with dropout of each copy's own and with the same.
 
-    python benchmarks/figures/noise.py runs/noise docs/images/r3f-noise.svg
+    python benchmarks/figures/noise.py docs/images/r3f-noise.svg runs/noise-trec runs/noise-cr
 
 docs/what-r3f-really-does.md has the command of the study.
 """
@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from figures.drawing import save
 from figures.runs import Runs, mean_term, read_runs, scores
 from holdfast import R3F
 from holdfast.methods import parse
@@ -39,7 +40,7 @@ def draw(runs: Runs, to: Path) -> None:
         for axes in (left, right):
             axes.set(xscale="log", xlabel="noise, share of the embedding's scale (left end: 0)")
         right.legend(fontsize=8)
-    figure.savefig(to, metadata={"Date": None})
+    save(figure, to)
 
 
 def _points(methods: dict[str, list[RunRecord]], same: bool) -> dict[float, list[RunRecord]]:
@@ -60,4 +61,4 @@ def _panel(axes: Axes, points: dict[float, list[RunRecord]], value, label: str, 
 
 
 if __name__ == "__main__":
-    draw(read_runs(Path(sys.argv[1])), Path(sys.argv[2]))
+    draw(read_runs(*map(Path, sys.argv[2:])), Path(sys.argv[1]))

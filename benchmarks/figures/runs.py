@@ -10,15 +10,15 @@ Runs = dict[str, dict[str, list[RunRecord]]]
 """By task, then by method as text; each method's runs by seed."""
 
 
-def read_runs(study: Path) -> Runs:
-    """Return the finished runs in ``study``. Raises ``HoldfastError`` where there is none."""
+def read_runs(*studies: Path) -> Runs:
+    """Return the finished runs in the folders of ``studies``. Raises ``HoldfastError`` where there is none."""
     found: Runs = defaultdict(lambda: defaultdict(list))
-    for path in sorted(study.glob("runs/*/record.json")):
+    for path in sorted(path for study in studies for path in study.glob("runs/*/record.json")):
         record = RunRecord.model_validate_json(path.read_text(encoding="utf-8"))
         if record.status == "finished" and record.task_name is not None:
             found[record.task_name][record.spec.method].append(record)
     if not found:
-        raise HoldfastError(f"{study} holds no finished runs: give the folder that holdfast compare wrote (--out)")
+        raise HoldfastError("no finished runs were found: give the folders that holdfast compare wrote (--out)")
     for methods in found.values():
         for records in methods.values():
             records.sort(key=lambda record: record.spec.seed)

@@ -12,6 +12,7 @@ from matplotlib import pyplot
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from figures.drawing import save
 from figures.runs import Runs, read_runs, scores
 from holdfast.errors import HoldfastError
 from holdfast.methods import describe, parse
@@ -30,7 +31,7 @@ def draw(runs: Runs, costs: dict[str, float], to: Path) -> None:
         plain = fmean(scores(methods["vanilla"]))
         axes.axhline(plain, color="grey", linestyle="--", linewidth=0.8)
         axes.set(title=task, xlabel="step time, plain fine-tuning = 1", ylabel=f"{records[0].primary} (points)")
-    figure.savefig(to, metadata={"Date": None})
+    save(figure, to)
 
 
 def _cost(text: str, costs: dict[str, float]) -> float:
@@ -51,4 +52,4 @@ def read_costs(path: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    draw(read_runs(Path(sys.argv[1])), read_costs(Path(sys.argv[2])), Path(sys.argv[3]))
+    draw(read_runs(*map(Path, sys.argv[3:])), read_costs(Path(sys.argv[2])), Path(sys.argv[1]))

@@ -92,7 +92,7 @@ class FreeLB(Method):
         if self.steps == 1 and self.init == 0:
             return None
         delta = Delta(functools.partial(self._start, probe.batch))
-        passes = LossSum([p for p in probe.step.model.parameters() if p.requires_grad])
+        passes = LossSum([p for p in probe.step.model.parameters() if p.requires_grad], self.name)
         for _ in range(self.steps - 1):
             logits = logits_of(probe(delta.added, same_dropout=self.same_dropout), self.name)
             loss = probe.task_loss(logits)

@@ -9,7 +9,7 @@ from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Plan
 from holdfast.methods.parts.dropout import check_dropout, restore_dropout, set_dropout
 from holdfast.methods.parts.embeddings import EmbeddingNoise
-from holdfast.methods.parts.layers import layer_stacks
+from holdfast.methods.parts.layers import bottom_stack, layer_stacks
 from holdfast.methods.parts.rounding import warn_of_lost_noise
 from holdfast.methods.parts.trained import BODY
 
@@ -50,8 +50,8 @@ class HyPe(Method):
         return frozenset({BODY})
 
     def check(self, model: nn.Module) -> None:
-        """Raise ``HoldfastError`` when the model has no transformer blocks."""
-        layer_stacks(model, self.name)
+        """Raise ``HoldfastError`` when the model has no transformer blocks that run one after another."""
+        bottom_stack(model, self.name)
 
     def prepare(self, model: nn.Module, plan: Plan) -> None:
         """Set dropout and put the noise before every block."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Forward, Method, Plan, Step, View
-from holdfast.methods.parts.layers import layer_stacks
+from holdfast.methods.parts.layers import bottom_stack
 from holdfast.methods.parts.real_tokens import real_tokens
 from holdfast.methods.parts.rounding import warn_of_lost_noise
 from holdfast.methods.parts.trained import BODY
@@ -67,7 +67,7 @@ class LNSR(Method):
 
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the model has no such block."""
-        blocks = len(layer_stacks(model, self.name)[0])
+        blocks = len(bottom_stack(model, self.name))
         if self.layer >= blocks:
             raise HoldfastError(
                 f"lnsr(layer={self.layer}): {type(model).__name__} has {blocks} blocks, so layer is 0 to {blocks - 1}"

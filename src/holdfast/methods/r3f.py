@@ -11,7 +11,7 @@ from holdfast.errors import HoldfastError
 from holdfast.methods.base import Forward, Kind, Method, Plan, Step, View
 from holdfast.methods.parts.divergence import divergence
 from holdfast.methods.parts.embeddings import EmbeddingNoise, embedding_scale, input_embedding
-from holdfast.methods.parts.layers import layer_stacks
+from holdfast.methods.parts.layers import bottom_stack
 from holdfast.methods.parts.outputs import logits_of
 from holdfast.methods.parts.rounding import warn_of_lost_embedding_noise, warn_of_lost_noise
 from holdfast.methods.parts.trained import BODY
@@ -104,7 +104,7 @@ class R3F(Method):
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the model does not say where its input embedding is, or has too few blocks."""
         input_embedding(model)
-        if self.layers is not None and self.layers > (blocks := len(layer_stacks(model, self.name)[0])):
+        if self.layers is not None and self.layers > (blocks := len(bottom_stack(model, self.name))):
             raise HoldfastError(
                 f"{self.name}(layers={self.layers}): {type(model).__name__} has {blocks} blocks, give at most that"
             )
@@ -112,7 +112,7 @@ class R3F(Method):
     def prepare(self, model: nn.Module, plan: Plan) -> None:
         """Measure the embedding's scale where sigma is relative to it; warn of noise that rounds away."""
         if self.layers is not None:
-            self.memory["branch"] = len(layer_stacks(model, self.name)[0]) - self.layers
+            self.memory["branch"] = len(bottom_stack(model, self.name)) - self.layers
         scale = embedding_scale(input_embedding(model)) if self.relative else 1.0
         self.memory["scale"] = scale
         if self.layers is not None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Forward, Kind, Method, Perturb, Plan, Probe, Selection, Step, View, Weights
-from holdfast.methods.parts.ascent import LIFT, Delta, over_rows, precise, reached
+from holdfast.methods.parts.ascent import LIFT, Delta, over_rows, precise, reached, slopes
 from holdfast.methods.parts.averaging import WeightAverage, average_bytes
 from holdfast.methods.parts.divergence import divergence
 from holdfast.methods.parts.embeddings import input_embedding
@@ -183,7 +183,7 @@ class SMART(Method):
             # The largest entry of each row is made LIFT, as slopes of 1e-5 would vanish in half precision.
             peak = slope.abs().reshape(len(slope), -1).amax(1)
             lifted = slope * over_rows(LIFT / peak.clamp_min(torch.finfo(peak.dtype).tiny * LIFT), slope)
-            found = torch.autograd.grad(logits, delta.value, lifted.to(logits.dtype), allow_unused=True)
+            found = slopes(logits, [delta.value], self.name, lifted.to(logits.dtype))
             # A sequence whose gradient overflows stays where it is.
             gradient = reached(found[0], self.name).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
             if self.radius is None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Perturb
-from holdfast.methods.parts.layers import layer_stacks
+from holdfast.methods.parts.layers import bottom_stack
 from holdfast.training.same_dropout import SameDropout
 from holdfast.training.stacking import cut
 
@@ -32,18 +32,18 @@ class BlockMemo:
     In a pass under ``recording`` it keeps what each block gives. In a later pass of the same batch under ``leaving``,
     blocks below the chosen one give that again instead of computing it, with the same graph, so that both passes go
     backward through them once. Raises ``HoldfastError``, naming ``method``, for a model without blocks, and later for
-    one that runs a block several times.
+    one that runs a block several times or computes whole ones again in the backward pass.
     """
 
     def __init__(self, model: nn.Module, method: str) -> None:
         self.model = model
         self.method = method
-        self.blocks = [block for _, block in layer_stacks(model, method)[0]]
+        self.blocks = [block for _, block in bottom_stack(model, method)]
         self._rows: tuple[int, int] = (1, 1)
         """Rows of the pass under way: all, and those whose hidden states are told."""
         self._kept: dict[int, Any] = {}
-        self._bottom: Tensor | None = None
-        """What entered the lowest block."""
+        self._entered: dict[int, Tensor] = {}
+        """What entered each block: the one below may not be all that comes before it (DeBERTa's convolution)."""
         self._heard: dict[int, Tensor] | None = None
         """Hidden states of the pass under way; None outside of one."""
         self._leaving: _Leaving | None = None
@@ -75,6 +75,11 @@ class BlockMemo:
 
         Yields the same as ``recording``. With ``layer`` None the blocks compute as ever.
         """
+        if layer is not None and layer not in range(len(self.blocks)):
+            raise HoldfastError(
+                f"{self.method} asks for a View with layer={layer}, and {type(self.model).__name__} has "
+                f"{len(self.blocks)} blocks: give 0, the lowest, to {len(self.blocks) - 1}"
+            )
         self._leaving = _Leaving(layer, share, perturb, same_dropout)
         told: list[Tensor] = []
         try:
@@ -88,7 +93,7 @@ class BlockMemo:
 
     def forget(self) -> None:
         """Let go of what was kept."""
-        self._kept, self._masks, self._bottom = {}, {}, None
+        self._kept, self._entered, self._masks = {}, {}, {}
 
     def remove(self) -> None:
         """Give the blocks their own ``forward`` back."""
@@ -119,10 +124,19 @@ class BlockMemo:
         @functools.wraps(original)
         def forward(*args: Any, **kwargs: Any) -> Any:
             if self._heard is None:
+                if not torch.compiler.is_compiling() and torch._C._current_graph_task_id() >= 0:
+                    raise self._computed_again()
                 return original(*args, **kwargs)
             return run(index, original, args, kwargs)
 
         return forward
+
+    def _computed_again(self) -> HoldfastError:
+        # In the backward pass nobody says which copy it is, and the block would get what it did not get forward.
+        return HoldfastError(
+            f"{self.method} follows the blocks of {type(self.model).__name__}, which checkpoints its activations "
+            "around whole blocks: switch that off, or use Transformers 5.23, which checkpoints inside them"
+        )
 
     def _run(self, index: int, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         assert self._heard is not None
@@ -137,9 +151,8 @@ class BlockMemo:
                 self._masks[index].reach()
             output = original(*args, **kwargs)
             every, clean = self._rows
-            if index == 0:
-                entering = args[0] if args else kwargs["hidden_states"]
-                self._bottom = entering if every == clean else _first(entering, clean / every)
+            entering = args[0] if args else kwargs["hidden_states"]
+            self._entered[index] = entering if every == clean else _first(entering, clean / every)
             self._kept[index] = output if every == clean else _first(output, clean / every)
             self._heard[index] = _hidden(self._kept[index])
             return output
@@ -161,8 +174,7 @@ class BlockMemo:
         """Return the arguments of the block before which a copy leaves, with what entered it for the clean rows."""
         # The embeddings ran anew, with dropout of their own.
         assert leaving.layer is not None
-        hidden = _hidden(self._kept[leaving.layer - 1]) if leaving.layer else self._bottom
-        assert hidden is not None
+        hidden = self._entered[leaving.layer]
         hidden = hidden if leaving.share == 1 else _first(hidden, leaving.share)
         hidden = hidden if leaving.perturb is None else leaving.perturb(hidden)
         return ((hidden, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": hidden})

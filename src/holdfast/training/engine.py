@@ -80,6 +80,11 @@ class Engine:
         given = {id(p) for p in self.model.parameters()}
         self._data = data
         self.accumulation = accumulation
+        methods = list(methods)
+        if data is None and (measuring := [method.name for method in methods if measures(method)]):
+            raise HoldfastError(
+                f"{measuring[0]} looks at the training data before it trains: pass Engine(..., data=loader)"
+            )
         self.methods = prepare(
             self.model,
             methods,
@@ -95,10 +100,12 @@ class Engine:
             else:
                 self.optimizer = optimizer(p for p in self.model.parameters() if p.requires_grad)
             split_groups(self.optimizer, self.model, self.methods)
-        except HoldfastError:
+            self.scheduler = scheduler(self.optimizer) if callable(scheduler) else scheduler
+            self._objective = Objective(self.model, self.methods, stacked=stacked)
+        except BaseException:
+            # Also where the caller's own functions raise.
             finish(self.model, self.methods)
             raise
-        self.scheduler = scheduler(self.optimizer) if callable(scheduler) else scheduler
         self.scaler = scaler
         self.max_grad_norm = max_grad_norm
         self.total_steps = total_steps
@@ -108,13 +115,8 @@ class Engine:
         """Optimizer steps left out because a gradient was not finite."""
         self._micro = 0
         self._to_measure = [method for method in self.methods if measures(method)]
-        if self._to_measure and data is None:
-            raise HoldfastError(
-                f"{self._to_measure[0].name} looks at the training data before it trains: pass Engine(..., data=loader)"
-            )
         self._terms: dict[str, Tensor] = {}
         self._showing = False
-        self._objective = Objective(self.model, self.methods, stacked=stacked)
 
     @property
     def terms(self) -> dict[str, float]:
@@ -225,6 +227,10 @@ class Engine:
         model is then in evaluation mode and without gradients. Raises ``HoldfastError`` where one needs it and it is
         not given; nothing is undone then.
         """
+        if self._showing:
+            raise HoldfastError(
+                "engine.finish() inside engine.shown() would be undone at its end: leave the block first"
+            )
         if score is None and (needing := [method.name for method in self.methods if method.needs_validation]):
             raise HoldfastError(
                 f"{needing[0]} chooses by validation: call engine.finish(score=...) with a function that evaluates "

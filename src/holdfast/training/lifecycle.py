@@ -43,8 +43,17 @@ def checked(model: nn.Module, methods: Iterable[Method], plan: Plan) -> list[Met
     for method in own:
         check_arguments(method)
     check_combination(own)
-    # Those that end with other weights come last, so that they prepare what the others leave and finish first.
-    own.sort(key=lambda method: (not trains_first(method), not method.freezes, shows(method)))
+    # Those that end with other weights come last, so that they prepare what the others leave and finish first. Of
+    # those that set weights at the start the name decides, so that the order in which they were given does not:
+    # what reinit draws gets no noise of noisytune's.
+    own.sort(
+        key=lambda method: (
+            not trains_first(method),
+            not method.freezes,
+            shows(method),
+            method.name if method.freezes else "",
+        )
+    )
     for method in own:
         method.check(model)
         method.check_plan(plan)

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from holdfast.methods.base import Forward, Method, Step, View
 from holdfast.training.block_memo import BlockMemo
 from holdfast.training.features import FeatureHook
 from holdfast.training.head import Formula, Head, learn_head, named
-from holdfast.training.passes import Passes, Trial, composed
+from holdfast.training.passes import Passes, Trial, check_view, composed
 from holdfast.training.perturbing import EmbeddingHook
 from holdfast.training.stacking import unstack
 
@@ -85,7 +85,7 @@ class Objective:
         labelled = batch if labels is None else {**batch, "labels": labels}
         if self.needs_head:
             self.learn(labelled)
-        wanted = list(dict.fromkeys(view for method in self.methods for view in method.views(step)))
+        wanted = list(dict.fromkeys(self._views(step)))
         if self._hook is None or not (wanted or self._disturbing or self._needs_blocks):
             return self._run_clean(call, batch)
         main = self._main(batch)
@@ -236,6 +236,12 @@ class Objective:
             return None
         rows = len(self._main(batch))
         return self._features.features(outputs["logits"], rows / (rows + copied), batch)
+
+    def _views(self, step: Step) -> Iterator[View]:
+        for method in self.methods:
+            for view in method.views(step):
+                check_view(view, method.name)
+                yield view
 
     def _waits(self, view: View) -> bool:
         """Whether ``view`` runs after the clean rows, in a forward of its own."""

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from holdfast.errors import HoldfastError
 from holdfast.methods.base import Kind, Perturb, Probe, Step, View
 from holdfast.training.block_memo import BlockMemo
 from holdfast.training.head import Head, named
@@ -144,6 +145,11 @@ class Trial(Probe):
 
     def __call__(self, perturb: Perturb, *, same_dropout: bool = False) -> Outputs:
         """Run the rows with ``perturb`` at the input embeddings."""
+        if same_dropout and self.outputs is not None and not self._passes.masks.begun:
+            raise HoldfastError(
+                "a method's View looks for its perturbation with same_dropout, which the clean rows ran without: "
+                "give that View same_dropout=True"
+            )
         self.shared |= same_dropout
         return self._passes.trial(perturb, same_dropout)
 
@@ -153,6 +159,21 @@ class Trial(Probe):
         if self._head is None or self._head.formula is None or labels is None:
             return None
         return self._head.formula(logits, labels)
+
+
+def check_view(view: View, method: str) -> None:
+    """Raise ``HoldfastError`` where the fields of a view that ``method`` asks for contradict each other."""
+    problem = ""
+    if not 0 < view.share <= 1:
+        problem = f"share={view.share!r}: it is a part of the rows, above 0 and at most 1"
+    elif view.same_dropout and view.share < 1:
+        problem = f"same_dropout=True, share={view.share}: masks are drawn for all rows, use share=1"
+    elif view.perturb is not None and view.find is not None:
+        problem = "perturb and find: the perturbation is given or looked for, use one of the two"
+    elif view.weights is not None and (view.same_dropout or view.layer is not None):
+        problem = "weights with layer or same_dropout: such a copy runs whole and without dropout, leave these out"
+    if problem:
+        raise HoldfastError(f"{method} asks for a View with {problem}")
 
 
 def composed(perturbs: Sequence[Perturb | None]) -> Perturb | None:

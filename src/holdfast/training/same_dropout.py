@@ -17,6 +17,11 @@ class SameDropout:
         self._start: State | None = None
         self._resume: State | None = None
 
+    @property
+    def begun(self) -> bool:
+        """Whether a pass has come to the point."""
+        return self._start is not None
+
     def reach(self) -> None:
         """Tell that a pass has come to the point."""
         now = _state(self._device)

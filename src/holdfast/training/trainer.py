@@ -66,7 +66,7 @@ def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
             check_stages(trainer, methods)
         elif not attached._holdfast_model_is_made_anew():
             attached._holdfast_prepare(attached.model)
-    except HoldfastError:
+    except BaseException:
         trainer.__class__ = plain
         raise
     attached.add_callback(_Events(attached))
@@ -89,7 +89,11 @@ class _Attached(Saving, Evaluating):
             stages = functools.partial(carry_out, self, model, self._holdfast_batches)
             own.methods = prepare(model, own.given, plan, None if again else stages)
             own.staged = model
-            own.objective = Objective(model, own.methods, stacked=own.stacked)
+            try:
+                own.objective = Objective(model, own.methods, stacked=own.stacked)
+            except BaseException:
+                finish(model, own.methods)
+                raise
         else:
             # Compiled, trained, finished and now trained again: the hook must stay the one that was compiled in.
             for method in own.methods:

@@ -1,6 +1,6 @@
 """A perturbation of the input embeddings that is looked for with the model's own gradient."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -57,6 +57,22 @@ def over_rows(row: Tensor, like: Tensor) -> Tensor:
     ``like`` may have several rows a row of the batch, as multiple choice has one a choice.
     """
     return row.repeat_interleave(len(like) // len(row)).view(-1, *[1] * (like.ndim - 1))
+
+
+def slopes(of: Tensor, by: Sequence[Tensor], method: str, upstream: Tensor | None = None) -> list[Tensor | None]:
+    """Return the gradient of ``of``, times ``upstream``, by each of ``by``; None for those it does not depend on.
+
+    Raises ``HoldfastError``, naming ``method``, under activation checkpointing of the kind that cannot give it.
+    """
+    try:
+        return list(torch.autograd.grad(of, by, upstream, allow_unused=True))
+    except RuntimeError as error:
+        if "use_reentrant" not in str(error):
+            raise
+        raise HoldfastError(
+            f"{method} takes gradients before the backward pass, which reentrant activation checkpointing cannot "
+            'give: set gradient_checkpointing_kwargs={"use_reentrant": False}'
+        ) from None
 
 
 def reached(slope: Tensor | None, method: str) -> Tensor:

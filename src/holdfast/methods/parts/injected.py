@@ -8,14 +8,18 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.parts.ascent import LIFT
+from holdfast.methods.parts.ascent import LIFT, slopes
 
 
 class LossSum:
-    """A weighted sum of losses whose graphs are freed one by one: its value, and its gradient by ``parameters``."""
+    """A weighted sum of losses whose graphs are freed one by one: its value, and its gradient by ``parameters``.
 
-    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
+    ``method``: whom an error names.
+    """
+
+    def __init__(self, parameters: Sequence[nn.Parameter], method: str) -> None:
         self._parameters = parameters
+        self._method = method
         self._gradients: list[Tensor | None] = [None] * len(parameters)
         """Those of the sum so far, times LIFT."""
         self._value: Tensor | None = None
@@ -26,9 +30,7 @@ class LossSum:
         None where ``loss`` does not depend on it.
         """
         loss = loss.float()
-        found: list[Tensor | None] = list(
-            torch.autograd.grad(loss * (weight * LIFT), [also, *self._parameters], allow_unused=True)
-        )
+        found = slopes(loss * (weight * LIFT), [also, *self._parameters], self._method)
         slope = found.pop(0)
         for index in reversed(range(len(found))):
             # One at a time, so that there are never three sets of gradients; not in place, as two may be one tensor.

@@ -53,6 +53,22 @@ def top_stack(model: nn.Module, method: str) -> Stack:
     return stacks[-1]
 
 
+def bottom_stack(model: nn.Module, method: str) -> Stack:
+    """Return the stack above the input embedding, to step between its blocks: the only one, or the encoder's.
+
+    Raises ``HoldfastError``, naming ``method``, where it cannot be told (XLM), or its items do not compute
+    as blocks (Funnel keeps lists of them).
+    """
+    top_stack(model, method)  # refuses several stacks of which none is an encoder's
+    found = layer_stacks(model, method)[0]
+    if any(isinstance(block, nn.ModuleList) for _, block in found):
+        raise HoldfastError(
+            f"{method} steps between the blocks of a transformer, and {type(model).__name__} keeps lists of them in "
+            f"{found[0][0].rpartition('.')[0]}: use a model with one block after another"
+        )
+    return found
+
+
 def is_encoder_decoder(model: nn.Module) -> bool:
     """Return whether ``model`` says it has an encoder and a decoder."""
     return bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
