@@ -3,6 +3,7 @@
 python benchmarks/figures/tradeoff.py runs/cheap cost.json docs/images/cost-quality.svg
 """
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -37,9 +38,19 @@ def draw(runs: Runs, costs: dict[str, float], to: Path) -> None:
 def _cost(text: str, costs: dict[str, float]) -> float:
     if text == "vanilla":
         return 1.0
-    if text not in costs:
-        raise HoldfastError(f"the costs have no row for {text}: add it to the --methods of benchmarks/cost.py")
-    return costs[text]
+    form = _form(text)
+    if form not in costs:
+        raise HoldfastError(f"the costs have no row for {form}: add it to the --methods of benchmarks/cost.py")
+    return costs[form]
+
+
+def _form(text: str) -> str:
+    """Return the methods with the default strength, as that costs nothing."""
+    found = []
+    for method in parse(text):
+        strengths = {f.name: f.default for f in dataclasses.fields(method) if f.name in ("weight", "alpha")}
+        found.append(dataclasses.replace(method, **strengths))
+    return describe(found)
 
 
 def _colour(text: str) -> str:
@@ -48,7 +59,8 @@ def _colour(text: str) -> str:
 
 def read_costs(path: Path) -> dict[str, float]:
     """Return the ratio of step times by method, as benchmarks/cost.py saved them."""
-    return {describe(parse(row["method"])): row["time_ratio"] for row in json.loads(path.read_text(encoding="utf-8"))}
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    return {row["method"]: row["time_ratio"] for row in rows}
 
 
 if __name__ == "__main__":

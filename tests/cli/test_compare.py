@@ -229,7 +229,10 @@ DRIVER = [sys.executable, "-m", "study.driver"]
 def test_stopped_it_says_how_to_go_on_and_does(fakes, tickets, tmp_path, holdfast, number, code):
     script(fakes, **{"vanilla:1": "hang"})
     command = [*DRIVER, "compare", "tickets.csv", "--methods", "vanilla,r3f", "--seeds", "2"]
-    study = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # A job in the background of a shell ignores Ctrl-C, and so would what it starts.
+    study = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(number, signal.SIG_DFL)
+    )
     with study:
         for line in study.stderr:
             if line.startswith("[2/4]"):
