@@ -4,14 +4,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from holdfast.tasks.evaluation import load_evaluation
     from holdfast.tasks.listing import TaskInfo, available
     from holdfast.tasks.load import load_task
+    from holdfast.tasks.mapping import LabelMap, map_labels, metrics_of
     from holdfast.tasks.metrics import compute, constant_score
-    from holdfast.tasks.spec import TaskSpec
+    from holdfast.tasks.overlap import overlapping
+    from holdfast.tasks.spec import OodSpec, TaskSpec
     from holdfast.tasks.subset import draw_subset
     from holdfast.tasks.task import Split, Task
 
 __all__ = [
+    "LabelMap",
+    "OodSpec",
     "Split",
     "Task",
     "TaskInfo",
@@ -20,10 +25,16 @@ __all__ = [
     "compute",
     "constant_score",
     "draw_subset",
+    "load_evaluation",
     "load_task",
+    "map_labels",
+    "metrics_of",
+    "overlapping",
 ]
 
 _HOMES = {
+    "LabelMap": "mapping",
+    "OodSpec": "spec",
     "Split": "task",
     "Task": "task",
     "TaskInfo": "listing",
@@ -32,7 +43,11 @@ _HOMES = {
     "compute": "metrics",
     "constant_score": "metrics",
     "draw_subset": "subset",
+    "load_evaluation": "evaluation",
     "load_task": "load",
+    "map_labels": "mapping",
+    "metrics_of": "mapping",
+    "overlapping": "overlap",
 }
 
 

@@ -7,17 +7,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from holdfast.errors import HoldfastError
 from holdfast.tasks.columns import ROW_NAMES, Columns
 from holdfast.tasks.holdout import hold_out
 from holdfast.tasks.labels import Labels, check_present, is_unlabelled
-from holdfast.tasks.table import Table
+from holdfast.tasks.overlap import overlap_warnings
+from holdfast.tasks.table import Table, listed
 from holdfast.tasks.task import Kind, Split, Task
 from holdfast.tasks.validation import (
     check_classes,
     check_regression,
     class_gaps,
     empty_rows,
-    overlap_warnings,
     refuse_empty,
     texts_of,
 )
@@ -40,7 +41,7 @@ class Source:
 
 
 def assemble(source: Source, holdout: float) -> Task:
-    """Check the rows, hold out validation rows where there is no such split, and fingerprint the result.
+    """Check the rows, and hold out validation rows where there is no such split; the task has no fingerprint yet.
 
     Raises ``HoldfastError`` for rows that cannot be trained on.
     """
@@ -70,7 +71,36 @@ def assemble(source: Source, holdout: float) -> Task:
     names = source.labels.names
     if kind == "classification":
         warnings += class_gaps(splits, names)
-    return finish(Task(source.name, kind, splits, names, source.metrics, "", tuple(notes), tuple(warnings)))
+    return Task(source.name, kind, splits, names, source.metrics, "", tuple(notes), tuple(warnings))
+
+
+def assemble_scored(source: Source) -> Task:
+    """Check the rows of the one split that is scored: the labelled ``test``, else ``validation``; no fingerprint yet.
+
+    Raises ``HoldfastError`` for rows that cannot be scored, or where there are none with labels.
+    """
+    for name in ("test", "validation"):
+        table = source.tables.get(name)
+        if table is None or is_unlabelled(table, source.columns.label, _train_labels(source)):
+            continue
+        split, warnings = _split(name, table, source)
+        if len(set(split.labels or ())) < 2:
+            raise HoldfastError(
+                f"{table.place}: the rows to score all have the same label, so their score would tell nothing; "
+                f"give rows that differ in it"
+            )
+        names, metrics = source.labels.names, source.metrics
+        return Task(source.name, source.labels.kind, {name: split}, names, metrics, "", source.notes, tuple(warnings))
+    held = listed(source.tables) if source.tables else "no split"
+    raise HoldfastError(
+        f"{source.name}: there are no labelled test or validation rows to score (it holds {held}); "
+        f"give a file with labelled rows"
+    )
+
+
+def _train_labels(source: Source) -> Sequence[object]:
+    train = source.tables.get("train")
+    return [] if train is None else train.columns.get(source.columns.label, [])
 
 
 def _split(name: str, table: Table, source: Source) -> tuple[Split, list[str]]:
@@ -87,9 +117,8 @@ def _split(name: str, table: Table, source: Source) -> tuple[Split, list[str]]:
             warnings.append(f"{table.place}: {len(empty)} empty texts in {name} ({table.where(empty)})")
         texts.append(values)
     label = source.columns.label
-    train_labels: Sequence[object] = source.tables["train"].columns.get(label, [])
     labels: list[int] | list[float] | None = None
-    hidden = name != "train" and is_unlabelled(table, label, train_labels)
+    hidden = name != "train" and is_unlabelled(table, label, _train_labels(source))
     if not hidden or name == "validation":
         table.column(label, "all splits but test need the column chosen with --label")
         check_present(table, label)
@@ -106,9 +135,10 @@ def _row_names(table: Table) -> list[str]:
 
 
 def finish(task: Task) -> Task:
-    """The task with its fingerprint and with warnings of overlap between its splits."""
+    """The task with its fingerprint and, where it can be trained on, warnings of overlap between its splits."""
     fingerprint = _fingerprint(task.kind, task.label_names, task.splits)
-    return replace(task, fingerprint=fingerprint, warnings=(*task.warnings, *overlap_warnings(task.splits)))
+    overlaps = overlap_warnings(task.splits) if "train" in task.splits else ()
+    return replace(task, fingerprint=fingerprint, warnings=(*task.warnings, *overlaps))
 
 
 def _fingerprint(kind: Kind, names: tuple[str, ...], splits: Mapping[str, Split]) -> str:

@@ -90,7 +90,8 @@ NAMED = {entry.name: entry for entry in (
           _GLUE + "qqp", metrics=("accuracy", "f1")),
     _pair("stsb", "How similar are two sentences, 0 to 5?", _SENTENCES, (), _GLUE + "stsb",
           metrics=("pearson", "spearman")),
-    _pair("mnli", "Entailment between sentences of many genres", _PREMISE, _NLI, _GLUE + "mnli"),
+    _pair("mnli", "Entailment between sentences of many genres; mnli_mm: its mismatched rows, to score on",
+          _PREMISE, _NLI, _GLUE + "mnli"),
     _pair("qnli", "Does the sentence answer the question?", ("question", "sentence"), _RTE, _GLUE + "qnli"),
     _pair("rte", "Entailment from short news texts", _SENTENCES, _RTE, _GLUE + "rte"),
     _pair("wnli", "Which noun does the pronoun stand for? (as entailment)", _SENTENCES,
@@ -119,6 +120,9 @@ NAMED = {entry.name: entry for entry in (
             "fancyzhx/ag_news"),
 )}
 # fmt: on
+
+FURTHER_SPLITS = {"mnli_mm": ("mnli", "validation_mismatched")}
+"""Names for scoring a further split of a named task: the task, and its split."""
 
 UNSUPPORTED = {
     "copa": "multiple-choice tasks are not supported yet",

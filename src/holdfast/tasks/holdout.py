@@ -6,8 +6,8 @@ from collections.abc import Hashable
 
 from holdfast.errors import HoldfastError
 from holdfast.tasks.drawing import generator, shuffled
+from holdfast.tasks.overlap import same_text_key
 from holdfast.tasks.task import Kind, Split
-from holdfast.tasks.validation import same_text_key
 
 
 def hold_out(train: Split, share: float, kind: Kind, place: str) -> tuple[Split, Split]:

@@ -22,10 +22,11 @@ SPLIT_NAMES = {
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
-def load_hub(hub_id: str, name: str, remedy: str) -> dict[str, Table]:
+def load_hub(hub_id: str, name: str, remedy: str, training: bool) -> dict[str, Table]:
     """Load ``org/name`` or ``org/name:config``; splits get the names used here.
 
-    Raises ``HoldfastError`` that begins with ``name`` and ends with ``remedy`` when the hub cannot serve it.
+    Raises ``HoldfastError`` that begins with ``name`` and ends with ``remedy`` when the hub cannot serve it, and
+    where there is no training split and ``training`` needs one.
     """
     import datasets
 
@@ -41,8 +42,15 @@ def load_hub(hub_id: str, name: str, remedy: str) -> dict[str, Table]:
         found = next((split for split in theirs if split in loaded), None)
         if found is not None:
             tables[ours] = _table(loaded[found], f"{hub_id} {found}")
-    if "train" not in tables:
-        raise HoldfastError(f"{name}: {hub_id} has no training split, only {listed(map(str, loaded))}; choose another")
+    if not tables:
+        raise HoldfastError(
+            f"{name}: {hub_id} has no train, validation or test split, only {listed(map(str, loaded))}; choose another"
+        )
+    if training and "train" not in tables:
+        raise HoldfastError(
+            f"{name}: {hub_id} has no training split, only {listed(map(str, loaded))}; choose another "
+            f"(to score tuned models on it, give it to --ood)"
+        )
     for split in loaded:
         if str(split).startswith("validation_") and split not in SPLIT_NAMES["validation"]:
             tables[str(split)] = _table(loaded[split], f"{hub_id} {split}")

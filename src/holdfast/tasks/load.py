@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
 from holdfast.tasks.assemble import Source, assemble, finish
-from holdfast.tasks.catalogue import NAMED, UNSUPPORTED
+from holdfast.tasks.catalogue import FURTHER_SPLITS, NAMED, UNSUPPORTED
 from holdfast.tasks.columns import Columns, choose_columns
 from holdfast.tasks.hub import load_hub
-from holdfast.tasks.labels import check_present, interpret, written
+from holdfast.tasks.labels import check_present, interpret, is_unlabelled, written
+from holdfast.tasks.limit import limit_scored
 from holdfast.tasks.local import read_local
 from holdfast.tasks.named import PAIR, TEXT, load_named
 from holdfast.tasks.playground import GENERATED, generate_task
@@ -39,56 +41,92 @@ def load_task(spec: TaskSpec, data_dir: Path | None = None) -> Task:
 
     Raises ``HoldfastError`` for anything that cannot be trained on as it is, naming the place and the remedy.
     """
+    task = generated_task(spec)
+    if task is None:
+        task = assemble(read_source(spec, data_dir, training=True), spec.holdout)
+    return finish(limit_scored(task, spec.scored_rows))
+
+
+def generated_task(spec: TaskSpec) -> Task | None:
+    """The task that ``spec`` has generated, without a fingerprint yet; None where it names data to read.
+
+    Raises ``HoldfastError`` for options that do not fit.
+    """
+    if not spec.source.startswith(_PLAYGROUND):
+        return None
+    _refuse_options(spec, {"size"}, "a generated task")
+    return generate_task(spec.source, spec.size)
+
+
+def read_source(spec: TaskSpec, data_dir: Path | None, *, training: bool) -> Source:
+    """Read the tables that ``spec`` names, with their columns and what their labels mean.
+
+    ``training``: there must be a training split; else the other splits will do. Raises ``HoldfastError`` for what
+    cannot be found or read.
+    """
     source = spec.source
     if not source.strip():
         raise HoldfastError("the task's name or path is empty; give a task, a file or a folder")
-    if source.startswith(_PLAYGROUND):
-        _refuse_options(spec, {"size"}, "a generated task")
-        return finish(generate_task(source, spec.size))
     _refuse_options(spec, set(_OPTIONS) - {"size"}, "a task that is not generated")
     if source in UNSUPPORTED:
         raise HoldfastError(f"{source}: {UNSUPPORTED[source]}; 'holdfast tasks' lists those that are")
-    if source in NAMED:
+    if source in NAMED or source in FURTHER_SPLITS:
         _refuse_options(spec, set(), "a named task")
-        return assemble(_named(source, data_dir), spec.holdout)
+        return _named(source, data_dir, training) if source in NAMED else _further(source, data_dir, training)
     path = Path(source).expanduser()
     if path.exists():
-        return assemble(_local(path, spec), spec.holdout)
+        return _local(path, spec, training)
     generated = difflib.get_close_matches(source, _generated(), n=1, cutoff=0.8)
     if not _HUB_ID.fullmatch(source) or path.suffix.lower() in READERS or source.startswith(".") or generated:
         raise _unknown(source, path)
     _refuse_options(spec, {"text", "text_pair", "label", "kind"}, "a data set of the hub")
-    return assemble(_hub(source, spec), spec.holdout)
+    return _hub(source, spec, training)
 
 
-def _named(name: str, data_dir: Path | None) -> Source:
+def _named(name: str, data_dir: Path | None, training: bool) -> Source:
     entry = NAMED[name]
-    tables, labels, notes = load_named(entry, data_dir)
+    tables, labels, notes = load_named(entry, data_dir, training)
     columns = Columns(TEXT, PAIR if entry.pair is not None else None, entry.label)
     return Source(name, tables, columns, labels, entry.metrics, tuple(notes), editable=False)
 
 
-def _local(path: Path, spec: TaskSpec) -> Source:
-    tables = read_local(path, spec.validation, spec.test)
+def _further(name: str, data_dir: Path | None, training: bool) -> Source:
+    home, split = FURTHER_SPLITS[name]
+    if training:
+        raise HoldfastError(
+            f"{name}: there is nothing to train on, it is a split of {home}; train on {home}, "
+            f"and to score tuned models on {name} give it to --ood"
+        )
+    source = _named(home, data_dir, training)
+    if split not in source.tables:
+        raise HoldfastError(f"{name}: {home} comes without its {split} rows here; add {home}/{split}.jsonl")
+    return replace(source, name=name, tables={"validation": source.tables[split]})
+
+
+def _local(path: Path, spec: TaskSpec, training: bool) -> Source:
+    tables = read_local(path, spec.validation, spec.test, training)
     name = path.resolve().name if path.is_dir() else path.stem
     return _read_columns(name, tables, spec, editable=True)
 
 
-def _hub(source: str, spec: TaskSpec) -> Source:
+def _hub(source: str, spec: TaskSpec, training: bool) -> Source:
     remedy = "check the name, or connect to the internet (there is no file or folder of that name either)"
-    return _read_columns(source, load_hub(source, source, remedy), spec, editable=False)
+    return _read_columns(source, load_hub(source, source, remedy, training), spec, editable=False)
 
 
 def _read_columns(name: str, tables: dict[str, Table], spec: TaskSpec, editable: bool) -> Source:
-    columns = choose_columns(tables["train"], spec)
-    declared = columns.label in tables["train"].class_names
-    if declared:  # such a column can only hold class numbers, so -1 means "no label"
+    first = next(tables[split] for split in ("train", "validation", "test") if split in tables)
+    columns = choose_columns(first, spec)
+    if columns.label in first.class_names:  # such a column can only hold class numbers, so -1 means "no label"
         tables = {
-            split: table if split == "test" else table.keep(_labelled(table, columns.label))
+            split: table
+            if split == "test" and is_unlabelled(table, columns.label)
+            else table.keep(_labelled(table, columns.label))
             for split, table in tables.items()
         }
-    check_present(tables["train"], columns.label)
-    labels = interpret(tables["train"], columns.label, spec.kind)
+    telling = _telling(tables, columns.label)
+    check_present(telling, columns.label)
+    labels = interpret(telling, columns.label, spec.kind)
     metrics: tuple[str, ...] = ("pearson", "spearman")
     notes = [note for table in tables.values() for note in table.notes]
     notes += [*columns.notes, *labels.notes]
@@ -98,6 +136,16 @@ def _read_columns(name: str, tables: dict[str, Table], spec: TaskSpec, editable:
         if len(labels.names) == 2:
             notes[-1] += f"; f1 counts {labels.names[1]!r} as the positive one"
     return Source(name, tables, columns, labels, metrics, tuple(notes), editable)
+
+
+def _telling(tables: dict[str, Table], column: str) -> Table:
+    """The table whose labels say which classes there are: the one to train on, else the one to score."""
+    if "train" in tables:
+        return tables["train"]
+    test = tables.get("test")
+    if test is None or ("validation" in tables and is_unlabelled(test, column)):
+        return tables["validation"]
+    return test
 
 
 def _labelled(table: Table, column: str) -> list[int]:
@@ -118,7 +166,9 @@ def _generated() -> list[str]:
 def _unknown(source: str, path: Path) -> HoldfastError:
     beside = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
     files = [str(path.parent / name) for name in difflib.get_close_matches(path.name, beside, n=1)]
-    tasks = difflib.get_close_matches(source.lower(), [*NAMED, *UNSUPPORTED, *_generated()], n=1, cutoff=0.5)
+    tasks = difflib.get_close_matches(
+        source.lower(), [*NAMED, *FURTHER_SPLITS, *UNSUPPORTED, *_generated()], n=1, cutoff=0.5
+    )
     is_path = path.suffix.lower() in READERS or source.startswith((".", "~", "/"))
     if is_path or (not tasks and (files or path.suffix or len(path.parts) > 1)):
         hint = f", did you mean {files[0]!r}?" if files else "; check the path"

@@ -12,12 +12,14 @@ STEMS = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"
 """File names, without ending, of each split in a folder."""
 
 
-def read_local(path: Path, validation: str | None, test: str | None) -> dict[str, Table]:
+def read_local(path: Path, validation: str | None, test: str | None, training: bool) -> dict[str, Table]:
     """Read a file as the training split, or a folder's files as splits; then the extra files given.
 
-    Raises ``HoldfastError`` for a folder without a training file or with two files for one split.
+    Without ``training`` a file that stands alone is the test split. Raises ``HoldfastError`` for a folder without
+    the files needed or with two files for one split.
     """
-    files = _in_folder(path) if path.is_dir() else {"train": path}
+    alone = not training and validation is None and test is None
+    files = _in_folder(path, training, alone) if path.is_dir() else {"test" if alone else "train": path}
     for split, extra in (("validation", validation), ("test", test)):
         if extra is None:
             continue
@@ -28,7 +30,7 @@ def read_local(path: Path, validation: str | None, test: str | None) -> dict[str
     return {split: read_table(file) for split, file in files.items()}
 
 
-def _in_folder(folder: Path) -> dict[str, Path]:
+def _in_folder(folder: Path, training: bool, alone: bool) -> dict[str, Path]:
     candidates = sorted(file for file in folder.iterdir() if file.is_file() and file.suffix.lower() in READERS)
     files = {}
     for split, stems in STEMS.items():
@@ -39,10 +41,16 @@ def _in_folder(folder: Path) -> dict[str, Path]:
             )
         if found:
             files[split] = found[0]
-    if "train" not in files:
-        held = f"only {listed(file.name for file in candidates)}" if candidates else "no data file at all"
+    held = f"only {listed(file.name for file in candidates)}" if candidates else "no data file at all"
+    if training and "train" not in files:
+        scored = " (to score tuned models on it, give it to --ood)" if files else ""
         raise HoldfastError(
             f"{folder}: there is no train file in this folder, {held}; "
-            f"give a file, or a folder with train{{{','.join(READERS)}}}"
+            f"give a file, or a folder with train{{{','.join(READERS)}}}{scored}"
+        )
+    if alone and not files.keys() & {"validation", "test"}:
+        raise HoldfastError(
+            f"{folder}: there is no test or validation file to score in this folder, {held}; "
+            f"give a file, or a folder with test{{{','.join(READERS)}}}"
         )
     return files

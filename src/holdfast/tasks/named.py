@@ -8,7 +8,7 @@ from pathlib import Path
 from holdfast.errors import HoldfastError
 from holdfast.tasks.catalogue import Entry, Template
 from holdfast.tasks.hub import load_hub
-from holdfast.tasks.labels import Labels, written
+from holdfast.tasks.labels import Labels, is_unlabelled, written
 from holdfast.tasks.read import read_table
 from holdfast.tasks.table import Table
 
@@ -35,38 +35,47 @@ def data_folder(data_dir: Path | None) -> Path | None:
     return data_dir
 
 
-def load_named(entry: Entry, data_dir: Path | None) -> tuple[dict[str, Table], Labels, list[str]]:
+def load_named(entry: Entry, data_dir: Path | None, training: bool) -> tuple[dict[str, Table], Labels, list[str]]:
     """Tables with the columns ``TEXT``, ``PAIR`` and the label; what labels mean; and notes.
 
-    Raises ``HoldfastError`` when neither the folder nor the hub serves the task.
+    Without ``training`` the training rows are left out, and need not be there. Raises ``HoldfastError`` when neither
+    the folder nor the hub serves the task.
     """
     folder = data_folder(data_dir)
     home = None if folder is None else folder / entry.name
     if home is not None and home.is_dir():
-        tables = _read_folder(entry.name, home)
+        tables = _read_folder(entry.name, home, training)
         notes = [f"data: {home}"]
     else:
-        tables = _from_hub(entry, folder)
+        tables = _from_hub(entry, folder, training)
         notes = [f"data: {entry.hub} from the hub"]
     prepared = {}
     for split, table in tables.items():
-        kept = _labelled_rows(table, entry) if split != "test" else table
+        hidden = split == "test" and is_unlabelled(table, entry.label)
+        kept = table if hidden else _labelled_rows(table, entry)
         if len(kept) < len(table):
             notes.append(f"{split}: {len(table) - len(kept)} rows without a label left out")
         prepared[split] = _with_texts(kept, entry)
     return prepared, _labels(entry), notes
 
 
-def _read_folder(name: str, home: Path) -> dict[str, Table]:
+def _read_folder(name: str, home: Path, training: bool) -> dict[str, Table]:
     files = {file.stem: file for file in sorted(home.glob("*.jsonl"))}
-    if "train" not in files:
-        held = ", ".join(file.name for file in files.values()) or "no .jsonl file"
-        raise HoldfastError(f"{name}: {home} has no train.jsonl to train on (it holds {held}); add one")
+    held = ", ".join(file.name for file in files.values()) or "no .jsonl file"
+    if training and "train" not in files:
+        scored = "; to score tuned models on it, give it to --ood" if files else ""
+        raise HoldfastError(f"{name}: {home} has no train.jsonl to train on (it holds {held}); add one{scored}")
+    if not training:
+        files.pop("train", None)
+        if not files:
+            raise HoldfastError(
+                f"{name}: {home} has no test.jsonl or validation.jsonl to score (it holds {held}); add one"
+            )
     return {split: read_table(file) for split, file in files.items()}
 
 
-def _from_hub(entry: Entry, folder: Path | None) -> dict[str, Table]:
-    wanted = f"{entry.name}/train.jsonl"
+def _from_hub(entry: Entry, folder: Path | None, training: bool) -> dict[str, Table]:
+    wanted = f"{entry.name}/{'train' if training else 'test'}.jsonl"
     if entry.hub is None:
         place = f"{folder} has none" if folder is not None else "no folder is set"
         raise HoldfastError(
@@ -74,7 +83,9 @@ def _from_hub(entry: Entry, folder: Path | None) -> dict[str, Table]:
             f"set --data-dir or HOLDFAST_DATA to a folder that holds {wanted}"
         )
     remedy = f"set --data-dir or HOLDFAST_DATA to a folder that holds {wanted}, or connect to the internet"
-    tables = load_hub(entry.hub, entry.name, remedy)
+    tables = load_hub(entry.hub, entry.name, remedy, training)
+    if not training:
+        tables.pop("train", None)
     for table in tables.values():
         for theirs, ours in entry.renamed.items():
             if theirs in table.columns:

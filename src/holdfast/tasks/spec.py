@@ -1,8 +1,8 @@
 """Which data a run trains on, before anything is loaded."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 
 class TaskSpec(BaseModel):
@@ -31,3 +31,24 @@ class TaskSpec(BaseModel):
     """Share of the training rows held out when there is no validation split."""
     size: int | None = None
     """Training rows to generate; ``playground/*`` only."""
+    scored_rows: int | None = Field(default=None, gt=0)
+    """At most so many rows of the scored split, drawn once and for all; None scores all."""
+
+    @model_serializer(mode="wrap")
+    def _without_absent_limit(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        if self.scored_rows is None:
+            # Runs that were made before there was a limit keep their identity.
+            fields.pop("scored_rows", None)
+        return fields
+
+
+class OodSpec(BaseModel):
+    """Another task that a tuned model is scored on as it is, out of its domain."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: TaskSpec
+    labels: tuple[tuple[str, str], ...] = ()
+    """Pairs of class names, ``(of one task, of the other)``: the first counts as the second. Empty: classes that
+    have the same names are the same, and known sets of classes (three-way and two-way entailment) are mapped."""

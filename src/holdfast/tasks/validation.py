@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 
 from holdfast.errors import HoldfastError
+from holdfast.tasks.overlap import plain
 from holdfast.tasks.table import Table, listed
 from holdfast.tasks.task import Split
 
@@ -98,37 +99,10 @@ def check_regression(place: str, values: list[float]) -> None:
         raise HoldfastError(f"{place}: all training rows have the same value to predict; give rows that differ")
 
 
-def same_text_key(split: Split, row: int) -> Hashable:
-    """What makes two rows the same example: their texts, ignoring case and runs of whitespace."""
-    first = _plain(split.texts[row])
-    return first if split.pairs is None else (first, _plain(split.pairs[row]))
-
-
-def overlap_warnings(splits: Mapping[str, Split]) -> tuple[str, ...]:
-    """Tell how many rows of every other split also stand in ``train``, labels aside."""
-    train = splits["train"]
-    seen = {same_text_key(train, row) for row in range(len(train))}
-    warnings = []
-    for name, split in splits.items():
-        if name == "train":
-            continue
-        shared = sum(same_text_key(split, row) in seen for row in range(len(split)))
-        if shared:
-            warnings.append(
-                f"{shared} of {len(split)} {name} rows also stand in train (ignoring case and spaces), "
-                f"so scores on {name} flatter"
-            )
-    return tuple(warnings)
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())
-
-
 def _alike(names: tuple[str, ...]) -> list[list[str]]:
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(_plain(name), []).append(name)
+        groups.setdefault(plain(name), []).append(name)
     return list(groups.values())
 
 
