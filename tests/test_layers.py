@@ -18,9 +18,10 @@ MAY_IMPORT = {
     # A run measures what it alone has at hand: how far it moved the weights.
     "training": {"errors", "methods", "tasks", "stability"},
     "stability": {"errors"},
-    "study": {"errors", "methods", "tasks", "training", "stability"},
-    "report": {"errors", "methods", "tasks", "training", "stability", "study"},
-    "cli": {"errors", "methods", "tasks", "training", "stability", "study", "report"},
+    "collapse": {"errors", "methods", "tasks", "training", "stability"},
+    "study": {"errors", "methods", "tasks", "training", "stability", "collapse"},
+    "report": {"errors", "methods", "tasks", "training", "stability", "collapse", "study"},
+    "cli": {"errors", "methods", "tasks", "training", "stability", "collapse", "study", "report"},
 }
 
 
@@ -51,7 +52,8 @@ def test_methods_know_torch_only():
 
 
 @pytest.mark.parametrize(
-    "module", ["holdfast", "holdfast.cli.main", "holdfast.tasks", "holdfast.study", "holdfast.stability"]
+    "module",
+    ["holdfast", "holdfast.cli.main", "holdfast.tasks", "holdfast.study", "holdfast.stability", "holdfast.collapse"],
 )
 def test_importing_is_cheap(module):
     """What takes seconds to import is not loaded until it is used."""

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from holdfast.collapse.monitor import CollapseMonitor
     from holdfast.errors import HoldfastError
     from holdfast.methods.base import Forward, Method, Plan, Selection, SelfSupervised, Step, TrainingData, View
     from holdfast.methods.bitfit import BitFit
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "CollapseMonitor": "holdfast.collapse.monitor",
     "HoldfastError": "holdfast.errors",
     "Forward": "holdfast.methods.base",
     "Method": "holdfast.methods.base",
@@ -104,6 +106,7 @@ __all__ = [
     "BitFit",
     "ChildTuningD",
     "ChildTuningF",
+    "CollapseMonitor",
     "Engine",
     "Forward",
     "FreeLB",

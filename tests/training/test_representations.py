@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from holdfast.training.representations import layer_states, spread_rows, write_states
+from holdfast.errors import HoldfastError
+from holdfast.training.representations import layer_states, pooled_states, spread_rows, write_states
 from tiny import PAD, batch, classifier
 
 
@@ -141,3 +142,76 @@ def test_a_layer_that_is_not_finite_stays_so(tmp_path):
     with np.load(tmp_path / "r.npz") as held:
         assert np.isfinite(held["states"][0]).all()
         assert not np.isfinite(held["states"][1]).all()
+
+
+def by_row(model, given, read):
+    """``read(layer, ids)`` of each row alone, unpadded: (layers, rows, width)."""
+    model.eval()
+    rows = [
+        [read(layer[0], ids).numpy() for layer in outputs.get("hidden_states") or outputs.encoder_hidden_states]
+        for ids, outputs in alone(model, given)
+    ]
+    return np.swapaxes(np.array(rows), 0, 1)
+
+
+# BERT counts positions from the batch's left edge, padding included: its rows cannot be compared when that is there.
+@pytest.mark.parametrize(
+    ("name", "padding"),
+    [
+        ("bert", "right"),
+        *itertools.product(["deberta_v3", "modernbert", "llama", "t5"], ["left", "right"]),
+    ],
+)
+def test_the_mean_and_the_last_are_of_real_tokens_on_either_side_of_the_padding(name, padding):
+    model = classifier(name)
+    given = batch(4, 10, padding=padding)
+    mean, last = (next(pooled_states(model, [given], pooling)) for pooling in ("mean", "last"))
+    # T5's decoder sees the padding's place, so its encoder alone is compared.
+    expected = by_row(model, given, lambda layer, ids: layer.mean(0))
+    assert np.allclose(torch.stack(mean)[: len(expected)], expected, atol=1e-5)
+    expected = by_row(model, given, lambda layer, ids: layer[-1])
+    assert np.allclose(torch.stack(last)[: len(expected)], expected, atol=1e-5)
+
+
+def test_cls_is_the_first_real_token():
+    model = classifier("deberta_v3")
+    given = batch(4, 10, padding="left")
+    expected = by_row(model, given, lambda layer, ids: layer[0])
+    assert np.allclose(torch.stack(next(pooled_states(model, [given], "cls"))), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "t5", "bart"])
+def test_cls_is_refused_where_there_is_none(name):
+    with pytest.raises(HoldfastError, match="no classification token; use auto"):
+        next(pooled_states(classifier(name), [batch(2)], "cls"))
+
+
+@pytest.mark.parametrize("padding", ["left", "right"])
+def test_a_head_that_reads_the_mean_is_followed(padding):
+    model = classifier("modernbert").eval()
+    model.config.classifier_pooling = "mean"
+    given = batch(4, 10, padding=padding)
+    states = next(pooled_states(model, [given]))
+    with torch.no_grad():
+        assert torch.allclose(model.classifier(model.head(states[-1])), model(**given).logits, atol=1e-5)
+    assert np.array_equal(layer_states(model, [given])[-1], states[-1])
+
+
+@pytest.mark.parametrize("name", ["modernbert", "llama", "bart"])
+def test_the_last_layer_is_behind_the_final_norm(name):
+    model = classifier(name).eval()
+    given = batch(4, 10)
+    states = next(pooled_states(model, [given]))
+    head = {"modernbert": lambda x: model.classifier(model.head(x)), "bart": lambda x: model.classification_head(x)}
+    with torch.no_grad():
+        assert torch.allclose(head.get(name, lambda x: model.score(x))(states[-1]), model(**given).logits, atol=1e-5)
+
+
+def test_between_batches_gradients_can_be_taken_and_an_early_end_restores_the_model():
+    model = classifier("bert", dropout=0.1)
+    states = pooled_states(model, [batch(2), batch(2)])
+    next(states)
+    assert torch.is_grad_enabled()
+    assert not model.training
+    states.close()
+    assert all(module.training for module in model.modules())

@@ -5,9 +5,9 @@ Measures of how much representations differ between runs (Du & Nguyen 2023) read
 
 import inspect
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,12 +15,23 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
+from holdfast.methods.parts.real_tokens import real_tokens
 from holdfast.training.features import FeatureHook, last_token
 
 logger = logging.getLogger(__name__)
 
 ROWS = 512
 """Rows kept: similarity of representations settles with some hundreds, and a file stays at some megabytes."""
+
+
+Pooling = Literal["auto", "cls", "mean", "last"]
+Place = Literal["first", "cls", "last", "head", "end", "mean"]
+"""Where a layer is read: ``first`` is the batch's first place, ``cls`` the row's first real token, ``head`` and ``end``
+where the heads of decoders and of encoder-decoders read."""
+
+
+class NoStatesError(HoldfastError):
+    """A model whose hidden states cannot be read."""
 
 
 def spread_rows(rows: int, limit: int = ROWS) -> list[int]:
@@ -35,40 +46,57 @@ def spread_rows(rows: int, limit: int = ROWS) -> list[int]:
 def layer_states(model: nn.Module, batches: Iterable[Mapping[str, Any]]) -> NDArray[np.float32] | None:
     """Return (layers, rows, width): each layer's hidden states, where the classification head reads the last one.
 
-    That is the first token for encoders, and the last real token, whichever side is padded, for decoders whose head
-    reads every token. Encoder-decoders read the end token: first come the encoder's layers at its place in the
-    text, then the decoder's. Embeddings count as a layer, of each stack the first. The model runs without dropout
-    and is left as it was.
-
-    ``batches``: the model's keyword arguments on its device; labels are not used. Returns None, with a line in the
-    log, for models without hidden states and for layers that differ in width or, but for encoders, in length.
+    See ``pooled_states``, of which this is all that ``auto`` gives, for the places and ``batches``. Returns None,
+    with a line in the log, for models without hidden states and for layers that differ in width or, but for those
+    read at the first token, in length.
     """
-    kind = type(model).__name__
+    parts: list[Tensor] = []
+    try:
+        for states in pooled_states(model, batches):
+            if len({layer.shape[1] for layer in states}) > 1:
+                raise NoStatesError(_cannot_line_up(model))
+            parts.append(torch.stack(states))
+    except NoStatesError as reason:
+        logger.warning("%s: no representations are kept", reason)
+        return None
+    return torch.cat(parts, dim=1).numpy() if parts else None
+
+
+def pooled_states(
+    model: nn.Module, batches: Iterable[Mapping[str, Any]], pooling: Pooling = "auto"
+) -> Iterator[list[Tensor]]:
+    """Give for each batch its layers' hidden states, pooled over tokens: (rows, width) each, float32, on the CPU.
+
+    Embeddings count as a layer, of each stack the first; of encoder-decoders come the encoder's layers, then the
+    decoder's. The model runs without dropout and is left as it was once the batches are used up or the generator is
+    closed. ``batches``: the model's keyword arguments on its device; labels are not used.
+
+    ``pooling``: ``auto`` takes what the model's own head reads: the first token for encoders, the mean for those
+    whose configuration says so (``classifier_pooling`` of ModernBERT and EuroBERT), the last real token, whichever
+    side is padded, for decoders, whose head reads every token, and the end token for encoder-decoders. ``mean`` is over
+    the real tokens and ``last`` the last of them, ``cls`` the first, by the attention mask. Raises ``HoldfastError``
+    for ``cls`` on models without such a token, and ``NoStatesError`` for models without hidden states and for layers of
+    different lengths, unless they are read at the first place.
+    """
     takes = inspect.signature(model.forward).parameters.values()
     if not any(one.name == "output_hidden_states" or one.kind is one.VAR_KEYWORD for one in takes):
-        logger.warning("%s cannot return hidden states: no representations are kept", kind)
-        return None
+        raise NoStatesError(f"{type(model).__name__} cannot return hidden states")
     # A part that the user froze in evaluation mode must stay there.
     training = [module for module in model.modules() if module.training]
     model.eval()
-    parts: list[Tensor] = []
-    per_token: bool | None = None
+    read: Place | None = None
     try:
-        with torch.no_grad():
-            for batch in batches:
-                inputs = {name: value for name, value in batch.items() if name != "labels"}
-                if per_token is None:
-                    per_token = _reads_every_token(model, inputs)
-                outputs = model(**inputs, output_hidden_states=True)
-                states = _states(model, outputs, inputs, per_token)
-                if states is None:
-                    logger.warning("the hidden states of %s cannot be lined up: no representations are kept", kind)
-                    return None
-                parts.append(states.float())
+        for batch in batches:
+            inputs = {name: value for name, value in batch.items() if name != "labels"}
+            # Not around the yield: whoever takes the states may want gradients of their own.
+            with torch.no_grad():
+                read = read or _place(model, inputs, pooling)
+                # Nothing of the batch but its pooled states is kept while the next one runs.
+                states = _states(model, inputs, read)
+            yield states
     finally:
         for module in training:
             module.training = True
-    return torch.cat(parts, dim=1).numpy() if parts else None
 
 
 def write_states(path: Path, states: NDArray[np.float32], ids: list[str]) -> None:
@@ -84,24 +112,73 @@ def write_states(path: Path, states: NDArray[np.float32], ids: list[str]) -> Non
     np.savez(path, states=scaled, scales=scales, ids=np.asarray(ids))
 
 
-def _states(model: nn.Module, outputs: Any, inputs: Mapping[str, Any], per_token: bool) -> Tensor | None:
-    """Return (layers, rows, width) of one batch, on the CPU; None where the layers do not fit each other."""
+def _place(model: nn.Module, inputs: Mapping[str, Any], pooling: Pooling) -> Place:
+    """Return where ``pooling`` is in this model."""
+    is_pair = bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
+    if pooling in ("mean", "last"):
+        return pooling
+    if pooling == "auto":
+        if is_pair:
+            return "end"
+        # EuroBERT's "late" is the mean over tokens of what the head makes of each.
+        if getattr(getattr(model, "config", None), "classifier_pooling", None) in ("mean", "late"):
+            return "mean"
+    if is_pair or _reads_every_token(model, inputs):
+        if pooling == "auto":
+            return "head"
+        raise HoldfastError(
+            f"pooling cls: {type(model).__name__} has no classification token; use auto, which is what its head reads, "
+            "or mean or last"
+        )
+    return "first" if pooling == "auto" else "cls"
+
+
+def _states(model: nn.Module, inputs: Mapping[str, Any], read: Place) -> list[Tensor]:
+    layers = _hidden_layers(model, model(**inputs, output_hidden_states=True))
+    return [layer.float().cpu() for layer in _pool(model, layers, inputs, read)]
+
+
+def _hidden_layers(model: nn.Module, outputs: Any) -> list[Tensor]:
     if getattr(outputs, "encoder_hidden_states", None) and getattr(outputs, "decoder_hidden_states", None):
         layers = [*outputs.encoder_hidden_states, *outputs.decoder_hidden_states]
-        is_end = inputs["input_ids"] == model.config.eos_token_id  # type: ignore[union-attr]
-        at = (torch.arange(is_end.shape[1], device=is_end.device) * is_end).argmax(-1)
-    elif getattr(outputs, "hidden_states", None):
-        layers = list(outputs.hidden_states)
-        at = torch.as_tensor(last_token(model, inputs, layers[-1].device) if per_token else 0)
     else:
-        return None
-    if any(layer.ndim != 3 for layer in layers) or len({layer.shape[2] for layer in layers}) > 1:
-        return None
-    if len({layer.shape[1] for layer in layers}) > 1 and bool(at.any()):
-        return None
+        layers = list(getattr(outputs, "hidden_states", None) or ())
+    if not layers or any(layer.ndim != 3 for layer in layers):
+        raise NoStatesError(_cannot_line_up(model))
+    return layers
+
+
+def _pool(model: nn.Module, layers: list[Tensor], inputs: Mapping[str, Any], read: Place) -> list[Tensor]:
+    """Return each layer at ``read``, (rows, width), where it is."""
+    if read == "first":
+        return [layer[:, 0] for layer in layers]
+    if len({layer.shape[1] for layer in layers}) > 1:
+        raise NoStatesError(_cannot_line_up(model))
+    device = layers[-1].device
+    if read == "mean":
+        # In float32, since a sum over tokens may overflow float16.
+        real = real_tokens(inputs, layers[-1], "pooling mean")
+        share = (real / real.sum(1, keepdim=True))[:, None]
+        return [(share.to(layer.device) @ layer.float())[:, 0] for layer in layers]
+    if read == "end":
+        marked = inputs["input_ids"] == model.config.eos_token_id  # type: ignore[union-attr]
+        at = _last_of(marked.to(device))
+    elif read == "head":
+        at = torch.as_tensor(last_token(model, inputs, device))
+    else:
+        real = real_tokens(inputs, layers[-1], f"pooling {read}")
+        at = _last_of(real) if read == "last" else real.argmax(-1)
     rows = torch.arange(len(layers[0]))
     # One by one, since the layers of a model spread over devices are not on one.
-    return torch.stack([layer[rows.to(layer.device), at.to(layer.device)].cpu() for layer in layers])
+    return [layer[rows.to(layer.device), at.to(layer.device)] for layer in layers]
+
+
+def _last_of(marked: Tensor) -> Tensor:
+    return (torch.arange(marked.shape[1], device=marked.device) * marked).argmax(-1)
+
+
+def _cannot_line_up(model: nn.Module) -> str:
+    return f"the hidden states of {type(model).__name__} cannot be lined up"
 
 
 def _reads_every_token(model: nn.Module, inputs: Mapping[str, Any]) -> bool:

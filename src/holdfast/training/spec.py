@@ -58,6 +58,33 @@ class Perturbation(BaseModel):
     """Which rows; the same for every method."""
 
 
+class ProbeSettings(BaseModel):
+    """How linear probes of a frozen model are trained and scored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    rows: int | None = Field(default=None, gt=0)
+    """Training rows a probe learns from, drawn stratified, with the probed tasks' ``scored_rows`` rows to score."""
+    seeds: int = Field(default=3, gt=0)
+    """Probes, which differ in the training rows held out to choose the regularisation by."""
+    layer: int = -1
+    """Hidden layer, 0 the embeddings; negative ones count from the last."""
+    pooling: Literal["auto", "cls", "mean", "last"] = "auto"
+    """Tokens that make a row's features; ``auto`` takes what the model's own classification head reads."""
+
+
+class OtherTask(BaseModel):
+    """A task that a run is scored on beside its own: by a probe, or as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: TaskSpec
+    data: str
+    """Fingerprint of the loaded task."""
+    labels: tuple[tuple[str, str], ...] = ()
+    """``OodSpec.labels``; probes have none."""
+
+
 class RunSpec(BaseModel):
     """One run: model x task x method x seeds x settings. Its content hash is its identity."""
 
@@ -69,7 +96,7 @@ class RunSpec(BaseModel):
     data: str
     """Fingerprint of the loaded task (``Task.fingerprint``)."""
     method: str
-    """Canonical text of the methods, as ``holdfast.methods.describe`` writes it."""
+    """Canonical text of the methods, as ``holdfast.methods.describe`` writes it; empty where nothing is trained."""
     train_size: int | None = Field(default=None, gt=0)
     """Rows drawn from the training split; None keeps all."""
     seed: int
@@ -82,14 +109,37 @@ class RunSpec(BaseModel):
     remote_code: bool = False
     pickled_weights: bool = False
     perturb: Perturbation | None = None
+    after: str | None = None
+    """Id of the run of the same study whose tuned body this one starts from, with a new head; None: ``model``'s."""
+    ood: tuple[OtherTask, ...] = ()
+    """Tasks that the tuned model is scored on as it is."""
+    probed: tuple[OtherTask, ...] = ()
+    """Tasks that linear probes of the tuned model's body are trained and scored on."""
+    probe: ProbeSettings | None = None
+    """Set where ``probed`` has tasks."""
+    monitor: int | None = Field(default=None, gt=0)
+    """Optimizer steps between looks at the representation during training; None: none."""
+
+    @property
+    def arm(self) -> tuple[str, int | None]:
+        """What runs that are compared share: the task's source and the training rows asked for."""
+        return self.task.source, self.train_size
+
+    @property
+    def untrained(self) -> bool:
+        """Whether nothing is trained: the pre-trained model is probed as it is, for the others to be seen against."""
+        return not self.method
 
     @property
     def id(self) -> str:
-        """First 16 hex digits of the SHA-256 of the canonical JSON of all fields, ``perturb`` only where it is set."""
+        """First 16 hex digits of the SHA-256 of the canonical JSON of all fields, later ones only where they are set.
+
+        Runs that were made before there was such a field keep their identity.
+        """
         fields = self.model_dump(mode="json")
-        if self.perturb is None:
-            # Runs that were made before there were perturbations keep their identity.
-            del fields["perturb"]
+        for name in ("perturb", "after", "ood", "probed", "probe", "monitor"):
+            if not fields[name]:
+                del fields[name]
         text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -100,6 +150,59 @@ class Checkpoint(BaseModel):
     step: int
     epoch: float
     metrics: dict[str, float | None]
+
+
+class LayerState(BaseModel):
+    """One hidden layer of a tuned model on the kept rows of the scored split, without labels; null where undefined.
+
+    See ``holdfast.collapse.measure_layers`` for the definitions; the fields ``*_start`` are the pre-trained model's.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    layer: int
+    """0 is the embeddings."""
+    cka: float | None
+    """Linear CKA with the pre-trained model's states of the same rows."""
+    effective_rank: float | None
+    effective_rank_start: float | None
+    participation_ratio: float | None
+    participation_ratio_start: float | None
+    mean_cosine: float | None
+    mean_cosine_start: float | None
+    weight_distance: float | None
+    """Euclidean distance of the block's weights from the pre-trained ones."""
+
+
+class Monitored(BaseModel):
+    """The last hidden layer at one step of training, on the monitor's fixed rows."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    step: int
+    cka: float | None
+    effective_rank: float | None
+    participation_ratio: float | None
+    mean_cosine: float | None
+    distance: float | None
+    """Euclidean distance of the body's weights from the pre-trained ones."""
+
+
+class ProbeScore(BaseModel):
+    """What linear probes of the tuned model's frozen body score on one task."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    metric: str
+    """The probed task's primary one."""
+    scores: list[float | None]
+    """One a probe seed, on the metric's own scale."""
+    strengths: list[float]
+    """Regularisation that each chose."""
+    layer: int
+    """Layer that was read, counted from 0, the embeddings."""
+    seconds: float
+    """Wall time of features and probes."""
 
 
 class RunRecord(BaseModel):
@@ -128,7 +231,13 @@ class RunRecord(BaseModel):
     diverged: bool = False
     """A loss or an output was not finite; fp16 steps skipped for an overflow do not count."""
     extra_metrics: dict[str, dict[str, float | None]] = {}
-    """Scores on further labelled splits, such as ``ood``."""
+    """Scores on further labelled splits, such as ``ood``, and on the tasks of ``RunSpec.ood``, by name."""
+    probes: dict[str, ProbeScore] = {}
+    """By the name of the probed task."""
+    layers: list[LayerState] = []
+    """From the embeddings to the last; empty where the model gives no states."""
+    monitored: list[Monitored] = []
+    """What the monitor saw, from step 0 on."""
     losses: list[dict[str, float]] = []
     """Logged training terms: ``step``, ``loss``, ``loss/task``, one ``loss/<method>`` each."""
     evaluations: list[Checkpoint] = []

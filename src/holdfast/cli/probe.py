@@ -1,0 +1,138 @@
+"""``holdfast probe``: what linear probes find in checkpoints, beside the pre-trained model."""
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from holdfast.cli import options as o
+from holdfast.errors import HoldfastError
+
+_TASK_KEYS = ("text", "text_pair", "label", "kind", "validation", "test", "holdout", "size", "scored_rows")
+
+
+def probe(
+    context: typer.Context,
+    checkpoints: Annotated[
+        list[str],
+        typer.Argument(metavar="CHECKPOINT", help="Tuned models: folders or hub ids.", show_default=False),
+    ],
+    tasks: Annotated[str, o.option("Tasks to probe on, separated by commas: names, hub ids, files or folders.")],
+    pretrained: Annotated[
+        str, o.option("Model that the checkpoints were tuned from: minilm, a folder, or a hub id. Default: minilm.")
+    ] = "minilm",
+    revision: Annotated[str | None, o.option("Branch, tag or commit of --pretrained on the hub.")] = None,
+    layers: Annotated[
+        str, o.option("Hidden layers: -1 the last, 0 the embeddings, 0,3,6 several, or all. Default: -1.")
+    ] = "-1",
+    pooling: o.Pooling = None,
+    train_size: Annotated[int | None, o.option("Training rows that a probe learns from. Default: all.")] = None,
+    scored_rows: o.ScoredRows = None,
+    seeds: Annotated[
+        int,
+        typer.Option(min=1, help="Probes of each model, on different rows held out. Default: 3.", show_default=False),
+    ] = 3,
+    max_length: o.MaxLength = None,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Rows in a forward pass. Default: 64.", show_default=False)
+    ] = 64,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File for all numbers.", show_default=False)] = None,
+    text: o.Text = None,
+    text_pair: o.TextPair = None,
+    label: o.Label = None,
+    kind: o.Kind = None,
+    validation: o.Validation = None,
+    test: o.Test = None,
+    holdout: o.Holdout = None,
+    size: o.Size = None,
+    data_dir: o.DataDir = None,
+    threads: Annotated[int | None, o.option("CPU threads. Default: all cores.")] = None,
+    remote_code: o.RemoteCode = False,
+    pickled_weights: o.PickledWeights = False,
+) -> None:
+    """Probe checkpoints: what can a linear model still read from their frozen features?
+
+    A linear classifier is trained on the features of each checkpoint and of the pre-trained model, on tasks other than
+    the one tuned on: what tuning kept of what the model knew, and what it lost. Features are extracted once and kept in
+    HOLDFAST_CACHE, or ~/.cache/holdfast, whose folder "features" may be deleted at any time.
+
+    \b
+    Examples:
+      holdfast probe holdfast-runs/sst2/best --tasks rte,trec --data-dir glue
+      holdfast probe vanilla/model r3f/model --tasks trec --layers all --train-size 2000
+      holdfast probe my-bert --tasks tickets.csv --pretrained google-bert/bert-base-uncased
+    """
+    from rich.console import Console
+
+    from holdfast.cli import display
+    from holdfast.collapse.cache import FeatureCache, default_cache
+    from holdfast.collapse.checkpoints import ModelSource
+    from holdfast.collapse.probe_checkpoints import ProbePlan, probe_checkpoints
+    from holdfast.collapse.probe_reading import sentences
+    from holdfast.report.probes import show_probes
+    from holdfast.study.atomic import write_text
+    from holdfast.tasks import load_task
+
+    given = {key: context.params[key] for key in _TASK_KEYS}
+    study, study_file = o.read_data(_names(tasks), given)
+    if study_file is not None:
+        raise HoldfastError(f"--tasks {tasks}: a study file names no tasks to probe; give tasks, files or folders")
+    if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
+        raise HoldfastError(f"--json {json_file}: give a file in a folder that exists")
+    plan = ProbePlan(
+        layers=read_layers(layers),
+        pooling=pooling or "auto",
+        train_size=train_size,
+        seeds=seeds,
+        max_length=ProbePlan.max_length if max_length is None else max_length,
+        batch_size=batch_size,
+    )
+    start = ModelSource(pretrained, revision, remote_code, pickled_weights)
+    models = [ModelSource(checkpoint, None, remote_code, pickled_weights) for checkpoint in checkpoints]
+    for model in (start, *models):
+        # First, since data may take long to load.
+        model.check()
+    loaded = [load_task(spec, data_dir) for spec in study.tasks]
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    measure = partial(probe_checkpoints, start, models, loaded, plan, FeatureCache(default_cache()))
+    if sys.stdout.isatty() and sys.stderr.isatty():
+        with display.live_progress() as live:
+            bar = live.add_task("probes", total=None, state="")
+
+            def show(state: str, done: int, total: int) -> None:
+                live.update(bar, total=total, completed=done, state=state)
+
+            found = measure(show)
+    else:
+        found = measure()
+    for task in found.tasks:
+        for note in task.notes:
+            typer.echo(f"note: {task.task}: {note}", err=True)
+        for warning in task.warnings:
+            typer.echo(f"warning: {task.task}: {warning}", err=True)
+    show_probes(found, sentences(found), Console())
+    if json_file is not None:
+        write_text(json_file, found.model_dump_json(indent=2))
+        typer.echo(f"numbers: {json_file}")
+
+
+def read_layers(text: str) -> list[int] | Literal["all"]:
+    """Return ``"0,3,-1"`` as a list and ``"all"`` as it is. Raises ``HoldfastError`` for anything else."""
+    if text.strip() == "all":
+        return "all"
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise HoldfastError(f"--layers {text!r} is neither 'all' nor numbers of layers, such as -1 or 0,3,6") from None
+
+
+def _names(tasks: str) -> list[str]:
+    names = [name.strip() for name in tasks.split(",")]
+    if not all(names):
+        raise HoldfastError(f"--tasks {tasks!r}: a name is missing; separate tasks by single commas")
+    return names
