@@ -130,7 +130,7 @@ def record(method: str, seed: int, name: str = "rte", steps: Sequence[int] = (10
         task=TaskSpec(source=name),
         data="0" * 64,
         method=method,
-        train_size=500,
+        train_size=changes.pop("train_size", 500),
         seed=seed,
         data_seed=seed,
     )

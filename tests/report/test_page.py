@@ -14,6 +14,7 @@ from holdfast.report import page as page_module
 from holdfast.report.page import page, write_page
 from holdfast.study.summary import Summary
 from report.studies import FAILING, R3F, VANILLA, record, row, summary, task
+from report.transfers import sizes, transfers, watched
 
 VOID = {"meta", "link", "br", "wbr", "img", "hr", "input"}
 EVIL = "<script>alert(1)</script><img src=http://x onerror=a>%{y}&lt;\"'$title"
@@ -282,3 +283,20 @@ def test_forty_runs_take_no_time(tmp_path):
     write_page(result, runs, tmp_path / "report.html")
     assert len(runs) == 40
     assert time.perf_counter() - began < 3
+
+
+def test_other_tasks_layers_and_the_monitor_have_figures_of_their_own():
+    result = transfers()
+    found = Page(page(result, [watched(method, seed) for method in ("vanilla", "r4f") for seed in range(2)]))
+    kinds = [name.split("-")[0] for name in found.figures]
+    assert {kind: kinds.count(kind) for kind in ("ood", "probe", "layer", "monitor")} == {
+        "ood": 1,
+        "probe": 2,
+        "layer": 4,
+        "monitor": 4,
+    }
+    found = Page(page(sizes(), []))
+    assert [name for name in found.figures if name.startswith("size")] == ["size-0", "size-1"]
+    assert found.title == "Which fine-tuning method on rte?"
+    assert "1 task × 2 sizes" in found.text
+    assert "training rows1000, 100" in found.text

@@ -3,8 +3,10 @@
 from holdfast.report.front_matter import dataset, front_matter, model_name
 from holdfast.report.luck import luck_rows, saying
 from holdfast.report.markdown import code, escape, grid, table
-from holdfast.report.table import cells, rows_of
-from holdfast.report.text import count, duration, points
+from holdfast.report.marked import marked
+from holdfast.report.table import cells, rows_of, task_of
+from holdfast.report.text import count, decimals, duration, points
+from holdfast.report.transfer import KINDS, transfer_rows
 from holdfast.study.controls import control_notes
 from holdfast.study.summary import Best, Row, Summary, TaskInfo
 from holdfast.tasks.catalogue import NAMED
@@ -16,13 +18,15 @@ def model_card(best: Best | None, record: RunRecord, summary: Summary | None) ->
 
     ``best`` and ``summary`` tell how it was chosen in a study; both are None for a single run.
     """
-    info = next((info for info in summary.tasks if info.task == record.task_name), None) if summary else None
+    task = task_of(record, summary) if summary else None
+    info = next((info for info in summary.tasks if info.task == task), None) if summary else None
     parts = [
         front_matter(record),
         f"# {escape(model_name(record).split('/')[-1])} fine-tuned on {escape(record.task_name)}",
         _what(record, info),
         "## Score",
         *_score(best, record, summary),
+        *_elsewhere(record, info, summary),
         "## How to load it",
         _loading(record, info),
         "## How it was made",
@@ -64,7 +68,7 @@ def _score(best: Best | None, record: RunRecord, summary: Summary | None) -> lis
     constant = record.constant_scores.get(record.primary)
     beaten = "" if constant is None else f" The best constant prediction scores {points(100 * constant)}."
     parts.append(f"Points are the metric times 100, {code(record.primary)} on {scored}.{beaten}")
-    rows = rows_of(summary, record.task_name) if summary else []
+    rows = rows_of(summary, task_of(record, summary) or record.task_name) if summary else []
     row = next((row for row in rows if row.method == record.spec.method), None)
     if best is None or summary is None:
         parts.append("This is a single run: how much of the score is the luck of its seed is not known.")
@@ -89,6 +93,37 @@ def _score(best: Best | None, record: RunRecord, summary: Summary | None) -> lis
             *map(escape, control_notes(summary.settings.methods, summary.settings.baseline)),
         ]
     return parts
+
+
+def _elsewhere(record: RunRecord, info: TaskInfo | None, summary: Summary | None) -> list[str]:
+    """What the models of this method score on other tasks."""
+    if summary is None or info is None:
+        return []
+    digits = decimals(summary.settings.delta)
+    lines = []
+    for target in info.targets:
+        found = transfer_rows(summary, info.task, target.kind, target.name)
+        own = next((row for row in found if row.method == record.spec.method), None)
+        if own is not None:
+            spread = marked(own.mean, own.std, None, digits).text
+            verdict = "" if own.verdict == "baseline" else own.verdict
+            seen = [points(own.reference, digits), points(target.constant_score, digits)]
+            lines.append([f"{code(target.name)}, {KINDS[target.kind]}", code(target.metric), spread, *seen, verdict])
+    if not lines:
+        return []
+    header = [
+        "on",
+        "metric",
+        "mean ± std",
+        "pre-trained",
+        "best constant",
+        f"against {code(summary.settings.baseline)}",
+    ]
+    said = (
+        f"Over the seeds of {code(record.spec.method)}, in points. Out of domain: the tuned model as it is; probe: a "
+        "linear classifier on its frozen body."
+    )
+    return ["## On other tasks", said, grid(header, lines)]
 
 
 def _luck(row: Row, summary: Summary) -> str:

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from holdfast.report.marked import MARKS
 from holdfast.report.table import Cells
 from holdfast.report.text import breakable, wrap
 
@@ -101,7 +102,7 @@ class NumbersTable:
             for title in lines[0]:
                 table.add_column(Text(title), justify="right", no_wrap=True)
             for name, line in zip(self.names, lines[1:], strict=True):
-                table.add_row(Text("\n".join(wrap(name, left))), *map(Text, line))
+                table.add_row(Text("\n".join(wrap(name, left))), *map(_cell, line))
             yield table
         elif sum(widths) + _GAP * (len(widths) - 1) <= width:
             yield _numbers(lines[0], widths, "bold")
@@ -110,8 +111,44 @@ class NumbersTable:
                 yield _numbers(line, widths, "")
         else:
             for name, line in zip(self.names, lines[1:], strict=True):
-                said = "; ".join(f"{title} {cell}" for title, cell in zip(lines[0], line, strict=True))
+                titles = [" ".join(title.split()) for title in lines[0]]
+                said = "; ".join(f"{title} {cell}" for title, cell in zip(titles, line, strict=True))
                 yield Text(name, style="bold") + Text(f"\n{said}")
+
+
+class BlocksTable:
+    """A renderable of Rich: a name a row and any number of columns, in as many tables as the width asks for.
+
+    Headings may have several lines. The first ``keep`` columns, which tell rows of one name apart, stand in every
+    table.
+    """
+
+    def __init__(
+        self, names: Sequence[str], header: Sequence[str], lines: Sequence[Sequence[str]], keep: int = 0
+    ) -> None:
+        self.names, self.keep = names, keep
+        self.lines = [list(line) for line in (header, *lines)]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        start, end = self.keep, len(self.lines[0])
+        while start < end:
+            stop = start + 1
+            while stop < end and self._fits(start, stop + 1, options.max_width):
+                stop += 1
+            if start > self.keep:
+                yield Text()
+            block = [line[: self.keep] + line[start:stop] for line in self.lines]
+            yield NumbersTable(self.names, block[0], block[1:], len(block[0]))
+            start = stop
+
+    def _fits(self, start: int, stop: int, width: int) -> bool:
+        widths = _widths([line[: self.keep] + line[start:stop] for line in self.lines])
+        # Where not even one column leaves room for the names, these have lines of their own.
+        first = _widths([line[: self.keep] + line[start : start + 1] for line in self.lines])
+        beside = all(_legible(name, width - sum(_GAP + cells for cells in first)) for name in self.names)
+        if not beside:
+            return sum(widths) + _GAP * (len(widths) - 1) <= width
+        return all(_legible(name, width - sum(_GAP + cells for cells in widths)) for name in self.names)
 
 
 def _line(row: Cells) -> list[str]:
@@ -126,8 +163,17 @@ def _numbers(line: list[str], widths: list[int], style: str) -> Table:
     table = Table.grid(padding=(0, _GAP, 0, 0))
     for width in widths:
         table.add_column(justify="right", width=width, no_wrap=True)
-    table.add_row(*map(Text, line), style=style)
+    table.add_row(*map(_cell, line), style=style)
     return table
+
+
+def _cell(text: str) -> Text:
+    """A cell, its verdict's mark in the verdict's colour."""
+    cell = Text(text)
+    for verdict, mark in MARKS.items():
+        if text.startswith(mark):
+            cell.stylize(_STYLES.get(verdict, "dim"), 0, len(mark))
+    return cell
 
 
 def _title(row: Cells) -> Text:

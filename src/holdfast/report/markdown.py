@@ -5,8 +5,12 @@ from collections.abc import Sequence
 
 from holdfast.report import remarks
 from holdfast.report.luck import TITLE, luck_notes, luck_tables
+from holdfast.report.representations import PRETRAINED, representation_tables
+from holdfast.report.representations import TITLE as REPRESENTATION
 from holdfast.report.table import cells, description, heading, overall_cells, overall_title, rows_of
 from holdfast.report.text import clean, decimals, level
+from holdfast.report.transfer import TITLE as TRANSFER
+from holdfast.report.transfer import side_grid, side_notes, side_tables
 from holdfast.study.summary import Row, Settings, Summary
 
 _BAR = re.compile(r"(?<!\\)\|")
@@ -29,20 +33,40 @@ def markdown(summary: Summary) -> str:
             method, difference, between = overall_cells(overall, settings)
             lines.append([code(method), f"{difference} {between}", str(overall.tasks)])
         parts += [f"**{overall_title(summary)}**", grid(header, lines)]
-    parts.append(_items("", summary.sentences))
+    parts.append(items("", summary.sentences))
+    for side in side_tables(summary):
+        header, cells = side_grid(side)
+        lines = [
+            [code(line.name) if line.method else escape(line.name), *map(escape, own)]
+            for line, own in zip(side.lines, cells, strict=True)
+        ]
+        parts += [f"**{TRANSFER}: {escape(side.task)}**", grid(["method", *map(heading_cell, header)], lines)]
+    if summary.transfer:
+        parts.append(items("", [*side_notes(summary), *summary.transfer_sentences]))
+    for found in representation_tables(summary):
+        lines = [[code(method), *line] for method, line in zip(found.methods, found.lines, strict=True)]
+        lines.append([escape(PRETRAINED), *found.start])
+        title = f"{REPRESENTATION}: {escape(found.task)}, layer {found.layer}, the last"
+        parts += [f"**{title}**", grid(["method", *found.header], lines)]
     for luck in luck_tables(summary):
         lines = [[code(method), *line] for method, line in zip(luck.methods, luck.lines, strict=True)]
         parts += [f"**{TITLE}: {escape(luck.task)}**", grid(["method", *luck.header], lines)]
-    parts.append(_items("", luck_notes(summary)))
+    parts.append(items("", luck_notes(summary)))
     for title, sentences in (
         ("Runs without a result:", remarks.errors(summary)),
         ("Warnings:", remarks.warnings(summary)),
     ):
-        parts.append(_items(title, sentences))
+        parts.append(items(title, sentences))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _items(title: str, sentences: Sequence[str]) -> str:
+def heading_cell(text: str) -> str:
+    """Return a heading of several lines as a cell."""
+    return "<br>".join(escape(line) for line in text.split("\n"))
+
+
+def items(title: str, sentences: Sequence[str]) -> str:
+    """Return sentences as a list under ``title``, which may be empty; nothing without sentences."""
     items = "\n".join(f"- {escape(sentence)}" for sentence in sentences)
     return f"{title}\n\n{items}".strip() if sentences else ""
 

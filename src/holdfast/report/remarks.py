@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 from holdfast.report.luck import luck_reading
+from holdfast.report.representations import representation_reading
 from holdfast.report.text import clean, count, decimals, level, points
-from holdfast.study.summary import Best, Summary, TaskInfo
+from holdfast.report.transfer import target_notes, transfer_reading
+from holdfast.study.summary import Best, SequenceSummary, Summary, TaskInfo
 
 
 def warnings(summary: Summary) -> list[str]:
@@ -14,14 +16,14 @@ def warnings(summary: Summary) -> list[str]:
 
 def notes(summary: Summary) -> list[str]:
     """Return what was decided while loading the data, one line each, the task named."""
-    return _told(summary, lambda info: info.notes)
+    return _told(summary, lambda info: info.notes) + target_notes(summary)
 
 
 def _told(summary: Summary, lines: Callable[[TaskInfo], list[str]]) -> list[str]:
     return [f"{clean(info.task)}: {clean(line)}" for info in summary.tasks for line in lines(info)]
 
 
-def errors(summary: Summary) -> list[str]:
+def errors(summary: Summary | SequenceSummary) -> list[str]:
     """Return the runs without a result, one line for the runs of a method that share a reason."""
     seeds: dict[tuple[str, str, str], list[str]] = {}
     for error in summary.errors:
@@ -56,7 +58,7 @@ def reading(summary: Summary) -> list[str]:
         f"“Cannot be told apart” is not “equal”: only an interval wholly inside ±{settings.delta:g} "
         f"{'point' if settings.delta == 1 else 'points'} is called practically equal.",
     ]
-    sentences += luck_reading(summary)
+    sentences += transfer_reading(summary) + representation_reading(summary) + luck_reading(summary)
     if any(best.optimistic for best in summary.best):
         sentences.append(
             "The best model was picked on the data that score it, so its own score is optimistic; "

@@ -7,6 +7,8 @@ from typing import Any
 
 from holdfast.report.figures.style import Panel, colour, dash, symbol
 from holdfast.report.luck import luck_tables
+from holdfast.report.marked import Marked
+from holdfast.report.representations import PRETRAINED, representation_tables
 from holdfast.report.table import (
     Cells,
     cells,
@@ -18,7 +20,9 @@ from holdfast.report.table import (
     rows_of,
 )
 from holdfast.report.text import breakable, clean, decimals, level
-from holdfast.study.summary import Summary, TaskInfo
+from holdfast.report.transfer import TITLE as TRANSFER
+from holdfast.report.transfer import side_tables
+from holdfast.study.summary import SequenceSummary, Summary, TaskInfo
 
 _DASH = {"solid": "", "dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3"}
 _SHAPES = {
@@ -116,6 +120,45 @@ def luck(summary: Summary) -> str:
     return "\n".join(parts)
 
 
+def sides(summary: Summary) -> str:
+    """Return one table a task of its score beside all others; nothing where models were scored on nothing else."""
+    parts = []
+    for side in side_tables(summary):
+        header = ["method", *(["training rows"] if side.sized else []), *(column.words for column in side.columns)]
+        lines = []
+        for line in side.lines:
+            head = name(line.name) if line.method else text(line.name)
+            rows = [line.rows] if side.sized else []
+            lines.append(("" if line.method else "quiet", [head, *rows, *map(marked, line.cells)]))
+        parts.append(f"<h3>{text(side.task)}</h3>\n{wide(table(header, lines), f'{TRANSFER}: {side.task}')}")
+    return "\n".join(parts)
+
+
+def marked(cell: Marked) -> str:
+    """Return a cell with the mark of its verdict, which is read out in words."""
+    kind = (cell.verdict or "").replace(" ", "-")
+    sign = f'<span class="sign {kind}" role="img" aria-label="{cell.verdict}">{cell.mark}</span> ' if cell.mark else ""
+    return f"{sign}{text(cell.mean)}" + (f"<br><small>± {text(cell.std)}</small>" if cell.std else "")
+
+
+def wide(markup: str, label: str) -> str:
+    """Return a table that may be wider than the page and then scrolls, by keyboard too."""
+    return f'<div class="wide" role="region" tabindex="0" aria-label="{text(label)}">\n{markup}\n</div>'
+
+
+def representations(summary: Summary) -> str:
+    """Return one table a task of its models' last layer; nothing where none was measured."""
+    parts = []
+    for found in representation_tables(summary):
+        lines = [
+            ("", [name(method), *map(text, line)]) for method, line in zip(found.methods, found.lines, strict=True)
+        ]
+        lines.append(("quiet", [text(PRETRAINED), *map(text, found.start)]))
+        title = text(f"{found.task}: layer {found.layer}, the last")
+        parts.append(f"<h3>{title}</h3>\n{table(['method', *found.header], lines)}")
+    return "\n".join(parts)
+
+
 def table(
     header: Sequence[str],
     lines: Iterable[tuple[str, Sequence[str]]],
@@ -172,7 +215,7 @@ def data(value: Any) -> str:
     return written.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def key(summary: Summary) -> str:
+def key(summary: Summary | SequenceSummary) -> str:
     """Return the methods with their marks as buttons that show and hide them in the section's figures."""
     buttons = ""
     for method, index in method_order(summary).items():

@@ -14,7 +14,8 @@ from holdfast.report.text import (
     signed,
     times,
 )
-from holdfast.study.summary import Overall, Row, Settings, Summary, TaskInfo
+from holdfast.study.summary import Overall, Row, SequenceSummary, Settings, Summary, TaskInfo
+from holdfast.training.spec import RunRecord
 
 NORMALISED = "% of the way from the best constant prediction to a perfect score"
 """Unit of means over tasks whose metrics have different scales."""
@@ -63,7 +64,15 @@ def rows_of(summary: Summary, task: str) -> list[Row]:
     return [row for row in summary.results if row.task == task]
 
 
-def method_order(summary: Summary) -> dict[str, int]:
+def task_of(record: RunRecord, summary: Summary) -> str | None:
+    """Return the name that ``summary`` has for a run's task, which tells its training rows where sizes differ."""
+    for info in summary.tasks:
+        if info.task in (record.task_name, f"{record.task_name} ({record.spec.train_size} rows)"):
+            return info.task
+    return None
+
+
+def method_order(summary: Summary | SequenceSummary) -> dict[str, int]:
     """Return each method's place, which gives its colour and marker in every figure."""
     return {method: index for index, method in enumerate(dict.fromkeys(row.method for row in summary.results))}
 

@@ -11,10 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.report import remarks
-from holdfast.report.layout import NumbersTable, TaskTable
+from holdfast.report.layout import BlocksTable, NumbersTable, TaskTable
 from holdfast.report.luck import TITLE, luck_notes, luck_tables
 from holdfast.report.table import cells, description, heading, overall_cells, overall_title, rows_of
 from holdfast.report.text import clean, decimals, level
+from holdfast.report.transfer import TITLE as TRANSFER
+from holdfast.report.transfer import side_grid, side_notes, side_tables
 from holdfast.study.summary import Summary
 
 # For output that is not in Unicode, such as a redirected stream on Windows.
@@ -32,6 +34,10 @@ _PLAIN = str.maketrans(
         "ρ": "rho",
         "√": "sqrt ",
         "κ": "k",
+        "▲": "^",
+        "▼": "v",
+        "…": "...",
+        "→": "->",
     }
 )
 
@@ -68,6 +74,12 @@ def render(summary: Summary, width: int | None = None) -> RenderableType:
     if summary.overall:
         parts += [Text(overall_title(summary), style="bold"), Text(), _overall(summary), Text()]
     parts += [item(clean(sentence)) for sentence in summary.sentences]
+    for side in side_tables(summary):
+        names = [line.name for line in side.lines]
+        parts += [Text(), Text(f"{TRANSFER}: {side.task}", style="bold"), Text()]
+        parts.append(BlocksTable(names, *side_grid(side), keep=int(side.sized)))
+    if summary.transfer:
+        parts += [Text(), *(item(clean(note)) for note in (*side_notes(summary), *summary.transfer_sentences))]
     for table in luck_tables(summary):
         parts += [Text(), Text(f"{TITLE}: {table.task}", style="bold"), Text()]
         parts.append(NumbersTable(table.methods, table.header, table.lines, table.first))

@@ -105,6 +105,67 @@ class Luck(_Model):
     """Mean distance from the weights at which training on the task began: differs where a stage went before."""
 
 
+class Target(_Model):
+    """Something else that the models tuned on a task are scored on."""
+
+    name: str
+    kind: Literal["ood", "probe"]
+    """``ood``: the tuned model as it is, on other data; ``probe``: linear probes of its frozen body, on any task."""
+    metric: str
+    rows: int
+    """Scored rows."""
+    constant_score: float
+    """Points of the best constant prediction."""
+    split: str
+    notes: list[str] = []
+    """How classes were mapped, how many rows also stand in the training data."""
+
+
+class TransferRow(_Model):
+    """One method on one target, compared with the baseline; scores in points, as in ``Row``.
+
+    Several probe seeds of a run count as one score, their mean.
+    """
+
+    task: str
+    """What was trained on."""
+    target: str
+    kind: Literal["ood", "probe"]
+    method: str
+    n: int
+    mean: float | None
+    std: float | None
+    worst: float | None
+    reference: float | None
+    """The pre-trained model's own score under the same probes; null for ``ood``."""
+    difference: float | None
+    ci_low: float | None
+    ci_high: float | None
+    p_value: float | None
+    p_adjusted: float | None
+    """After Holm over this summary's comparisons of the same kind."""
+    verdict: Verdict
+    scores: list[float | None]
+    """By seed, in the order of ``Settings.seeds``; null where missing."""
+
+
+class Representation(_Model):
+    """One layer of a method's tuned models against the pre-trained one, means over the runs (see ``LayerState``)."""
+
+    task: str
+    method: str
+    layer: int
+    runs: int
+    cka: float | None
+    effective_rank: float | None
+    effective_rank_start: float | None
+    participation_ratio: float | None
+    participation_ratio_start: float | None
+    mean_cosine: float | None
+    mean_cosine_start: float | None
+    weight_distance: float | None
+
+
 class TaskInfo(_Model):
     """What was trained and scored on, once a task."""
 
@@ -121,6 +182,9 @@ class TaskInfo(_Model):
     labels: list[str]
     notes: list[str]
     warnings: list[str]
+    base: str = ""
+    """The task's name without its training rows, which ``task`` names where a study has several sizes."""
+    targets: list[Target] = []
 
 
 class Overall(_Model):
@@ -166,7 +230,7 @@ class Settings(_Model):
     alpha: float
     """Significance level of a look (0.025 in a declared two-stage study)."""
     training: dict[str, Any]
-    train_size: int | None
+    train_size: int | list[int] | None
 
 
 class Summary(_Model):
@@ -187,3 +251,79 @@ class Summary(_Model):
     """How many times results of this study with differing run counts were looked at."""
     luck: list[Luck] = []
     """By task and method, with at least two runs; empty in summaries written before these were measured."""
+    transfer: list[TransferRow] = []
+    """By task, target and method: out-of-domain scores and linear probes."""
+    transfer_sentences: list[str] = []
+    """Verdicts on these in words; each kind is a family of comparisons of its own."""
+    representations: list[Representation] = []
+    """By task, method and layer."""
+
+
+class Stage(_Model):
+    """One place in a sequence of tasks that one model is tuned on in turn."""
+
+    number: int
+    """From 1 on."""
+    cycle: int
+    """From 1 on; 1 throughout a chain."""
+    task: str
+    metric: str
+    train_rows: int
+    scored_split: str
+    scored_rows: int
+    constant_score: float
+    """Points."""
+
+
+class StageRow(_Model):
+    """One method at one stage: its own score after it, over the seeds, in points."""
+
+    stage: int
+    method: str
+    n: int
+    mean: float | None
+    std: float | None
+    scores: list[float | None]
+
+
+class ProbeRow(_Model):
+    """What linear probes of one method's models say of a task after so many stages, in points."""
+
+    stage: int
+    """Stages done when the probe was taken; 0 is the pre-trained model, before any."""
+    cycle: int
+    """For ``cycles``: the cycle whose turn of the task comes next; 1 throughout a chain."""
+    target: str
+    """The probed task."""
+    method: str
+    """Empty at stage 0, whose one row a task all methods share."""
+    n: int
+    mean: float | None
+    std: float | None
+    difference: float | None
+    """Minus the baseline's mean at the same place; null for the baseline and at stage 0."""
+    ci_low: float | None
+    ci_high: float | None
+    p_value: float | None
+    p_adjusted: float | None
+    """After Holm over the study's comparisons."""
+    verdict: Verdict | None
+    """None at stage 0, where there is nothing to compare."""
+    scores: list[float | None]
+
+
+class SequenceSummary(_Model):
+    """The whole of ``summary.json`` of a study in which models are tuned on several tasks in turn."""
+
+    schema_version: Literal[1] = 1
+    protocol: Literal["chain", "cycles"]
+    holdfast: str
+    settings: Settings
+    stages: list[Stage]
+    results: list[StageRow]
+    probes: list[ProbeRow]
+    sentences: list[str]
+    choices: list[str]
+    """The protocol's open choices as they were made here, a sentence each."""
+    warnings: list[str]
+    errors: list[dict[str, str]]

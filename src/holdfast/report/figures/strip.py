@@ -1,6 +1,5 @@
 """Every run as a dot: one panel a task, one row a method."""
 
-import math
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ from holdfast.report.figures.style import (
     bar,
     colour,
     inert,
+    jitter,
     label,
     marks,
     note,
@@ -82,13 +82,8 @@ def _dots(row: Row, settings: Settings, info: TaskInfo, middle: float) -> list[_
         failed = seed in row.failed_seeds
         if score is not None or failed:
             at = info.constant_score if score is None else score
-            dots.append(_Dot(seed, at, failed, middle + _jitter(index)))
+            dots.append(_Dot(seed, at, failed, middle + jitter(index, _JITTER)))
     return dots
-
-
-def _jitter(index: int) -> float:
-    """Pixels off the row's middle: the golden ratio spreads any number of dots evenly, the same every time."""
-    return _JITTER * (2 * math.modf(index * (math.sqrt(5) - 1) / 2 + 0.5)[0] - 1)
 
 
 def _runs(row: Row, dots: list[_Dot], method: int, digits: int) -> Figure:

@@ -1,6 +1,7 @@
 """What all figures share: colours, marks, the frame, and text that Plotly must not interpret."""
 
 import html
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -60,6 +61,11 @@ def symbol(index: int) -> str:
 def dash(index: int) -> str:
     """Return the line pattern of the method at ``index``."""
     return DASHES[index // len(COLOURS) % len(DASHES)]
+
+
+def jitter(index: int, most: float) -> float:
+    """Return pixels off a row's middle: the golden ratio spreads any number of dots evenly, the same every time."""
+    return most * (2 * math.modf(index * (math.sqrt(5) - 1) / 2 + 0.5)[0] - 1)
 
 
 def inert(text: str) -> str:
