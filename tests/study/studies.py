@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from holdfast.study import perform
-from holdfast.study.execute import Outputs, run_study
+from holdfast.study.conclude import Outputs
+from holdfast.study.execute import run_study
 from holdfast.study.prepare import prepare
 from holdfast.study.study_file import from_options
 
@@ -78,7 +79,11 @@ def write_page(summary, records, path):
     path.write_text(f"page of {len(records)} runs")
 
 
-PLAIN = Outputs(card=lambda best, record, summary: f"card of {record.spec.method} {record.spec.seed}", page=write_page)
+PLAIN = Outputs(
+    card=lambda best, record, summary: f"card of {record.spec.method} {record.spec.seed}",
+    page=write_page,
+    sequence_page=lambda summary, records, path: path.write_text(f"page of {summary.protocol}"),
+)
 
 
 def run(plan, out, listener=None, **options):

@@ -73,7 +73,7 @@ def test_useless_runs_are_never_the_best(tmp_path):
         ended(store, 0.1, "e"),
     ]
     grid = [record.spec for record in records]
-    assert choose(store, grid, {record.id: record for record in records}) == {"rte": records[-1].id}
+    assert choose(store, grid, {record.id: record for record in records}) == {("rte", None): records[-1].id}
 
 
 def test_a_method_added_in_front_does_not_claim_a_tie(tmp_path):
@@ -84,7 +84,7 @@ def test_a_method_added_in_front_does_not_claim_a_tie(tmp_path):
     (store.runs / new.id / "model" / "config.json").unlink()
     (store.runs / new.id / "model").rmdir()
     grid = [new.spec, old.spec]
-    assert choose(store, grid, {new.id: new, old.id: old}) == {"rte": old.id}
+    assert choose(store, grid, {new.id: new, old.id: old}) == {("rte", None): old.id}
 
 
 def test_the_best_model_is_described_in_points_and_optimism(tmp_path):
@@ -92,7 +92,7 @@ def test_the_best_model_is_described_in_points_and_optimism(tmp_path):
     chosen_on = {"metrics": {"accuracy": 0.8}, "scored_split": "test"}
     tested = ended(store, 0.875, "a", task="rte", **chosen_on)
     same = ended(store, 0.6, "a", task="playground/negation", scored_split="validation")
-    names = {"rte": "rte", "playground/negation": "playground/negation"}
+    names = {("rte", None): "rte", ("playground/negation", None): "playground/negation"}
     records = {tested.id: tested, same.id: same}
     first, second = describe_best(store, [tested.spec, same.spec], records, names)
     assert (first.selection_score, first.score, first.optimistic) == (87.5, 80.0, False)
@@ -104,7 +104,7 @@ def test_names_that_look_alike_as_folders_stay_apart(tmp_path):
     store = Store(tmp_path)
     tasks = ["a/b", "a b", "../..", "a-b"]
     records = [ended(store, 0.5, task=task) for task in tasks]
-    best = describe_best(store, [r.spec for r in records], {r.id: r for r in records}, {t: t for t in tasks})
+    best = describe_best(store, [r.spec for r in records], {r.id: r for r in records}, {(t, None): t for t in tasks})
     paths = [entry.path for entry in best]
     assert len(set(paths)) == 4
     assert all(path.startswith("best/") and ".." not in path and path.count("/") == 1 for path in paths)
@@ -112,7 +112,7 @@ def test_names_that_look_alike_as_folders_stay_apart(tmp_path):
 
 def put(store, *records):
     by_id = {record.id: record for record in records}
-    names = {record.spec.task.source: record.task_name for record in records}
+    names = {record.spec.arm: record.task_name for record in records}
     best = describe_best(store, [record.spec for record in records], by_id, names)
     place(store, best, by_id, None, lambda entry, record, summary: f"made by {record.spec.method}")
     return best

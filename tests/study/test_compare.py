@@ -267,7 +267,7 @@ def _summary(records: list[RunRecord], looks: int = 1, seeds: tuple[int, ...] = 
         for name in ("b", "a")
     ]
     by_id = {record.id: record for record in records}
-    names = {"a.csv": "a", "b.csv": "b"}
+    names = {("a.csv", None): "a", ("b.csv", None): "b"}
     given: dict[str, Any] = {"settings": settings, "tasks": tasks, "grid": grid, "records": by_id, "best": []}
     return summarise(**(given | changes), looks=looks, names=names)
 

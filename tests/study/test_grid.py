@@ -3,10 +3,12 @@ from itertools import product
 import pytest
 
 from holdfast.errors import HoldfastError
-from holdfast.study.grid import build_grid, resolve_methods
+from holdfast.study.grid import build_grid, is_sequence, resolve_methods, stages
 from holdfast.study.study_file import from_options, load_study
 from holdfast.tasks.spec import TaskSpec
-from holdfast.training.spec import Perturbation, RunSpec
+from holdfast.training.spec import Perturbation, ProbeSettings, RunSpec
+
+DATA = {TaskSpec(source=name): f"rows of {name}" for name in ("rte", "cola")}
 
 
 def study(**options):
@@ -15,7 +17,7 @@ def study(**options):
 
 def test_all_methods_of_a_seed_come_before_the_next_seed_and_task():
     plan = resolve_methods(study(seeds=[5, 2], methods=["vanilla", "r3f"]))
-    grid = build_grid(plan, ["rows of rte", "rows of cola"])
+    grid = build_grid(plan, DATA)
     assert [(spec.task.source, spec.seed, spec.method) for spec in grid] == list(
         product(["rte", "cola"], [5, 2], ["vanilla", "r3f"])
     )
@@ -24,20 +26,20 @@ def test_all_methods_of_a_seed_come_before_the_next_seed_and_task():
 
 
 def test_runs_keep_their_identity_when_a_study_grows():
-    small = build_grid(resolve_methods(study(seeds=2, methods=["vanilla", "r3f"])), ["a", "b"])
-    large = build_grid(resolve_methods(study(seeds=4, methods=["r3f", "r4f", "vanilla"], workers=3)), ["a", "b"])
+    small = build_grid(resolve_methods(study(seeds=2, methods=["vanilla", "r3f"])), DATA)
+    large = build_grid(resolve_methods(study(seeds=4, methods=["r3f", "r4f", "vanilla"], workers=3)), DATA)
     assert {spec.id for spec in small} < {spec.id for spec in large}
 
 
 def test_each_seed_is_its_own_and_goes_with_its_data_seed():
-    grid = build_grid(resolve_methods(study(seeds=[1, 2], data_seeds=[9, 9], subset_seed=4)), ["a", "b"])
+    grid = build_grid(resolve_methods(study(seeds=[1, 2], data_seeds=[9, 9], subset_seed=4)), DATA)
     assert {(spec.seed, spec.data_seed, spec.subset_seed) for spec in grid} == {(1, 9, 4), (2, 9, 4)}
 
 
 def test_perturbed_data_add_runs_in_which_nothing_but_the_rows_varies():
     options = {"seeds": [5, 2, 9], "data_seeds": [7, 7, 8], "methods": ["vanilla", "r3f"]}
-    plain = build_grid(resolve_methods(study(**options)), ["a", "b"])
-    grid = build_grid(resolve_methods(study(**options, perturb="data")), ["a", "b"])
+    plain = build_grid(resolve_methods(study(**options)), DATA)
+    grid = build_grid(resolve_methods(study(**options, perturb="data")), DATA)
     assert [spec.id for spec in grid[:12]] == [spec.id for spec in plain]
     added = grid[12:]
     assert [(spec.task.source, spec.perturb.seed, spec.method) for spec in added] == list(
@@ -48,8 +50,8 @@ def test_perturbed_data_add_runs_in_which_nothing_but_the_rows_varies():
 
 
 def test_perturbed_runs_keep_their_identity_when_a_study_grows():
-    small = build_grid(resolve_methods(study(seeds=2, perturb="data")), ["a", "b"])
-    large = build_grid(resolve_methods(study(seeds=4, perturb="data")), ["a", "b"])
+    small = build_grid(resolve_methods(study(seeds=2, perturb="data")), DATA)
+    large = build_grid(resolve_methods(study(seeds=4, perturb="data")), DATA)
     assert {spec.id for spec in small} < {spec.id for spec in large}
 
 
@@ -100,3 +102,86 @@ def test_the_baseline_is_vanilla_or_the_first_or_as_told(options, baseline):
 def test_methods_that_cannot_be_compared_are_refused(options, told):
     with pytest.raises(HoldfastError, match=told):
         resolve_methods(study(**options))
+
+
+def names(grid):
+    return [(spec.task.source, spec.method, spec.seed) for spec in grid]
+
+
+def probed(spec):
+    return [target.task.source for target in spec.probed]
+
+
+def test_probing_begins_with_the_pretrained_model():
+    grid = build_grid(resolve_methods(study(tasks=["rte"], probed=["cola"], methods=["r3f"], seeds=[4])), DATA)
+    reference, run = grid
+    assert (reference.untrained, reference.method, reference.seed) == (True, "", 0)
+    assert probed(reference) == probed(run) == ["cola"]
+    assert reference.probed[0].data == "rows of cola"
+    assert (reference.probe, run.probe) == (ProbeSettings(), ProbeSettings())
+    more = build_grid(resolve_methods(study(tasks=["rte"], probed=["cola"], methods=["r3f"], seeds=[4, 5])), DATA)
+    assert {spec.id for spec in grid} < {spec.id for spec in more}
+
+
+def test_every_number_of_rows_is_trained_on_with_the_same_seeds():
+    grid = build_grid(resolve_methods(study(tasks=["rte"], train_size=[300, 100], seeds=2, methods=["r3f"])), DATA)
+    assert [(spec.train_size, spec.seed) for spec in grid] == [(100, 0), (100, 1), (300, 0), (300, 1)]
+    single = build_grid(resolve_methods(study(tasks=["rte"], train_size=100, seeds=2, methods=["r3f"])), DATA)
+    assert [spec.id for spec in single] == [spec.id for spec in grid[:2]]
+
+
+def test_other_tasks_change_the_identity_of_a_run():
+    plain, out_of_domain, watched = (
+        build_grid(resolve_methods(study(tasks=["rte"], seeds=1, methods=["r3f"], **more)), DATA)[0]
+        for more in ({}, {"ood": ["cola"]}, {"monitor": 5})
+    )
+    assert len({plain.id, out_of_domain.id, watched.id}) == 3
+    assert [(target.task.source, target.data) for target in out_of_domain.ood] == [("cola", "rows of cola")]
+
+
+def test_a_chain_goes_on_from_stage_to_stage_and_probes_its_first_task():
+    plan = resolve_methods(study(sequence="chain", methods=["vanilla", "r3f"], seeds=2))
+    grid = build_grid(plan, DATA)
+    assert grid[0].untrained
+    assert names(grid[1:]) == [(t, m, s) for t in ("rte", "cola") for s in (0, 1) for m in ("vanilla", "r3f")]
+    assert all(probed(spec) == ["rte"] for spec in grid)
+    first, second = grid[1:5], grid[5:]
+    assert [spec.after for spec in first] == [None] * 4
+    assert [spec.after for spec in second] == [spec.id for spec in first]
+    assert stages(grid[1:]) == [first, second]
+    assert is_sequence(grid)
+
+
+def test_cycles_probe_every_task_before_its_own_turn():
+    plan = resolve_methods(study(sequence="cycles", cycles=2, methods=["r4f"], seeds=1))
+    reference, *turns = build_grid(plan, DATA)
+    assert probed(reference) == ["rte", "cola"]
+    assert [spec.task.source for spec in turns] == ["rte", "cola", "rte", "cola"]
+    assert [probed(spec) for spec in turns] == [["cola"], ["rte"], ["cola"], []]
+    assert [spec.after for spec in turns] == [None, *(spec.id for spec in turns[:-1])]
+    assert len({spec.id for spec in turns}) == 4
+
+
+def test_what_is_left_of_a_sequence_is_done_in_its_order():
+    grid = build_grid(resolve_methods(study(sequence="cycles", cycles=2, methods=["r4f"], seeds=2)), DATA)[1:]
+    left = grid[3:]
+    parts = stages(left)
+    assert sorted(spec.id for part in parts for spec in part) == sorted(spec.id for spec in left)
+    place = {spec.id: number for number, part in enumerate(parts) for spec in part}
+    assert all(place[spec.after] < place[spec.id] for spec in left if spec.after in place)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"sequence": "chain", "tasks": ["rte"]}, "chain tunes on several tasks in turn"),
+        ({"sequence": "cycles", "train_size": [10, 20]}, "one train_size for all stages, not 2"),
+        ({"sequence": "chain", "ood": ["cola"]}, "ood does not go with chain"),
+        ({"sequence": "chain", "probed": ["cola"]}, "probed does not go with chain"),
+        ({"train_size": [10, 10]}, "10 is listed twice"),
+        ({"train_size": [0, 10]}, "0 rows are none to train on"),
+    ],
+)
+def test_plans_that_contradict_themselves_are_refused(options, told):
+    with pytest.raises(HoldfastError, match=told):
+        study(**options)

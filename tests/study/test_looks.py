@@ -1,7 +1,7 @@
 from holdfast.study.looks import add_look
 from study.run_records import run_record, run_spec
 
-NAMES = {"rte": "rte"}
+NAMES = {("rte", None): "rte"}
 
 
 def looked(looks, ended, when="later"):

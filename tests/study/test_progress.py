@@ -3,7 +3,7 @@ import pytest
 from holdfast.study.progress import Board
 from study.run_records import run_record, run_spec
 
-NAMES = {"rte": "rte", "cola": "cola"}
+NAMES = {("rte", None): "rte", ("cola", None): "cola"}
 
 
 class Clock:

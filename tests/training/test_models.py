@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from holdfast import HoldfastError
 from holdfast.training import models
-from holdfast.training.models import check_model, load_model, load_tokenizer, resolve
+from holdfast.training.models import check_model, load_model, load_tokenizer, resolve, take_body
 from tiny import classifier
 
 
@@ -117,3 +117,31 @@ def test_a_tokenizer_without_padding_gets_its_end_token(tmp_path):
     words = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({"a": 0, "</s>": 1}, "a")), eos_token="</s>")
     words.save_pretrained(tmp_path)
     assert load_tokenizer(str(tmp_path)).pad_token == "</s>"
+
+
+def test_weights_of_which_none_fits_are_refused(folder):
+    wrapped = {f"module.{name}": value.contiguous() for name, value in classifier("bert").state_dict().items()}
+    save_file(wrapped, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(HoldfastError, match=r"none of its weights has a name of .*, such as bert\.embeddings"):
+        load_model(str(folder), 2)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "roberta", "modernbert", "gpt2", "t5"])
+def test_another_models_body_is_taken_and_the_head_stays(architecture, tmp_path):
+    tuned = classifier(architecture, seed=1, labels=3)
+    tuned.save_pretrained(tmp_path)
+    model = classifier(architecture, seed=2)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    take_body(model, tmp_path)
+    prefix, theirs = f"{model.base_model_prefix}.", tuned.state_dict()
+    after = model.state_dict()
+    in_body = [name for name in after if name.startswith(prefix)]
+    assert 0 < len(in_body) < len(after)
+    for name, value in after.items():
+        assert torch.equal(value, theirs[name] if name in in_body else before[name]), name
+
+
+def test_a_body_of_another_size_is_refused(tmp_path):
+    classifier("roberta").save_pretrained(tmp_path)
+    with pytest.raises(HoldfastError, match="does not hold the body of this BertFor"):
+        take_body(classifier("bert"), tmp_path)

@@ -1,12 +1,10 @@
 """``holdfast compare``: methods against each other over seeds, on one or several tasks."""
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from holdfast.cli import options as o
-from holdfast.cli.stopping import exit_code
 
 
 def compare(
@@ -21,16 +19,12 @@ def compare(
     ],
     model: o.Model = None,
     revision: o.Revision = None,
-    methods: Annotated[
-        str | None, o.option('Methods, separated by commas: "vanilla,r3f(sigma=0.0)". Default: vanilla,r3f,r4f.')
-    ] = None,
+    methods: o.Methods = None,
     method: Annotated[
         list[str] | None, o.option("A method, such as r3f or r3f(weight=0.5)+other; may be given several times.")
     ] = None,
-    baseline: Annotated[
-        str | None, o.option("Method that the others are compared with. Default: vanilla, else the first.")
-    ] = None,
-    seeds: Annotated[str | None, o.option("How many seeds, or which: 5 or 0,3,8. Default: 3.")] = None,
+    baseline: o.Baseline = None,
+    seeds: o.Seeds = None,
     data_seeds: Annotated[
         str | None, o.option("Orders of the training rows, one a seed: 5 or 0,3,8. Default: the seeds.")
     ] = None,
@@ -45,11 +39,16 @@ def compare(
             "Tells luck with the rows from luck with the seed; no part of the comparison."
         ),
     ] = None,
-    delta: Annotated[
-        float | None, o.option("Smallest difference that matters, in points, decided before the runs. Default: 1.")
-    ] = None,
-    out: Annotated[Path | None, o.option("Folder for the results. Default: holdfast-runs/<tasks>.")] = None,
-    train_size: o.TrainSize = None,
+    ood: o.Ood = None,
+    probed: o.Probed = None,
+    probe_rows: o.ProbeRows = None,
+    probe_seeds: o.ProbeSeeds = None,
+    probe_layer: o.ProbeLayer = None,
+    pooling: o.Pooling = None,
+    monitor: o.Monitor = None,
+    delta: o.Delta = None,
+    out: o.Out = None,
+    train_size: o.TrainSizes = None,
     subset_seed: o.SubsetSeed = None,
     text: o.Text = None,
     text_pair: o.TextPair = None,
@@ -73,12 +72,10 @@ def compare(
     max_length: o.MaxLength = None,
     precision: o.Precision = None,
     activation_checkpointing: o.ActivationCheckpointing = False,
-    workers: Annotated[
-        int | None, o.option("Runs at a time, each in a process of its own; 0: in this process. Default: 1.")
-    ] = None,
-    threads: Annotated[int | None, o.option("CPU threads of a run. Default: the cores shared by the workers.")] = None,
-    dry_run: Annotated[bool, o.flag("--dry-run", "Show the runs and roughly how long they take, then stop.")] = False,
-    retry_failed: Annotated[bool, o.flag("--retry-failed", "Do runs again that stopped with an error.")] = False,
+    workers: o.Workers = None,
+    threads: o.Threads = None,
+    dry_run: o.DryRun = False,
+    retry_failed: o.RetryFailed = False,
     remote_code: o.RemoteCode = False,
     pickled_weights: o.PickledWeights = False,
 ) -> None:
@@ -86,7 +83,8 @@ def compare(
 
     Every method is trained once for each seed. The results are a table with a verdict for each method, report.html,
     summary.json, and best/, the best model as an ordinary checkpoint. The same command goes on where a stopped one
-    was; with more seeds or methods, or with --perturb, it adds those.
+    was; with more seeds or methods, or with --perturb, it adds those. --ood and --probe tell what tuning did beside
+    the task: scores on other data, and what linear probes still find in the representation.
 
     \b
     Examples:
@@ -95,34 +93,10 @@ def compare(
       holdfast compare rte cola --data-dir glue --train-size 500
       holdfast compare playground/agreement --methods "vanilla,r3f,r3f(sigma=0.0)"
       holdfast compare rte --data-dir glue --seeds 10 --perturb data
+      holdfast compare snli --data-dir nli --ood scitail,sick --train-size 300,1000
       holdfast compare study.yaml --dry-run
     """
-    from holdfast.cli import display
-    from holdfast.cli.outputs import OUTPUTS, show_results
-    from holdfast.cli.plan import how_to_go_on, show_plan
-    from holdfast.study.execute import run_study
-    from holdfast.study.prepare import prepare
-    from holdfast.study.store import Store
+    from holdfast.cli.launch import launch
 
-    given: dict[str, Any] = {
-        **context.params,
-        "seeds": o.seed_list(seeds, "--seeds"),
-        "data_seeds": o.seed_list(data_seeds, "--data-seeds"),
-        "methods": [*([] if methods is None else [methods]), *(method or [])],
-    }
-    study, study_file = o.read_data(data, given)
-    prepared = prepare(study, data_dir)
-    target = out or o.default_out(study_file, [task.name for task in prepared.tasks])
-    Store(target).check(prepared.study, prepared.stored)
-    display.announce(prepared)
-    if dry_run:
-        show_plan(prepared, target)
-        return
-    typer.echo(f"results go to {target}", err=True)
-    try:
-        with display.listening() as listener:
-            summary = run_study(prepared, target, listener, OUTPUTS, retry_failed=retry_failed)
-    except KeyboardInterrupt as stop:
-        typer.echo(how_to_go_on(prepared, target), err=True)
-        raise typer.Exit(exit_code(stop)) from None
-    show_results(summary, target)
+    study, study_file = o.read_data(data, o.study_keys(context.params))
+    launch(study, data_dir, out, study_file, dry_run=dry_run, retry_failed=retry_failed)

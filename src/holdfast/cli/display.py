@@ -103,6 +103,8 @@ def ended_line(board: Board, record: RunRecord, seconds: float) -> str:
     """Return the line about a run that ended: which, its score in points, how long, what is left."""
     if record.status == "error":
         result = f"stopped with an error: {record.error}"
+    elif record.spec.untrained:
+        result = f"probed  {duration(seconds)}"
     else:
         score = record.metrics.get(record.primary)
         points = "undefined" if score is None else f"{100 * score:.1f}"
@@ -123,4 +125,7 @@ def duration(seconds: float) -> str:
 
 def _name(spec: RunSpec, task: str) -> str:
     rows = "" if spec.perturb is None else f", data {spec.perturb.seed}"
-    return f"{task}  {spec.method}  seed {spec.seed}{rows}"
+    if spec.untrained:
+        return "the pre-trained model"
+    size = "" if spec.train_size is None else f" ({spec.train_size} rows)"
+    return f"{task}{size}  {spec.method}  seed {spec.seed}{rows}"

@@ -7,8 +7,10 @@ from typing import Annotated, cast
 import typer
 
 import holdfast
+from holdfast.cli.collapse import app as collapse
 from holdfast.cli.compare import compare
 from holdfast.cli.methods import methods
+from holdfast.cli.probe import probe
 from holdfast.cli.report import report
 from holdfast.cli.stability import app as stability
 from holdfast.cli.stopping import exit_code, stoppable
@@ -34,8 +36,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (compare, tune, report, methods, tasks):
+for command in (compare, tune, probe, report, methods, tasks):
     app.command()(command)
+app.add_typer(collapse)
 app.add_typer(stability)
 
 

@@ -1,20 +1,23 @@
 """The options that commands share, and the studies that they describe."""
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from holdfast.cli.ood import parse_ood
 from holdfast.errors import HoldfastError
 from holdfast.study.best import folder_name
 from holdfast.study.study_file import StudyFile, from_options, read_study
 from holdfast.tasks.spec import TaskSpec
-from holdfast.training.spec import TrainingSettings
+from holdfast.training.spec import ProbeSettings, TrainingSettings
 
 _SETTINGS = TrainingSettings()
 _HOLDOUT = TaskSpec.model_fields["holdout"].default
 _MODEL = StudyFile.model_fields["model"].default
+_PROBE = ProbeSettings()
 
 
 def option(help: str) -> Any:
@@ -37,6 +40,55 @@ Model = Annotated[
     option(f"Pre-trained model: {_MODEL} (all-MiniLM-L6-v2, works offline), a folder, or a hub id. Default: {_MODEL}."),
 ]
 Revision = Annotated[str | None, option("Branch, tag or commit of a model on the hub.")]
+TrainSizes = Annotated[
+    str | None,
+    option("Rows drawn from the training split; several, 100,300,1000, give a learning curve. Default: all."),
+]
+Ood = Annotated[
+    str | None,
+    option(
+        "Other tasks to score every tuned model on as it is: scitail,sick, or with its classes "
+        '"mine.csv(yes=entailment,no=not_entailment)".'
+    ),
+]
+Probed = Annotated[
+    str | None,
+    typer.Option(
+        "--probe",
+        help="Tasks on which linear probes of every tuned model's frozen body are scored: trec,subj.",
+        show_default=False,
+    ),
+]
+ProbeRows = Annotated[int | None, option("Training rows that a probe learns from. Default: all.")]
+ProbeSeeds = Annotated[
+    int | None, option(f"Probes of each model, on different rows held out. Default: {_PROBE.seeds}.")
+]
+ProbeLayer = Annotated[
+    int | None, option("Hidden layer that probes read: 0 the embeddings, -1 the last. Default: the last.")
+]
+Pooling = Annotated[
+    Literal["auto", "cls", "mean", "last"] | None,
+    option("Tokens that probes read. Default: auto, those that the model's own head reads."),
+]
+Monitor = Annotated[
+    int | None, option("Look at the representation every so many steps of training. Default: only at its end.")
+]
+ScoredRows = Annotated[
+    int | None, option("Score at most so many rows of each task, drawn once and for all. Default: all.")
+]
+Methods = Annotated[
+    str | None, option('Methods, separated by commas: "vanilla,r3f(sigma=0.0)". Default: vanilla,r3f,r4f.')
+]
+Baseline = Annotated[str | None, option("Method that the others are compared with. Default: vanilla, else the first.")]
+Seeds = Annotated[str | None, option("How many seeds, or which: 5 or 0,3,8. Default: 3.")]
+Delta = Annotated[
+    float | None, option("Smallest difference that matters, in points, decided before the runs. Default: 1.")
+]
+Out = Annotated[Path | None, option("Folder for the results. Default: holdfast-runs/<tasks>.")]
+Workers = Annotated[int | None, option("Runs at a time, each in a process of its own; 0: in this process. Default: 1.")]
+Threads = Annotated[int | None, option("CPU threads of a run. Default: the cores shared by the workers.")]
+DryRun = Annotated[bool, flag("--dry-run", "Show the runs and roughly how long they take, then stop.")]
+RetryFailed = Annotated[bool, flag("--retry-failed", "Do runs again that stopped with an error.")]
 Text = Annotated[str | None, option("Column with the text. Default: guessed where there is one possible reading.")]
 TextPair = Annotated[str | None, option("Column with the second text of a pair.")]
 Label = Annotated[str | None, option("Column with the label. Default: guessed, like --text.")]
@@ -88,6 +140,88 @@ PickledWeights = Annotated[
 ]
 
 
+STUDY: dict[str, Any] = {
+    "model": Model,
+    "revision": Revision,
+    "methods": Methods,
+    "baseline": Baseline,
+    "seeds": Seeds,
+    "train_size": TrainSizes,
+    "subset_seed": SubsetSeed,
+    "delta": Delta,
+    "probe_rows": ProbeRows,
+    "probe_seeds": ProbeSeeds,
+    "probe_layer": ProbeLayer,
+    "pooling": Pooling,
+    "scored_rows": ScoredRows,
+    "monitor": Monitor,
+    "data_dir": DataDir,
+    "epochs": Epochs,
+    "max_steps": MaxSteps,
+    "batch_size": BatchSize,
+    "eval_batch_size": EvalBatchSize,
+    "accumulation": Accumulation,
+    "learning_rate": LearningRate,
+    "weight_decay": WeightDecay,
+    "warmup": Warmup,
+    "schedule": Schedule,
+    "max_grad_norm": MaxGradNorm,
+    "max_length": MaxLength,
+    "precision": Precision,
+    "activation_checkpointing": ActivationCheckpointing,
+    "out": Out,
+    "workers": Workers,
+    "threads": Threads,
+    "dry_run": DryRun,
+    "retry_failed": RetryFailed,
+    "remote_code": RemoteCode,
+    "pickled_weights": PickledWeights,
+}
+"""Options of every study of what tuning does to the representation, in the order in which help shows them."""
+
+_FLAGS = ("activation_checkpointing", "dry_run", "retry_failed", "remote_code", "pickled_weights")
+
+
+def taking(options: Mapping[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that gives a command, which takes them as ``**more``, further options after its own."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command)
+        kept = [one for one in own.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+        added = [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=False if name in _FLAGS else None, annotation=kind
+            )
+            for name, kind in options.items()
+        ]
+        command.__signature__ = own.replace(parameters=[*kept, *added])  # type: ignore[attr-defined]
+        command.__annotations__ = {**{one.name: one.annotation for one in kept}, **options, "return": None}
+        return command
+
+    return decorate
+
+
+def study_keys(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``given``, a command's parameters, with those that are lists or parts of a key in the form of the study's.
+
+    Raises ``HoldfastError`` for seeds and numbers of rows that cannot be read.
+    """
+    names = {"rows": "probe_rows", "seeds": "probe_seeds", "layer": "probe_layer", "pooling": "pooling"}
+    probe = {key: given[name] for key, name in names.items() if given.get(name) is not None}
+    ood, probed = given.get("ood"), given.get("probed")
+    methods = given.get("methods")
+    return {
+        **given,
+        "methods": [*([] if methods is None else [methods]), *(given.get("method") or [])],
+        "seeds": number_list(given.get("seeds"), "--seeds", "seeds"),
+        "data_seeds": number_list(given.get("data_seeds"), "--data-seeds", "seeds"),
+        "train_size": number_list(given.get("train_size"), "--train-size", "rows"),
+        "ood": parse_ood(ood) if ood is not None else None,
+        "probed": [{"source": name.strip()} for name in probed.split(",")] if probed is not None else None,
+        "probe": probe or None,
+    }
+
+
 def read_data(data: list[str], given: Mapping[str, Any]) -> tuple[StudyFile, Path | None]:
     """Return the study that DATA and a command's parameters describe, and the study file where DATA is one.
 
@@ -132,17 +266,20 @@ def _task_options(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
-def seed_list(text: str | None, option: str) -> int | list[int] | None:
-    """Return ``"5"`` as a number of seeds and ``"0,3,8"`` as a list of them."""
-    if text is None:
-        return None
+def number_list(text: str | int | None, option: str, of: str) -> int | list[int] | None:
+    """Return ``"5"`` as a number and ``"0,3,8"`` as a list of numbers; ``of`` says of what, for messages."""
+    if text is None or isinstance(text, int):
+        return text
     try:
         # "42," is seed 42 alone, where "42" is 42 seeds.
         return [int(part) for part in text.removesuffix(",").split(",")] if "," in text else int(text)
     except ValueError:
         raise HoldfastError(
-            f"{option}: {text!r} is neither a number of seeds, such as 5, nor a list, such as 0,3,8"
+            f"{option}: {text!r} is neither a number of {of}, such as 5, nor a list, such as {_LISTS[of]}"
         ) from None
+
+
+_LISTS = {"seeds": "0,3,8", "rows": "100,300,1000"}
 
 
 def _set(value: Any) -> bool:

@@ -8,18 +8,23 @@ from rich.console import Console
 
 from holdfast.report.card import model_card
 from holdfast.report.page import write_page
+from holdfast.report.sequence.page import write_sequence_page
+from holdfast.report.sequence.terminal import show_sequence
 from holdfast.report.terminal import show
-from holdfast.study.execute import Outputs
-from holdfast.study.summary import Summary
+from holdfast.study.conclude import Outputs
+from holdfast.study.summary import SequenceSummary, Summary
 
-OUTPUTS = Outputs(card=model_card, page=write_page)
+OUTPUTS = Outputs(card=model_card, page=write_page, sequence_page=write_sequence_page)
 
 
-def show_results(summary: Summary, folder: Path) -> None:
+def show_results(summary: Summary | SequenceSummary, folder: Path) -> None:
     """Print the results of the study in ``folder``; exit with code 1 when no run of it finished."""
     files = {"report": folder / "report.html", "summary": folder / "summary.json"}
-    files |= {f"best model ({best.task})": folder / best.path for best in summary.best}
-    show(summary, Console(), files)
+    if isinstance(summary, SequenceSummary):
+        show_sequence(summary, Console(), files)
+    else:
+        files |= {f"best model ({best.task})": folder / best.path for best in summary.best}
+        show(summary, Console(), files)
     if summary.errors:
         command = shlex.join(["holdfast", "compare", str(folder / "study.yaml")])
         typer.echo(

@@ -9,6 +9,8 @@ from holdfast.cli.display import duration
 from holdfast.study.estimate import estimate
 from holdfast.study.prepare import Prepared
 from holdfast.study.store import Store
+from holdfast.study.study_file import StudyFile
+from holdfast.study.summary import Target
 
 
 def show_plan(prepared: Prepared, target: Path) -> None:
@@ -18,8 +20,9 @@ def show_plan(prepared: Prepared, target: Path) -> None:
     missing = [spec for spec in grid if spec.id not in records]
     perturbed = [spec.perturb for spec in grid if spec.perturb]
     typer.echo(
-        f"{len(grid)} runs: {len(study.tasks)} tasks x {len(study.methods)} methods x {len(study.seeds)} seeds"
+        f"{len(grid)} runs: {_what(study)} x {len(study.methods)} methods x {len(study.seeds)} seeds"
         + (", and as many on perturbed data" if perturbed else "")
+        + (", and the pre-trained model" if any(spec.untrained for spec in grid) else "")
         + (f", {len(records)} of them done in {target}" if records else f", to be written to {target}")
     )
     typer.echo(f"model    {study.model}")
@@ -30,6 +33,9 @@ def show_plan(prepared: Prepared, target: Path) -> None:
             f"task     {info.task}: {info.train_rows} training rows, {steps} steps a run, "
             f"{info.metric} on {info.scored_rows} {info.scored_split} rows"
         )
+    targets = [target for stored in prepared.stored for target in stored.info.targets]
+    for line in dict.fromkeys(f"{target.kind:8} {_scored(target)}" for target in targets):
+        typer.echo(line)
     for method in study.methods:
         typer.echo(f"method   {method}" + (" (baseline)" if method == study.baseline else ""))
     typer.echo(f"seeds    {', '.join(map(str, study.seeds))}")
@@ -52,10 +58,22 @@ def show_plan(prepared: Prepared, target: Path) -> None:
         f"time     roughly {duration(guess.total(missing))} for {len(missing)} runs, {guess.slots} at a time; "
         "from a few steps of each method, timed just now on this machine"
     )
-    for stored, task in zip(prepared.stored, study.tasks, strict=True):
+    for stored in prepared.stored:
         for method in study.methods:
-            run = next(spec for spec in grid if spec.task == task and spec.method == method)
+            run = next(spec for spec in grid if spec.arm == stored.arm and spec.method == method)
             typer.echo(f"         {stored.info.task}  {method}  {duration(guess.runs[run.id])} a run")
+
+
+def _what(study: StudyFile) -> str:
+    if study.sequence is not None:
+        stages = len(study.tasks) * (study.cycles if study.sequence == "cycles" else 1)
+        return f"{stages} stages in turn"
+    sizes = f" x {len(study.train_sizes)} numbers of training rows" if len(study.train_sizes) > 1 else ""
+    return f"{len(study.tasks)} tasks{sizes}"
+
+
+def _scored(target: Target) -> str:
+    return f"{target.name}: {target.metric} on {target.rows} {target.split} rows"
 
 
 def how_to_go_on(prepared: Prepared, target: Path) -> str:

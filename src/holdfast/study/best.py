@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from holdfast.study.atomic import write_text
+from holdfast.study.grid import is_sequence
+from holdfast.study.prepare import Arm
 from holdfast.study.store import Store
 from holdfast.study.summary import Best, Summary
 from holdfast.training.spec import RunRecord, RunSpec
@@ -21,46 +23,53 @@ def folder_name(task: str) -> str:
     return re.sub(r"[^\w.-]+", "-", task).strip(".-") or "task"
 
 
-def choose(store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecord]) -> dict[str, str]:
-    """Return the best run of each task, by task source: the highest score on the split that selects.
+def choose(store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecord]) -> dict[Arm, str]:
+    """Return the best run of each task, by ``RunSpec.arm``: the highest score on the split that selects.
 
     All metrics that may come first in a task rise with quality. Ties go to the run that comes first in the
     grid among those whose model is there, since a grid may have grown in front of a model already chosen. Runs
-    that diverged or have no score are never the best, nor are those on perturbed data.
+    that diverged or have no score are never the best, nor are those on perturbed data or of a sequence of
+    tasks, nor the pre-trained one.
     """
-    best: dict[str, tuple[tuple[float, bool], str]] = {}
+    best: dict[Arm, tuple[tuple[float, bool], str]] = {}
+    if is_sequence(grid):
+        return {}
     for spec in grid:
         record = records.get(spec.id)
-        if spec.perturb is not None or record is None or record.status == "error":
+        if spec.perturb is not None or spec.untrained or record is None or record.status == "error":
             continue
         if record.diverged or record.selection_score is None:
             continue
         if not math.isfinite(record.selection_score):
             continue
         rank = (record.selection_score, _model(store, spec.id).is_dir())
-        held = best.get(spec.task.source)
+        held = best.get(spec.arm)
         if held is None or rank > held[0]:
-            best[spec.task.source] = (rank, spec.id)
-    return {source: run for source, (_, run) in best.items()}
+            best[spec.arm] = (rank, spec.id)
+    return {arm: run for arm, (_, run) in best.items()}
 
 
 def prune(store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecord]) -> None:
-    """Delete the models of all runs in ``records`` that are not the best of their task."""
+    """Delete the models of all runs in ``records`` that are not the best of their task and that no run goes on from."""
     keep = set(choose(store, grid, records).values())
+    for spec in grid:
+        record = records.get(spec.id)
+        if spec.after is not None and (record is None or record.status == "error"):
+            keep.add(spec.after)
     for run in records:
         if run not in keep and _model(store, run).is_dir():
             shutil.rmtree(_model(store, run))
 
 
 def describe_best(
-    store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecord], names: Mapping[str, str]
+    store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecord], names: Mapping[Arm, str]
 ) -> list[Best]:
     """Return what ``best/`` is to hold, a model for each task that has one, in grid order."""
-    chosen = {source: run for source, run in choose(store, grid, records).items() if _model(store, run).is_dir()}
-    folders = _folders([names[source] for source in names], single=len(names) == 1)
+    chosen = {arm: run for arm, run in choose(store, grid, records).items() if _model(store, run).is_dir()}
+    folders = _folders(list(names.values()), single=len(names) == 1)
     return [
         Best(
-            task=names[source],
+            task=names[arm],
             run=run,
             method=records[run].spec.method,
             seed=records[run].spec.seed,
@@ -68,9 +77,9 @@ def describe_best(
             score=_points(records[run].metrics.get(records[run].primary)),
             # Selection is always by the validation split.
             optimistic=records[run].scored_split == "validation",
-            path=folders[names[source]],
+            path=folders[names[arm]],
         )
-        for source, run in chosen.items()
+        for arm, run in chosen.items()
     ]
 
 

@@ -1,6 +1,6 @@
 """The runs of a study laid out by task, method and seed, whether or not they ended."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from holdfast.errors import HoldfastError
 from holdfast.study.failures import Outcome, outcomes
+from holdfast.study.prepare import Arm as TaskArm
 from holdfast.study.statistics.arm import Arm, Scale, Seed
 from holdfast.study.statistics.findings import TaskArms
 from holdfast.study.summary import TaskInfo
+from holdfast.tasks.spec import TaskSpec
 from holdfast.training.spec import RunRecord, RunSpec
 
 SIGNED_METRICS = frozenset({"matthews", "pearson", "spearman"})
@@ -63,15 +65,17 @@ def cells_of_records(records: Sequence[RunRecord]) -> list[Cell]:
     are left out. Raises HoldfastError for two records of one cell, for records that cannot be compared, and where
     none is left.
     """
-    records = [record for record in records if record.spec.perturb is None]
+    records = [record for record in records if record.spec.perturb is None and not record.spec.untrained]
     if not records:
         raise HoldfastError("all runs are on perturbed data; give the records of runs on all rows to compare them")
     _refuse_mixtures(records)
     # A run that stopped early may not have learned its task's name.
     names = {record.spec.task: record.task_name for record in records if record.task_name}
+    sizes = {(record.spec.task, record.spec.train_size) for record in records}
+    several = {task for task, size in sizes if any(other == task and rows != size for other, rows in sizes)}
     given: dict[tuple[str, str, Seed], RunRecord] = {}
     for record in records:
-        task = names.get(record.spec.task, record.spec.task.source)
+        task = _name(record, names, several)
         key = (task, record.spec.method, _seed(record.spec))
         if key in given:
             raise HoldfastError(
@@ -88,16 +92,16 @@ def cells_of_records(records: Sequence[RunRecord]) -> list[Cell]:
 
 
 def cells_of_grid(
-    grid: Sequence[RunSpec], records: Mapping[str, RunRecord], seeds: Sequence[int], names: Mapping[str, str]
+    grid: Sequence[RunSpec], records: Mapping[str, RunRecord], seeds: Sequence[int], names: Mapping[TaskArm, str]
 ) -> list[Cell]:
-    """A cell for each run of the grid on all its data: tasks and methods in the grid's order, seeds as given.
+    """A cell for each trained run of the grid on all its data: tasks and methods in the grid's order, seeds as given.
 
-    ``records`` go by ``RunSpec.id``; ``names`` maps a task's source to its name.
+    ``records`` go by ``RunSpec.id``; ``names`` has the tasks' by ``RunSpec.arm``.
     """
     cells = [
-        _cell(names[spec.task.source], spec.method, _seed(spec), records.get(spec.id), spec.id)
+        _cell(names[spec.arm], spec.method, _seed(spec), records.get(spec.id), spec.id)
         for spec in grid
-        if spec.perturb is None
+        if spec.perturb is None and not spec.untrained
     ]
     tasks = list(dict.fromkeys(cell.task for cell in cells))
     methods = list(dict.fromkeys(cell.method for cell in cells))
@@ -153,6 +157,15 @@ def task_arms(task: str, cells: Sequence[Cell], methods: Sequence[str], facts: T
     return TaskArms(task, facts.scale, arms, right)
 
 
+def _name(record: RunRecord, names: Mapping[TaskSpec, str], several: Collection[TaskSpec]) -> str:
+    """The name of a record's task, with its training rows where ``several`` numbers of them are compared."""
+    task, size = record.spec.task, record.spec.train_size
+    name = names.get(task, task.source)
+    if task not in several:
+        return name
+    return f"{name} ({'all' if size is None else size} rows)"
+
+
 def _seed(spec: RunSpec) -> Seed:
     return (spec.seed, spec.data_seed, spec.subset_seed)
 
@@ -182,7 +195,6 @@ def _refuse_mixtures(records: Sequence[RunRecord]) -> None:
             (task, "data"): spec.data,
             (task, "model"): spec.model,
             (task, "revision"): spec.revision,
-            (task, "train_size"): spec.train_size,
             (task, "scored_split"): record.scored_split,
             (task, "primary"): record.primary,
             (task, "scored_rows"): record.scored_rows,

@@ -20,13 +20,18 @@ from holdfast.study.cells import (
     with_outcomes,
 )
 from holdfast.study.controls import control_notes
+from holdfast.study.prepare import Arm
 from holdfast.study.statistics.findings import average, judge, sentences
 from holdfast.study.statistics.looks import looks_note
 from holdfast.study.statistics.notes import closing_note, missing_note, untrained_note
 from holdfast.study.statistics.proportion import wilson
 from holdfast.study.statistics.sentences import Judged
-from holdfast.study.summary import Best, Luck, Overall, Row, Settings, Summary, TaskInfo
+from holdfast.study.summary import Best, Luck, Overall, Representation, Row, Settings, Summary, TaskInfo
+from holdfast.study.transfer import transfer
 from holdfast.training.spec import RunRecord, RunSpec
+
+UNTRAINED = "pre-trained"
+"""What the run in which nothing is trained is called."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +76,16 @@ def summarise(
     records: Mapping[str, RunRecord],
     best: list[Best],
     looks: int,
-    names: Mapping[str, str],
+    names: Mapping[Arm, str],
     correct: Correct | None = None,
     luck: Sequence[Luck] = (),
+    representations: Sequence[Representation] = (),
 ) -> Summary:
     """The summary of a study, complete or not.
 
     ``records`` go by ``RunSpec.id``; runs of the grid without a finished record count as missing. ``names``
-    maps a task's source to its name. ``looks`` counts how often results with differing numbers of runs were
-    looked at; ``luck`` is passed on. Raises HoldfastError when no method is the baseline.
+    has the tasks' by ``RunSpec.arm``. ``looks`` counts how often results with differing numbers of runs were
+    looked at; ``luck`` and ``representations`` are passed on. Raises HoldfastError when no method is the baseline.
     """
     if len({task.task for task in tasks}) < len(tasks):
         raise HoldfastError(f"tasks share a name ({', '.join(task.task for task in tasks)}); rename one of the files")
@@ -87,6 +93,9 @@ def summarise(
     methods = list(dict.fromkeys(cell.method for cell in cells))
     facts = {info.task: facts_of_task(info) for info in tasks}
     found = _compare(cells, facts, methods, settings.baseline, settings.delta, settings.alpha, correct or {}, looks)
+    by_task = {task: with_outcomes(list(group), facts[task]) for task, group in groupby(cells, key=lambda c: c.task)}
+    reference = next((records[spec.id] for spec in grid if spec.untrained and spec.id in records), None)
+    elsewhere, elsewhere_sentences = transfer(by_task, tasks, settings, reference)
     return Summary(
         holdfast=holdfast.__version__,
         settings=settings,
@@ -99,10 +108,13 @@ def summarise(
             for c in cells
             if c.record is None
         ]
-        + _perturbed_errors(grid, records, names),
+        + _other_errors(grid, records, names),
         best=best,
         looks=looks,
         luck=list(luck),
+        transfer=elsewhere,
+        transfer_sentences=elsewhere_sentences,
+        representations=list(representations),
     )
 
 
@@ -153,20 +165,21 @@ def _compare(
     return Comparison(baseline, rows, overall, text)
 
 
-def _perturbed_errors(
-    grid: Sequence[RunSpec], records: Mapping[str, RunRecord], names: Mapping[str, str]
+def _other_errors(
+    grid: Sequence[RunSpec], records: Mapping[str, RunRecord], names: Mapping[Arm, str]
 ) -> list[dict[str, str]]:
-    """Runs on perturbed data without a result; the comparison has no cells for them."""
+    """Runs without a result for which the comparison has no cells: on perturbed data, and of the pre-trained model."""
     errors = []
     for spec in grid:
         record = records.get(spec.id)
-        if spec.perturb is not None and (record is None or record.status == "error"):
+        if (spec.perturb is not None or spec.untrained) and (record is None or record.status == "error"):
+            seed = str(spec.seed) if spec.perturb is None else f"{spec.seed} (data {spec.perturb.seed})"
             errors.append(
                 {
                     "run": spec.id,
-                    "task": names[spec.task.source],
-                    "method": spec.method,
-                    "seed": f"{spec.seed} (data {spec.perturb.seed})",
+                    "task": names[spec.arm],
+                    "method": spec.method or UNTRAINED,
+                    "seed": seed,
                     "error": "no result yet" if record is None else record.error or "no message",
                 }
             )

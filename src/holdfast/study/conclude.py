@@ -1,6 +1,7 @@
 """From runs that ended to results: ``summary.json``, ``report.html`` and ``best/``."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,49 +10,73 @@ from holdfast.study.best import Card, describe_best, place
 from holdfast.study.correct import correct_rows
 from holdfast.study.grid import build_grid
 from holdfast.study.looks import add_look
-from holdfast.study.prepare import StoredTask, task_names
+from holdfast.study.prepare import StoredTask, fingerprints, task_names
+from holdfast.study.representations import mean_layers
 from holdfast.study.store import Store
 from holdfast.study.study_file import StudyFile
-from holdfast.study.summary import Settings, Summary
+from holdfast.study.summary import SequenceSummary, Settings, Summary
 from holdfast.training.spec import RunRecord
 
 Page = Callable[[Summary, Sequence[RunRecord], Path], None]
 """Writes the report as a page."""
 
+SequencePage = Callable[[SequenceSummary, Sequence[RunRecord], Path], None]
+"""Writes the report of a chain or of cycles as a page."""
 
-def conclude(store: Store, study: StudyFile, stored: Sequence[StoredTask], card: Card, page: Page) -> Summary:
-    """Summarise all runs of the (open) store that ended, and write everything that shows it.
 
-    ``card`` and ``page`` write the model cards and the report; they live on the floor above.
-    """
+@dataclass(frozen=True)
+class Outputs:
+    """What makes results presentable; given by the caller, since it lives on the floor above."""
+
+    card: Card
+    page: Page
+    sequence_page: SequencePage
+
+
+def conclude(
+    store: Store, study: StudyFile, stored: Sequence[StoredTask], outputs: Outputs
+) -> Summary | SequenceSummary:
+    """Summarise all runs of the (open) store that ended, and write everything that shows it."""
     from holdfast.study.compare import summarise
     from holdfast.study.luck import measure_luck
+    from holdfast.study.sequence import summarise_sequence
 
-    grid = build_grid(study, [task.fingerprint for task in stored])
+    grid = build_grid(study, fingerprints(study, stored))
     records = store.records(grid)
     names = task_names(stored)
+    if study.sequence is not None:
+        sequence = summarise_sequence(study, _settings(study, stored), [task.info for task in stored], grid, records)
+        outputs.sequence_page(sequence, list(records.values()), store.folder / "report.html")
+        write_text(store.folder / "summary.json", sequence.model_dump_json(indent=2) + "\n")
+        return sequence
     looks = add_look(store.looks(), grid, records, names, datetime.now(UTC).isoformat(timespec="seconds"))
     best = describe_best(store, grid, records, names)
     infos = [task.info for task in stored]
-    settings = Settings(
+    settings = _settings(study, stored)
+    trained = [record for record in records.values() if not record.spec.untrained]
+    # Runs on perturbed data say something about luck only.
+    compared = [record for record in trained if record.spec.perturb is None]
+    correct = correct_rows(store, compared, stored)
+    luck = measure_luck(store, trained, stored, study.methods)
+    layers = mean_layers(compared, stored, study.methods)
+    summary = summarise(settings, infos, grid, records, best, max(1, len(looks)), names, correct, luck, layers)
+    place(store, best, records, summary, outputs.card)
+    outputs.page(summary, compared, store.folder / "report.html")
+    write_text(store.folder / "summary.json", summary.model_dump_json(indent=2) + "\n")
+    # Last: a look counts once there is something to look at.
+    store.save_looks(looks)
+    return summary
+
+
+def _settings(study: StudyFile, stored: Sequence[StoredTask]) -> Settings:
+    return Settings(
         model=study.model,
         methods=study.methods,
         baseline=study.baseline or study.methods[0],
-        tasks=[info.task for info in infos],
+        tasks=[task.info.task for task in stored],
         seeds=study.seeds,
         delta=study.delta,
         alpha=study.alpha,
         training=study.settings.model_dump(),
         train_size=study.train_size,
     )
-    # Runs on perturbed data say something about luck only.
-    compared = [record for record in records.values() if record.spec.perturb is None]
-    correct = correct_rows(store, compared, stored)
-    luck = measure_luck(store, list(records.values()), stored, study.methods)
-    summary = summarise(settings, infos, grid, records, best, max(1, len(looks)), names, correct, luck)
-    place(store, best, records, summary, card)
-    page(summary, compared, store.folder / "report.html")
-    write_text(store.folder / "summary.json", summary.model_dump_json(indent=2) + "\n")
-    # Last: a look counts once there is something to look at.
-    store.save_looks(looks)
-    return summary

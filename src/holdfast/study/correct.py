@@ -16,11 +16,11 @@ def correct_rows(store: Store, records: Sequence[RunRecord], stored: Sequence[St
     """
     import numpy as np
 
-    by_accuracy = {task.source for task in stored if task.info.metric == "accuracy"}
+    by_accuracy = {task.arm for task in stored if task.info.metric == "accuracy"}
     right = {}
     for record in records:
         path = store.runs / record.id / "predictions.npz"
-        if record.status == "finished" and record.spec.task.source in by_accuracy and path.is_file():
+        if record.status == "finished" and record.spec.arm in by_accuracy and path.is_file():
             try:
                 with path.open("rb") as file, np.load(file) as saved:
                     right[record.id] = (saved["logits"].argmax(-1) == saved["labels"]).astype(float).tolist()

@@ -8,18 +8,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from holdfast.study.executors.environment import threads_per_worker
 from holdfast.study.prepare import Prepared
 from holdfast.tasks.removal import rows_removed
-from holdfast.tasks.task import Task
+from holdfast.tasks.spec import TaskSpec
+from holdfast.tasks.task import Split, Task
 from holdfast.training.spec import RunSpec, TrainingSettings
 
 STEPS = 5
 """Optimizer steps timed for each method; the first is left out, since it also warms everything up."""
+
+
+_ALONE: dict[str, object] = {"after": None, "ood": (), "probed": (), "probe": None, "monitor": None}
+"""What is left out of the runs that are timed."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def estimate(prepared: Prepared) -> Estimate:
         torch.set_num_threads(threads)
     firsts = {(spec.task, spec.method): spec for spec in reversed(prepared.grid)}
     tasks = dict(zip(study.tasks, prepared.tasks, strict=True))
-    infos = dict(zip(study.tasks, (stored.info for stored in prepared.stored), strict=True))
+    infos = {stored.arm: stored.info for stored in prepared.stored}
     baseline = study.baseline or study.methods[0]
     plain = {spec: _time(firsts[spec, baseline], tasks[spec]) for spec in study.tasks}
     first = study.tasks[0]
@@ -82,10 +87,15 @@ def estimate(prepared: Prepared) -> Estimate:
     start = 0.0 if study.workers == 0 else _start_up()
     runs = {}
     for spec in prepared.grid:
-        info, timing = infos[spec.task], plain[spec.task]
+        info, timing = infos[spec.arm], plain[spec.task]
+        beside = _beside(spec, prepared.elsewhere | tasks, study.settings, timing)
+        if spec.untrained:
+            runs[spec.id] = start + timing.around + beside
+            continue
         rows = info.train_rows - (rows_removed(info.train_rows, spec.perturb.remove) if spec.perturb else 0)
         training = timings[spec.method].training(study.settings, rows) * timing.step / plain[first].step
-        runs[spec.id] = start + timing.around + training + _scoring(tasks[spec.task], study.settings, timing)
+        scoring = _scoring(tasks[spec.task], study.settings, timing)
+        runs[spec.id] = start + timing.around + training + scoring + beside
     return Estimate(runs, max(1, study.workers))
 
 
@@ -105,7 +115,11 @@ def _time(spec: RunSpec, task: Task) -> _Timing:
         for name, split in task.splits.items()
     }
     short = spec.model_copy(
-        update={"train_size": None, "settings": settings.model_copy(update={"max_steps": STEPS, "epochs": 1.0})}
+        update={
+            **_ALONE,
+            "train_size": None,
+            "settings": settings.model_copy(update={"max_steps": STEPS, "epochs": 1.0}),
+        }
     )
     ends: dict[str, list[float]] = {"training": [], "re-training": []}
     passes = 0.0
@@ -147,6 +161,20 @@ def _scoring(task: Task, settings: TrainingSettings, timing: _Timing) -> float:
         # Every epoch is scored on the validation split to choose one.
         rows += math.ceil(settings.epochs) * labelled["validation"]
     return rows * a_row
+
+
+def _beside(spec: RunSpec, tasks: Mapping[TaskSpec, Task], settings: TrainingSettings, timing: _Timing) -> float:
+    """Return the seconds of scoring a run on other tasks, probes included, at the cost of a row as in ``_scoring``."""
+    rows = sum(len(scored) for target in spec.ood for scored in [_scored(tasks[target.task])])
+    for target in spec.probed:
+        train = len(tasks[target.task].splits["train"])
+        limit = spec.probe.rows if spec.probe else None
+        rows += min(limit or train, train) + len(_scored(tasks[target.task]))
+    return rows * timing.step / (settings.batch_size * settings.accumulation) / 3
+
+
+def _scored(task: Task) -> Split:
+    return task.splits[task.scored_split]
 
 
 def _start_up() -> float:

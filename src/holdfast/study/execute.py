@@ -1,32 +1,24 @@
 """A study from its plan to its results, going on from whatever is already there."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.study.best import Card, prune
-from holdfast.study.conclude import Page, conclude
+from holdfast.study.best import prune
+from holdfast.study.conclude import Outputs, conclude
 from holdfast.study.executors.base import Executor
 from holdfast.study.executors.in_process import InProcess
 from holdfast.study.executors.processes import Processes
+from holdfast.study.grid import stages
 from holdfast.study.prepare import Prepared
 from holdfast.study.progress import Board, Listener
 from holdfast.study.store import Store
-from holdfast.study.summary import Summary
+from holdfast.study.summary import SequenceSummary, Summary
 from holdfast.training.spec import RunRecord, RunSpec
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """What makes results presentable; given by the caller, since it lives on the floor above."""
-
-    card: Card
-    page: Page
 
 
 def run_study(
     prepared: Prepared, out: Path, listener: Listener, outputs: Outputs, *, retry_failed: bool = False
-) -> Summary:
+) -> Summary | SequenceSummary:
     """Do the runs that ``out`` lacks, write the results there, and return them.
 
     ``retry_failed`` also does those again that stopped with an error. Raises ``HoldfastError`` when ``out``
@@ -36,15 +28,15 @@ def run_study(
     store = Store(out)
     with store.open(prepared.study, prepared.stored):
         _run_missing(store, prepared, listener, retry_failed)
-        return conclude(store, prepared.study, prepared.stored, outputs.card, outputs.page)
+        return conclude(store, prepared.study, prepared.stored, outputs)
 
 
-def remake_results(out: Path, outputs: Outputs) -> Summary:
+def remake_results(out: Path, outputs: Outputs) -> Summary | SequenceSummary:
     """Write the results of the study in ``out`` anew, from the runs that ended so far, and return them."""
     store = Store(out)
     study, stored = store.load()
     with store.open(study, stored):
-        return conclude(store, study, stored, outputs.card, outputs.page)
+        return conclude(store, study, stored, outputs)
 
 
 def _run_missing(store: Store, prepared: Prepared, listener: Listener, retry_failed: bool) -> None:
@@ -56,13 +48,16 @@ def _run_missing(store: Store, prepared: Prepared, listener: Listener, retry_fai
     executor = _executor(prepared)
     board = Board(prepared.grid, prepared.names, records.values(), executor.slots)
     missing = [spec for spec in prepared.grid if spec.id not in records]
-    executor.execute(missing, store, _Conductor(store, prepared.grid, records, board, listener))
+    conductor = _Conductor(store, prepared.grid, records, board, listener)
+    for part in stages(missing):
+        executor.execute(part, store, conductor)
 
 
 def _executor(prepared: Prepared) -> Executor:
     study = prepared.study
     if study.workers == 0:
-        return InProcess(dict(zip(study.tasks, prepared.tasks, strict=True)), study.threads)
+        tasks = prepared.elsewhere | dict(zip(study.tasks, prepared.tasks, strict=True))
+        return InProcess(tasks, study.threads)
     return Processes(study.workers, study.threads, prepared.data_dir)
 
 

@@ -25,7 +25,7 @@ def add_look(
     looks: Sequence[Look],
     grid: Sequence[RunSpec],
     records: Mapping[str, RunRecord],
-    names: Mapping[str, str],
+    names: Mapping[tuple[str, int | None], str],
     when: str,
 ) -> list[Look]:
     """Return ``looks`` with the summary of ``records`` counted.
@@ -33,10 +33,10 @@ def add_look(
     It is a further look when a comparison seen before now rests on another number of runs; methods that are
     new extend the last look. A run that stopped with an error counts, so that running it again is no look; one on
     perturbed data does not, as no comparison rests on it.
-    ``names``: task names by task source.
+    ``names``: task names by ``RunSpec.arm``.
     """
-    compared = [spec for spec in grid if spec.perturb is None]
-    counts = Counter((names[spec.task.source], spec.method) for spec in compared if spec.id in records)
+    compared = [spec for spec in grid if spec.perturb is None and not spec.untrained]
+    counts = Counter((names[spec.arm], spec.method) for spec in compared if spec.id in records)
     runs: dict[str, dict[str, int]] = {}
     for (task, method), n in counts.items():
         runs.setdefault(task, {})[method] = n

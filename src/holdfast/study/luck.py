@@ -32,7 +32,7 @@ def measure_luck(
     rows = []
     kept = MeasuredLayers(store.folder)
     for task in stored:
-        own = [record for record in records if record.status == "finished" and record.spec.task.source == task.source]
+        own = [record for record in records if record.status == "finished" and record.spec.arm == task.arm]
         varied: Literal["seed", "data"]
         for varied in ("seed", "data"):
             alike = [record for record in own if (record.spec.perturb is not None) == (varied == "data")]

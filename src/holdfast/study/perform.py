@@ -2,7 +2,7 @@
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING, cast
 from holdfast.errors import HoldfastError
 from holdfast.study.atomic import write_text
 from holdfast.study.store import write_record
+from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.task import Task
 from holdfast.training.spec import RunRecord, RunSpec
 
 if TYPE_CHECKING:
     from holdfast.training.run import Progress
 
-RUNNER = "holdfast.training.run:run"
+RUNNER = "holdfast.study.runner:run"
 """What trains and scores a run, as ``module:function``, so that a worker process can import it."""
 
 
-Runner = Callable[[RunSpec, Task, Path, Callable[["Progress"], None]], RunRecord]
+Elsewhere = Mapping[TaskSpec, Task]
+"""The loaded tasks that a run is scored on beside its own."""
+
+Runner = Callable[[RunSpec, Task, Path, Callable[["Progress"], None], Elsewhere], RunRecord]
 """Trains and scores one run in a folder and returns its record, which it does not write."""
 
 
@@ -30,20 +34,25 @@ def perform(
     task_name: str,
     folder: Path,
     load: Callable[[], Task],
+    load_elsewhere: Callable[[], Elsewhere],
     on_progress: Callable[["Progress"], None],
     runner: str | None = None,
 ) -> RunRecord:
     """Do a run in ``folder`` and write its record there, and ``error.txt`` when it raised.
 
-    ``load`` gives the task; data that changed since the study began are an error. ``runner`` stands in for
-    ``RUNNER``.
+    ``load`` gives the task, ``load_elsewhere`` those it is scored on beside it; data that changed since the study
+    began are an error. ``runner`` stands in for ``RUNNER``.
     """
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     try:
         task = load()
         if task.fingerprint != spec.data:
-            raise HoldfastError(f"the rows of task {task_name} have changed since the study began; restore them")
-        record = import_runner(runner or RUNNER)(spec, task, folder, on_progress)
+            raise _changed(task_name)
+        elsewhere = load_elsewhere()
+        for target in (*spec.ood, *spec.probed):
+            if elsewhere[target.task].fingerprint != target.data:
+                raise _changed(target.task.source)
+        record = import_runner(runner or RUNNER)(spec, task, folder, on_progress, elsewhere)
     except Exception as error:  # noqa: BLE001 - one run's failure, of whatever kind, must not cost the study
         write_text(folder / "error.txt", traceback.format_exc())
         record = RunRecord(
@@ -63,6 +72,10 @@ def import_runner(runner: str) -> Runner:
     """Return the function that ``module:function`` names."""
     module, _, name = runner.partition(":")
     return cast(Runner, getattr(import_module(module), name))
+
+
+def _changed(task: str) -> HoldfastError:
+    return HoldfastError(f"the rows of task {task} have changed since the study began; restore them")
 
 
 def _one_line(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """Everything that can go wrong before the first run, found before anything is written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -10,9 +10,13 @@ from holdfast.errors import HoldfastError
 from holdfast.study.grid import build_grid, resolve_methods
 from holdfast.study.study_file import StudyFile
 from holdfast.study.summary import TaskInfo
+from holdfast.study.targets import StoredTarget, load_targets, targets_of
 from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.task import Split, Task
 from holdfast.training.spec import RunSpec
+
+Arm = tuple[str, int | None]
+"""``RunSpec.arm``: the source of a task and the training rows asked for."""
 
 
 class StoredTask(BaseModel):
@@ -23,6 +27,15 @@ class StoredTask(BaseModel):
     source: str
     fingerprint: str
     info: TaskInfo
+    train_size: int | None = None
+    """What the study asked for: a task stands there once for each of its numbers of training rows."""
+    targets: list[StoredTarget] = []
+    """The data of the tasks that models are scored on beside their own."""
+
+    @property
+    def arm(self) -> tuple[str, int | None]:
+        """``RunSpec.arm`` of the task's runs."""
+        return self.source, self.train_size
 
 
 @dataclass(frozen=True)
@@ -31,13 +44,17 @@ class Prepared:
 
     study: StudyFile
     tasks: list[Task]
+    """Those of ``study.tasks``, in their order."""
     stored: list[StoredTask]
+    """One for each task and number of training rows, tasks first."""
     grid: list[RunSpec]
     data_dir: Path | None
+    elsewhere: dict[TaskSpec, Task] = field(default_factory=dict)
+    """The tasks that models are scored on beside their own."""
 
     @property
-    def names(self) -> dict[str, str]:
-        """Task names by task source."""
+    def names(self) -> dict[Arm, str]:
+        """Task names by ``RunSpec.arm``."""
         return task_names(self.stored)
 
 
@@ -57,24 +74,46 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
     tasks = [load_task(spec, data_dir) for spec in study.tasks]
     _refuse_same_names(study.tasks, tasks)
     study = study.model_copy(
-        update={"model": _absolute(study.model), "tasks": [_absolute_paths(spec) for spec in study.tasks]}
+        update={
+            "model": _absolute(study.model),
+            "tasks": [_absolute_paths(spec) for spec in study.tasks],
+            "probed": [_absolute_paths(spec) for spec in study.probed],
+            "ood": [ood.model_copy(update={"task": _absolute_paths(ood.task)}) for ood in study.ood],
+        }
     )
-    grid = build_grid(study, [task.fingerprint for task in tasks])
     loaded = dict(zip(study.tasks, tasks, strict=True))
+    elsewhere = load_targets(study, loaded, data_dir)
+    grid = build_grid(study, {spec: task.fingerprint for spec, task in {**elsewhere, **loaded}.items()})
     _check_removals(grid, loaded)
     # Seeds make no difference to whether a run can work.
-    for spec in {(spec.task, spec.method, spec.perturb is None): spec for spec in grid}.values():
+    trained = [spec for spec in grid if not spec.untrained]
+    for spec in {(spec.arm, spec.method, spec.perturb is None): spec for spec in trained}.values():
         check_run(spec, loaded[spec.task])
+    data = [StoredTarget(task=spec, data=task.fingerprint) for spec, task in elsewhere.items()]
     stored = [
-        StoredTask(source=spec.source, fingerprint=task.fingerprint, info=_info(task, study))
+        StoredTask(
+            source=spec.source,
+            fingerprint=task.fingerprint,
+            info=_info(task, study, size, elsewhere),
+            train_size=size,
+            targets=data,
+        )
         for spec, task in loaded.items()
+        for size in study.train_sizes
     ]
-    return Prepared(study, tasks, stored, grid, data_dir)
+    return Prepared(study, tasks, stored, grid, data_dir, elsewhere)
 
 
-def task_names(stored: Sequence[StoredTask]) -> dict[str, str]:
-    """Return the tasks' names by their source."""
-    return {task.source: task.info.task for task in stored}
+def task_names(stored: Sequence[StoredTask]) -> dict[Arm, str]:
+    """Return the tasks' names by ``RunSpec.arm``."""
+    return {task.arm: task.info.task for task in stored}
+
+
+def fingerprints(study: StudyFile, stored: Sequence[StoredTask]) -> dict[TaskSpec, str]:
+    """Return the fingerprints of all data of a (resolved) study."""
+    own = {task.source: task.fingerprint for task in stored}
+    others = {target.task: target.data for task in stored for target in task.targets}
+    return others | {spec: own[spec.source] for spec in study.tasks}
 
 
 def _absolute(path: str) -> str:
@@ -113,36 +152,36 @@ def _check_removals(grid: Sequence[RunSpec], loaded: Mapping[TaskSpec, Task]) ->
     for (source, perturb), spec in {(spec.task, spec.perturb): spec for spec in grid}.items():
         if perturb is not None:
             task = loaded[source]
-            rows = _train(task, spec)
+            rows = _train(task, spec.train_size, spec.subset_seed)
             try:
                 remove_rows(rows, perturb.remove, perturb.seed, task.label_names)
             except HoldfastError as error:
                 raise HoldfastError(f"{task.name}: {error}") from None
 
 
-def _train(task: Task, drawn: RunSpec | StudyFile) -> Split:
-    """Return the training rows that ``drawn.train_size`` leaves."""
+def _train(task: Task, size: int | None, subset_seed: int) -> Split:
+    """Return the training rows that ``size`` leaves."""
     from holdfast.tasks import draw_subset
 
     train = task.splits["train"]
-    if drawn.train_size is None:
+    if size is None:
         return train
     try:
-        return draw_subset(train, drawn.train_size, drawn.subset_seed, task.kind)
+        return draw_subset(train, size, subset_seed, task.kind)
     except HoldfastError as error:
         raise HoldfastError(f"{task.name}: {error}") from None
 
 
-def _too_few_rows(train: Split, study: StudyFile) -> list[str]:
-    if study.train_size is None or study.train_size <= len(train):
+def _too_few_rows(train: Split, size: int | None) -> list[str]:
+    if size is None or size <= len(train):
         return []
-    return [f"--train-size {study.train_size}: there are only {len(train)} training rows, and all of them are used"]
+    return [f"--train-size {size}: there are only {len(train)} training rows, and all of them are used"]
 
 
-def _info(task: Task, study: StudyFile) -> TaskInfo:
+def _info(task: Task, study: StudyFile, size: int | None, elsewhere: Mapping[TaskSpec, Task]) -> TaskInfo:
     from holdfast.tasks.metrics import constant_score
 
-    train = _train(task, study)
+    train = _train(task, size, study.subset_seed)
     scored = task.splits[task.scored_split]
     metric = task.metrics[0]
     constant = constant_score(metric, scored.labels) if scored.labels is not None else 0.0
@@ -152,7 +191,7 @@ def _info(task: Task, study: StudyFile) -> TaskInfo:
         else "of every run the last checkpoint"
     )
     return TaskInfo(
-        task=task.name,
+        task=f"{task.name} ({size} rows)" if len(study.train_sizes) > 1 else task.name,
         metric=metric,
         kind=task.kind,
         train_rows=len(train),
@@ -162,7 +201,9 @@ def _info(task: Task, study: StudyFile) -> TaskInfo:
         constant_score=100 * constant,
         labels=list(task.label_names),
         notes=list(task.notes),
-        warnings=[*task.warnings, *_too_few_rows(train, study), *_cut_texts({**task.splits, "train": train}, study)],
+        warnings=[*task.warnings, *_too_few_rows(train, size), *_cut_texts({**task.splits, "train": train}, study)],
+        base=task.name,
+        targets=targets_of(task, train, study, elsewhere),
     )
 
 

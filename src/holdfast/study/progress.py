@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from holdfast.study.prepare import Arm
 from holdfast.training.spec import RunRecord, RunSpec
 
 
@@ -30,7 +31,7 @@ class Board:
     def __init__(
         self,
         grid: Iterable[RunSpec],
-        names: Mapping[str, str],
+        names: Mapping[Arm, str],
         records: Iterable[RunRecord],
         slots: int,
         clock: Callable[[], float] = time.monotonic,
@@ -39,7 +40,7 @@ class Board:
         self._names = names
         self._slots = max(1, slots)
         self._clock = clock
-        self._seconds: dict[tuple[str, str], list[float]] = {}
+        self._seconds: dict[tuple[Arm, str], list[float]] = {}
         self._ended: set[str] = set()
         self.running: dict[str, Running] = {}
         self.errors = 0
@@ -59,7 +60,7 @@ class Board:
 
     def start(self, spec: RunSpec) -> Running:
         """Note that a run began."""
-        self.running[spec.id] = Running(spec, self._names[spec.task.source], self._clock())
+        self.running[spec.id] = Running(spec, self._names[spec.arm], self._clock())
         return self.running[spec.id]
 
     def end(self, record: RunRecord) -> float:
@@ -90,11 +91,11 @@ class Board:
         if record.status == "error":
             self.errors += 1
         else:
-            self._seconds.setdefault((record.spec.task.source, record.spec.method), []).append(seconds)
+            self._seconds.setdefault((record.spec.arm, record.spec.method), []).append(seconds)
 
     def _typical(self, spec: RunSpec) -> float | None:
-        same = self._seconds.get((spec.task.source, spec.method))
-        task = [s for (source, _), all_s in self._seconds.items() if source == spec.task.source for s in all_s]
+        same = self._seconds.get((spec.arm, spec.method))
+        task = [s for (arm, _), all_s in self._seconds.items() if arm == spec.arm for s in all_s]
         everything = [s for all_s in self._seconds.values() for s in all_s]
         for known in (same, task, everything):
             if known:

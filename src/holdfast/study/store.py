@@ -24,7 +24,7 @@ from holdfast.errors import HoldfastError
 from holdfast.study.atomic import write_text
 from holdfast.study.lock import LOCK, locked
 from holdfast.study.looks import LOOKS, Look
-from holdfast.study.prepare import StoredTask, task_names
+from holdfast.study.prepare import Arm, StoredTask, task_names
 from holdfast.study.study_file import StudyFile, load_study, to_yaml
 from holdfast.tasks.spec import TaskSpec
 from holdfast.training.spec import RunRecord, RunSpec
@@ -40,7 +40,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.runs = folder / "runs"
-        self._names: dict[str, str] = {}
+        self._names: dict[Arm, str] = {}
 
     @property
     def exists(self) -> bool:
@@ -88,7 +88,7 @@ class Store:
 
     def task_name(self, spec: RunSpec) -> str:
         """Return the name of a run's task. The store is open."""
-        return self._names[spec.task.source]
+        return self._names[spec.arm]
 
     def record(self, run: str) -> RunRecord | None:
         """Return the record of a run by its id, None when the run has not ended."""
@@ -180,6 +180,9 @@ def _changed_data(held: Sequence[StoredTask], tasks: Sequence[StoredTask]) -> st
     for there, here in zip(held, tasks, strict=True):
         if there.fingerprint != here.fingerprint:
             return f"the rows of task {here.info.task} ({here.source}) have changed since it began"
+        for before, now in zip(there.targets, here.targets, strict=True):
+            if before.data != now.data:
+                return f"the rows of task {now.task.source} have changed since it began"
     return None
 
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from holdfast.errors import HoldfastError
 from holdfast.study.validated import Place, validated
-from holdfast.tasks.spec import TaskSpec
-from holdfast.training.spec import TrainingSettings
+from holdfast.tasks.spec import OodSpec, TaskSpec
+from holdfast.training.spec import ProbeSettings, TrainingSettings
 
 CONSENT = {
     "remote_code": "runs code that comes with the model",
@@ -40,7 +40,19 @@ class StudyFile(BaseModel):
     data_seeds: list[int] | None = None
     """Order of the training rows, one for each of ``seeds``; None takes the same numbers."""
     subset_seed: int = 0
-    train_size: int | None = Field(default=None, gt=0)
+    train_size: int | list[int] | None = None
+    """Rows drawn from the training split; several give a learning curve, each set containing the smaller ones."""
+    ood: list[OodSpec] = []
+    """Tasks that every tuned model is scored on as it is."""
+    probed: list[TaskSpec] = []
+    """Tasks that linear probes of every tuned model's frozen body are trained and scored on."""
+    probe: ProbeSettings = ProbeSettings()
+    monitor: int | None = Field(default=None, gt=0)
+    """Optimizer steps between looks at the representation during training."""
+    sequence: Literal["chain", "cycles"] | None = None
+    """Tunes one model on the tasks in turn: ``chain`` probes the first task after each, ``cycles`` goes round them
+    ``cycles`` times and probes each task before its own turn."""
+    cycles: int = Field(default=3, gt=1)
     perturb: Literal["data"] | None = None
     """``data``: beside its seeds every method also trains, with the first of them, on as many training sets that
     lack 10 % of their rows, to tell luck with the rows from luck with the seed."""
@@ -56,11 +68,33 @@ class StudyFile(BaseModel):
     remote_code: bool = False
     pickled_weights: bool = False
 
-    @field_validator("tasks", mode="before")
+    @field_validator("tasks", "probed", mode="before")
     @classmethod
     def _tasks(cls, value: Any) -> Any:
         items = value if isinstance(value, list) else [value]
         return [{"source": item} if isinstance(item, str) else item for item in items]
+
+    @field_validator("ood", mode="before")
+    @classmethod
+    def _ood(cls, value: Any) -> Any:
+        items = value if isinstance(value, list) else [value]
+        items = [{"source": item} if isinstance(item, str) else item for item in items]
+        return [{"task": item} if isinstance(item, dict) and "task" not in item else item for item in items]
+
+    @field_validator("train_size")
+    @classmethod
+    def _sizes(cls, value: int | list[int] | None) -> int | list[int] | None:
+        sizes = value if isinstance(value, list) else [] if value is None else [value]
+        for size in sizes:
+            if size < 1:
+                raise ValueError(f"{size} rows are none to train on; give at least 1")
+            if sizes.count(size) > 1:
+                raise ValueError(f"{size} is listed twice; list each number of rows once")
+        if isinstance(value, list):
+            if len(sizes) > 1:
+                return sorted(sizes)
+            return sizes[0] if sizes else None
+        return value
 
     @field_validator("methods", mode="before")
     @classmethod
@@ -101,6 +135,8 @@ class StudyFile(BaseModel):
                 f"data_seeds has {len(self.data_seeds)} values and seeds has {len(self.seeds)}; "
                 "give one for each seed, or leave data_seeds out"
             )
+        if self.sequence is not None:
+            self._check_sequence()
         if self.perturb is not None and len(self.seeds) < 2:
             raise ValueError(
                 "perturb draws a training set for each seed, and one alone is compared with nothing; "
@@ -112,6 +148,20 @@ class StudyFile(BaseModel):
                 "there may be after one top-up, so it cannot be smaller"
             )
         return self
+
+    def _check_sequence(self) -> None:
+        if len(self.tasks) < 2:
+            raise ValueError(f"{self.sequence} tunes on several tasks in turn and there is one; name at least two")
+        if isinstance(self.train_size, list):
+            raise ValueError(f"{self.sequence} takes one train_size for all stages, not {len(self.train_size)}")
+        for key in ("ood", "probed", "perturb"):
+            if getattr(self, key):
+                raise ValueError(f"{key} does not go with {self.sequence}, which has probes of its own; leave it out")
+
+    @property
+    def train_sizes(self) -> list[int | None]:
+        """The numbers of training rows, smallest first; None for all rows."""
+        return list(self.train_size) if isinstance(self.train_size, list) else [self.train_size]
 
     @property
     def seed_pairs(self) -> list[tuple[int, int]]:

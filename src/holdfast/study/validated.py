@@ -31,7 +31,9 @@ def validated(model: type[M], values: Mapping[str, Any], spell: Callable[[Place]
             deeper = [
                 f"{name}.{key}"
                 for name, field in fields.items()
-                if (inner := _model_in(field.annotation)) is not None and key in inner.model_fields
+                # Not in lists of models, which have keys of their own that look like these.
+                if isinstance(inner := field.annotation, type) and issubclass(inner, BaseModel)
+                if key in inner.model_fields
             ]
             hint = f", did you mean {deeper[0]!r}?" if deeper else nearest(key, fields)
             raise HoldfastError(f"{spell(place)}: unknown key{hint}; known are {', '.join(fields)}") from None

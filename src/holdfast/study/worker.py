@@ -67,6 +67,7 @@ def main() -> None:
     report = _Reporter(arguments.progress)
     spec = RunSpec.model_validate_json((arguments.folder / "spec.json").read_bytes())
 
+    from holdfast.study.targets import load_elsewhere
     from holdfast.tasks import load_task
 
     perform(
@@ -74,6 +75,7 @@ def main() -> None:
         arguments.task_name,
         arguments.folder,
         lambda: load_task(spec.task, arguments.data_dir),
+        lambda: load_elsewhere(spec, arguments.data_dir),
         report,
         arguments.runner,
     )

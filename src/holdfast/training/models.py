@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+from collections.abc import Collection
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -98,7 +99,7 @@ def load_model(
 
     source = check_model(name, revision, remote_code, pickled_weights)
     try:
-        return AutoModelForSequenceClassification.from_pretrained(
+        model, loaded = AutoModelForSequenceClassification.from_pretrained(
             source,
             config=classifier_config(name, num_outputs, label_names, revision, remote_code),
             revision=revision,
@@ -107,9 +108,48 @@ def load_model(
             local_files_only=only_local(source),
             dtype="float32",
             ignore_mismatched_sizes=True,
+            output_loading_info=True,
         )
     except (OSError, ValueError, SafetensorError) as problem:
         raise HoldfastError(f"model {name}: its weights cannot be loaded: {_first_line(problem)}") from problem
+    _check_body(name, model, loaded["missing_keys"])
+    return model
+
+
+def _check_body(name: str, model: Any, missing: Collection[str]) -> None:
+    """Raise ``HoldfastError`` where nothing of the body came from the checkpoint: it would be as drawn at random."""
+    prefix = f"{model.base_model_prefix}."
+    body = [key for key, _ in model.named_parameters() if key.startswith(prefix)]
+    if body and all(key in missing for key in body):
+        raise HoldfastError(
+            f"model {name}: none of its weights has a name of {type(model).__name__}, such as {body[0]}; "
+            "save it with save_pretrained, without the names that a wrapper puts in front"
+        )
+
+
+def take_body(model: Any, folder: Path) -> None:
+    """Give ``model``, a sequence classifier as loaded, the body's weights of the plain checkpoint in ``folder``.
+
+    Its head stays: as every head of a new task it is the pre-trained checkpoint's own, else drawn anew. Raises
+    ``HoldfastError`` where the body cannot be told from the head, and where the checkpoint is of another model.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    from holdfast.methods.parts.layers import body_of
+
+    body = body_of(model)
+    if body is model:
+        raise HoldfastError(
+            f"{type(model).__name__} has no body apart from its head, so it cannot go on from another run's: "
+            "use a model with base_model"
+        )
+    tuned = body_of(AutoModelForSequenceClassification.from_pretrained(folder, dtype="float32", local_files_only=True))
+    try:
+        body.load_state_dict(tuned.state_dict())
+    except RuntimeError as problem:
+        raise HoldfastError(
+            f"{folder} does not hold the body of this {type(model).__name__}: give the model that it was tuned from"
+        ) from problem
 
 
 def empty_classifier(name: str, config: Any, remote_code: bool = False) -> Any:

@@ -6,7 +6,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -30,15 +30,17 @@ import holdfast
 from holdfast.methods import parse
 from holdfast.methods.base import Method
 from holdfast.tasks.encode import encode
+from holdfast.tasks.mapping import map_labels, metrics_of
 from holdfast.tasks.metrics import compute, constant_score
+from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.task import Split, Task
 from holdfast.training.check import check_run
 from holdfast.training.distance import distance_from
-from holdfast.training.models import load_model, load_tokenizer
+from holdfast.training.models import load_model, load_tokenizer, take_body
 from holdfast.training.representations import layer_states, spread_rows, write_states
 from holdfast.training.rows import training_rows
 from holdfast.training.self_supervised import StageProgress
-from holdfast.training.spec import Checkpoint, RunRecord, RunSpec
+from holdfast.training.spec import Checkpoint, OtherTask, RunRecord, RunSpec
 from holdfast.training.trainer import attach
 
 
@@ -58,8 +60,25 @@ class Progress:
 OnProgress = Callable[[Progress], None]
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run is given beside its task."""
+
+    start: Path | None = None
+    """Checkpoint whose body is trained, for a run that goes on from another; None: the pre-trained one."""
+    elsewhere: Mapping[TaskSpec, Task] = field(default_factory=dict)
+    """The loaded tasks of ``RunSpec.ood``."""
+    watch: Callable[[Trainer], Sequence[TrainerCallback]] = lambda trainer: ()
+    """Returns further callbacks for the trainer, whose model no method has changed yet."""
+
+
 def run(
-    spec: RunSpec, task: Task, folder: Path, on_progress: OnProgress | None = None, keep_model: bool = True
+    spec: RunSpec,
+    task: Task,
+    folder: Path,
+    on_progress: OnProgress | None = None,
+    keep_model: bool = True,
+    around: Surroundings | None = None,
 ) -> RunRecord:
     """Train and score one model; return what came of it.
 
@@ -72,6 +91,7 @@ def run(
 
     Raises ``HoldfastError`` for what the user can mend; other exceptions mean that the run broke.
     """
+    around = around or Surroundings()
     began, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
     report = on_progress or (lambda progress: None)
     report(Progress(0, 0, "preparing", None))
@@ -89,6 +109,8 @@ def run(
         spec.pickled_weights,
     )
     model = load()
+    if around.start is not None:
+        take_body(model, around.start)
     if model.config.pad_token_id is None:
         # Decoder classifiers find the last real token by it.
         model.config.pad_token_id = tokenizer.pad_token_id
@@ -121,6 +143,9 @@ def run(
         callbacks=[watch],
     )
     trainer.remove_callback(PrinterCallback)
+    # Before methods change the model, which the pre-trained one is to be compared with.
+    for callback in around.watch(trainer):
+        trainer.add_callback(callback)
     attach(trainer, *methods)
     try:
         trainer.train()
@@ -135,6 +160,9 @@ def run(
     metrics = compute(task.metrics, logits, labels)
     others = {name: part for name, part in data.items() if name not in ("train", "validation", task.scored_split)}
     extra = {name: _score(trainer, task, splits[name], part) for name, part in others.items()}
+    for target in spec.ood:
+        other = around.elsewhere[target.task]
+        extra[other.name] = _score_elsewhere(trainer, task, target, other, tokenizer, spec.settings.max_length)
     validation = _score(trainer, task, splits["validation"], data["validation"]) if selects else metrics
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / "predictions.npz", ids=np.asarray(scored.ids), labels=labels, logits=logits.astype(np.float32))
@@ -330,6 +358,19 @@ def _predict(trainer: Trainer, dataset: Any) -> np.ndarray[Any, Any]:
 
 def _score(trainer: Trainer, task: Task, split: Split, dataset: Any) -> dict[str, float | None]:
     return compute(task.metrics, _predict(trainer, dataset), np.asarray(split.labels))
+
+
+def _score_elsewhere(
+    trainer: Trainer, task: Task, target: OtherTask, other: Task, tokenizer: Any, max_length: int
+) -> dict[str, float | None]:
+    mapped = map_labels(task, other, target.labels)
+    split = other.splits[other.scored_split]
+    # Without its labels: the model's loss would read them as classes of its own.
+    rows, _ = encode(replace(split, labels=None), tokenizer, max_length, other.kind)
+    outputs, labels = _predict(trainer, rows), split.labels or []
+    if mapped is not None:
+        outputs, labels = mapped.outputs(outputs), mapped.labels([int(label) for label in labels])
+    return compute(metrics_of(mapped, other), outputs, np.asarray(labels))
 
 
 def _dominant_share(logits: np.ndarray[Any, Any]) -> float:

@@ -38,6 +38,7 @@ class InProcess:
             task.name,
             folder,
             lambda: task,
+            lambda: {target.task: self.tasks[target.task] for target in (*spec.ood, *spec.probed)},
             lambda progress: watch.moved(spec, progress.step, progress.total, progress.phase, progress.loss),
             self.runner,
         )

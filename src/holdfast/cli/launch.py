@@ -1,0 +1,46 @@
+"""From a study to its results: what every command that does many runs does."""
+
+from pathlib import Path
+
+import typer
+
+from holdfast.cli import options as o
+from holdfast.cli.stopping import exit_code
+from holdfast.study.study_file import StudyFile
+
+
+def launch(
+    study: StudyFile,
+    data_dir: Path | None,
+    out: Path | None,
+    study_file: Path | None = None,
+    *,
+    dry_run: bool,
+    retry_failed: bool,
+) -> None:
+    """Check ``study``, do its runs in ``out`` and show the results; with ``dry_run``, show only what would be done.
+
+    ``study_file``: where the study came from, if from a file. Stopped, it tells how to go on.
+    """
+    from holdfast.cli import display
+    from holdfast.cli.outputs import OUTPUTS, show_results
+    from holdfast.cli.plan import how_to_go_on, show_plan
+    from holdfast.study.execute import run_study
+    from holdfast.study.prepare import prepare
+    from holdfast.study.store import Store
+
+    prepared = prepare(study, data_dir)
+    target = out or o.default_out(study_file, [task.name for task in prepared.tasks])
+    Store(target).check(prepared.study, prepared.stored)
+    display.announce(prepared)
+    if dry_run:
+        show_plan(prepared, target)
+        return
+    typer.echo(f"results go to {target}", err=True)
+    try:
+        with display.listening() as listener:
+            summary = run_study(prepared, target, listener, OUTPUTS, retry_failed=retry_failed)
+    except KeyboardInterrupt as stop:
+        typer.echo(how_to_go_on(prepared, target), err=True)
+        raise typer.Exit(exit_code(stop)) from None
+    show_results(summary, target)

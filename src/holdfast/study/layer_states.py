@@ -1,0 +1,80 @@
+"""The hidden layers of a run's model beside those of the pre-trained one, on the rows that the run kept."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from torch.utils.data import DataLoader
+from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
+
+from holdfast.collapse.drift import layer_drift
+from holdfast.collapse.layers import measure_layers
+from holdfast.tasks.encode import encode
+from holdfast.tasks.task import Task
+from holdfast.training.models import load_model, load_tokenizer
+from holdfast.training.representations import layer_states
+from holdfast.training.spec import LayerState, RunSpec
+
+
+def tuned_layers(spec: RunSpec, task: Task, folder: Path) -> list[LayerState]:
+    """Return what tuning did to every hidden layer, for the run that left its model and states in ``folder``.
+
+    Against the pre-trained model, also where the run went on from another. Empty where the model gives no states.
+    """
+    path = folder / "representations.npz"
+    if not path.is_file():
+        return []
+    with np.load(path) as saved:
+        states, ids = saved["states"], saved["ids"].tolist()
+    tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
+    level = transformers.logging.get_verbosity()
+    # That heads are drawn anew was told when the run began.
+    transformers.logging.set_verbosity(logging.ERROR)
+    try:
+        start = load_model(
+            spec.model,
+            task.num_outputs,
+            task.label_names,
+            spec.revision,
+            spec.remote_code,
+            spec.pickled_weights,
+        )
+        tuned = AutoModelForSequenceClassification.from_pretrained(
+            folder / "model", dtype="float32", local_files_only=True, trust_remote_code=spec.remote_code
+        )
+    finally:
+        transformers.logging.set_verbosity(level)
+    if start.config.pad_token_id is None:
+        start.config.pad_token_id = tokenizer.pad_token_id
+    drift = layer_drift(tuned, start)
+    del tuned
+    split = task.splits[task.scored_split]
+    places = {name: row for row, name in enumerate(split.ids)}
+    kept = split.take([places[name] for name in ids])
+    rows, _ = encode(kept, tokenizer, spec.settings.max_length, task.kind)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    start.to(device)
+    batches = DataLoader(
+        rows,
+        batch_size=spec.settings.eval_batch_size,
+        collate_fn=DataCollatorWithPadding(tokenizer),
+    )
+    reference = layer_states(start, ({name: value.to(device) for name, value in batch.items()} for batch in batches))
+    if reference is None:
+        return []
+    return [
+        LayerState(
+            layer=one.layer,
+            cka=one.cka,
+            effective_rank=one.effective_rank,
+            effective_rank_start=one.effective_rank_start,
+            participation_ratio=one.participation_ratio,
+            participation_ratio_start=one.participation_ratio_start,
+            mean_cosine=one.mean_cosine,
+            mean_cosine_start=one.mean_cosine_start,
+            weight_distance=None if drift is None else drift[one.layer],
+        )
+        for one in measure_layers(states, reference)
+    ]

@@ -1,0 +1,127 @@
+"""What models are scored on beside their own task: other tasks as they are, and tasks under linear probes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from holdfast.errors import HoldfastError
+from holdfast.study.study_file import StudyFile
+from holdfast.study.summary import Target
+from holdfast.tasks.spec import TaskSpec
+from holdfast.tasks.task import Split, Task
+from holdfast.training.spec import RunSpec
+
+
+class StoredTarget(BaseModel):
+    """What a study's folder keeps of a target's data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: TaskSpec
+    data: str
+    """Fingerprint."""
+
+
+def load_targets(study: StudyFile, own: Mapping[TaskSpec, Task], data_dir: Path | None) -> dict[TaskSpec, Task]:
+    """Return the tasks that ``study`` names beside its own, loaded, after every check that needs no training.
+
+    Raises ``HoldfastError`` for data that cannot be loaded or probed, for classes that cannot be mapped, and for
+    names that cannot be told apart in a table.
+    """
+    from holdfast.tasks import load_evaluation, load_task
+
+    ood = {one.task: load_evaluation(one.task, data_dir) for one in study.ood}
+    probed = {spec: own.get(spec) or load_task(spec, data_dir) for spec in study.probed}
+    _refuse_same_names("--ood", study, {spec: ood[spec] for spec in ood}, own)
+    _refuse_same_names("--probe", study, probed, {})
+    return {**ood, **probed}
+
+
+def load_elsewhere(spec: RunSpec, data_dir: Path | None) -> dict[TaskSpec, Task]:
+    """Return the tasks that a run is scored on beside its own, loaded as ``load_targets`` does."""
+    from holdfast.tasks import load_evaluation, load_task
+
+    ood = {target.task: load_evaluation(target.task, data_dir) for target in spec.ood}
+    return ood | {target.task: load_task(target.task, data_dir) for target in spec.probed}
+
+
+def targets_of(task: Task, train: Split, study: StudyFile, elsewhere: Mapping[TaskSpec, Task]) -> list[Target]:
+    """Return what models tuned on the rows ``train`` of ``task`` are scored on beside it, in the order of the tables.
+
+    ``elsewhere``: all the study's other tasks. Raises ``HoldfastError`` for classes that cannot be mapped.
+    """
+    found = [_further_split(task, train, name) for name in further_splits(task)]
+    found += [_ood(task, train, elsewhere[one.task], one.labels) for one in study.ood]
+    return [*found, *(_probed(elsewhere[spec]) for spec in study.probed)]
+
+
+def further_splits(task: Task) -> list[str]:
+    """Return the labelled splits of ``task`` that are neither trained on, nor select, nor make its score."""
+    used = {"train", "validation", task.scored_split}
+    return [name for name, split in task.splits.items() if name not in used and split.labels is not None]
+
+
+def _further_split(task: Task, train: Split, name: str) -> Target:
+    return _target(
+        name, "ood", task, name, task.metrics[0], task.splits[name].labels or [], _overlap(task, train, name)
+    )
+
+
+def _ood(task: Task, train: Split, other: Task, declared: tuple[tuple[str, str], ...]) -> Target:
+    from holdfast.tasks.mapping import map_labels, metrics_of
+
+    labels: list[int] | list[float] = other.splits[other.scored_split].labels or []
+    mapped = map_labels(task, other, declared)
+    notes = [*other.notes, *other.warnings, *_overlap(other, train, other.scored_split)]
+    if mapped is not None:
+        labels = mapped.labels([int(label) for label in labels])
+        notes += [mapped.note] if mapped.note else []
+    return _target(other.name, "ood", other, other.scored_split, metrics_of(mapped, other)[0], labels, notes)
+
+
+def _probed(task: Task) -> Target:
+    labels = task.splits[task.scored_split].labels or []
+    return _target(task.name, "probe", task, task.scored_split, task.metrics[0], labels, list(task.notes))
+
+
+def _target(
+    name: str, kind: str, task: Task, split: str, metric: str, labels: list[int] | list[float], notes: list[str]
+) -> Target:
+    from holdfast.tasks.metrics import constant_score
+
+    return Target(
+        name=name,
+        kind=kind,  # type: ignore[arg-type]
+        metric=metric,
+        rows=len(task.splits[split]),
+        constant_score=100 * constant_score(metric, labels),
+        split=split,
+        notes=notes,
+    )
+
+
+def _overlap(task: Task, train: Split, split: str) -> list[str]:
+    from holdfast.tasks.overlap import overlapping
+
+    scored = task.splits[split]
+    shared = overlapping(train, scored)
+    if not shared:
+        return []
+    return [f"{shared} of its {len(scored)} rows also stand in the training rows, so its scores flatter"]
+
+
+def _refuse_same_names(
+    option: str, study: StudyFile, tasks: Mapping[TaskSpec, Task], own: Mapping[TaskSpec, Task]
+) -> None:
+    """Raise ``HoldfastError`` where two targets of a kind, or one and a split of the study's tasks, share a name."""
+    named: dict[str, str] = {name: f"a split of {task.name}" for task in own.values() for name in further_splits(task)}
+    given = [one.task for one in study.ood] if option == "--ood" else study.probed
+    for spec in given:
+        name = tasks[spec].name
+        if name in named:
+            raise HoldfastError(
+                f"{option} {spec.source}: {named[name]} is named {name!r} too; tables tell them apart by name, "
+                "so name each once, or rename a file"
+            )
+        named[name] = spec.source

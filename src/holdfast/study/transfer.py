@@ -1,0 +1,176 @@
+"""What the runs of a study score beside their own task: comparisons with the baseline, target by target."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from statistics import fmean, stdev
+from typing import Literal
+
+from holdfast.study.cells import SIGNED_METRICS, Cell
+from holdfast.study.statistics.arm import Arm, Scale
+from holdfast.study.statistics.findings import TaskArms, judge
+from holdfast.study.statistics.sentences import Judged, describe
+from holdfast.study.summary import Settings, Target, TaskInfo, TransferRow
+from holdfast.training.spec import RunRecord
+
+_DECIDED = ("better", "worse", "practically equal")
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one run scores on a target, in points."""
+
+    points: float
+    failed: bool
+
+
+def transfer(
+    cells: Mapping[str, Sequence[Cell]],
+    infos: Sequence[TaskInfo],
+    settings: Settings,
+    reference: RunRecord | None,
+) -> tuple[list[TransferRow], list[str]]:
+    """Return a row for each task, target and method, and the verdicts in words.
+
+    ``cells``: by task, with outcomes, as the comparison on the task itself has them. ``reference``: the record of
+    the pre-trained model's probes. Out-of-domain scores and probes are a family of comparisons each. Scores that are
+    undefined count as the best constant prediction's.
+    """
+    rows: list[TransferRow] = []
+    text: list[str] = []
+    kind: Literal["ood", "probe"]
+    for kind in ("ood", "probe"):
+        places = [(info, target) for info in infos for target in info.targets if target.kind == kind]
+        scores = {
+            (info.task, target.name, cell.method, cell.seed): score
+            for info, target in places
+            for cell in cells[info.task]
+            if (score := _score(cell, target)) is not None
+        }
+        sheets = [_sheet(info, target, cells[info.task], scores, len(infos) > 1, settings) for info, target in places]
+        judged = judge(sheets, settings.methods, settings.baseline, settings.delta, settings.alpha)
+        verdicts = {(one.task, one.method): one for one in judged}
+        text += decided_and_rest(judged)
+        for (info, target), sheet in zip(places, sheets, strict=True):
+            for method in settings.methods:
+                own = [cell for cell in cells[info.task] if cell.method == method]
+                points = [scores.get((info.task, target.name, method, cell.seed)) for cell in own]
+                rows.append(
+                    _row(
+                        info.task,
+                        target,
+                        method,
+                        [None if one is None else one.points for one in points],
+                        verdicts.get((sheet.task, method)),
+                        _probe_points(reference, target),
+                    )
+                )
+    return rows, text
+
+
+def scale_of(target: Target) -> Scale:
+    """Return the scale of a target's scores."""
+    return Scale(100 / target.rows, target.constant_score, -100.0 if target.metric in SIGNED_METRICS else 0.0)
+
+
+def probe_score(record: RunRecord, target: str, constant: float) -> Score | None:
+    """Return what the probes of a run score on a task, their mean; None where it was not probed."""
+    probed = record.probes.get(target)
+    if probed is None:
+        return None
+    known = [score for score in probed.scores if score is not None and math.isfinite(score)]
+    return Score(100 * fmean(known), False) if known else Score(constant, True)
+
+
+def decided_and_rest(judged: Sequence[Judged]) -> list[str]:
+    """Return the decided comparisons in words one by one; of the others, which can be many, only how many there are."""
+    text = [describe(one, name_task=True) for one in judged if one.verdict in _DECIDED]
+    rest = sorted((one for one in judged if one.verdict not in _DECIDED), key=lambda one: one.verdict)
+    for verdict, group in groupby(rest, key=lambda one: one.verdict):
+        found = list(group)
+        tasks = ", ".join(dict.fromkeys(one.task for one in found))
+        methods = ", ".join(dict.fromkeys(one.method for one in found))
+        why = (
+            "have too few runs for a verdict: run at least 3, better 5 or more"
+            if verdict == "too few runs"
+            else "cannot be told apart from the baseline with these seeds"
+        )
+        text.append(f"{len(found)} of {len(judged)} comparisons ({methods} on {tasks}) {why}.")
+    return text
+
+
+def _score(cell: Cell, target: Target) -> Score | None:
+    if cell.record is None or cell.outcome is None:
+        return None
+    if target.kind == "probe":
+        return probe_score(cell.record, target.name, target.constant_score)
+    scores = cell.record.extra_metrics.get(target.name)
+    if scores is None:
+        return None
+    value = scores.get(target.metric)
+    if value is None or not math.isfinite(value):
+        return Score(target.constant_score, True)
+    # A run that learned nothing has nothing to carry over.
+    return Score(100 * value, cell.outcome.failed)
+
+
+def _probe_points(reference: RunRecord | None, target: Target) -> float | None:
+    if reference is None or target.kind != "probe":
+        return None
+    score = probe_score(reference, target.name, target.constant_score)
+    return None if score is None or score.failed else score.points
+
+
+def _sheet(
+    info: TaskInfo,
+    target: Target,
+    cells: Sequence[Cell],
+    scores: Mapping[tuple[str, str, str, tuple[int, ...]], Score],
+    several: bool,
+    settings: Settings,
+) -> TaskArms:
+    name = f"{target.name} (probe)" if target.kind == "probe" else target.name
+    arms = {}
+    for method in settings.methods:
+        found = [
+            (cell.seed, score)
+            for cell in cells
+            if cell.method == method and (score := scores.get((info.task, target.name, method, cell.seed))) is not None
+        ]
+        arms[method] = Arm(
+            scores=tuple(score.points for _, score in found),
+            failed=tuple(score.failed for _, score in found),
+            seeds=tuple(seed for seed, _ in found),
+        )
+    return TaskArms(f"{name}, tuned on {info.task}" if several else name, scale_of(target), arms)
+
+
+def _row(
+    task: str,
+    target: Target,
+    method: str,
+    scores: list[float | None],
+    judged: Judged | None,
+    reference: float | None,
+) -> TransferRow:
+    known = [score for score in scores if score is not None]
+    pair = judged.pair if judged else None
+    return TransferRow(
+        task=task,
+        target=target.name,
+        kind=target.kind,
+        method=method,
+        n=len(known),
+        mean=fmean(known) if known else None,
+        std=stdev(known) if len(known) > 1 else None,
+        worst=min(known, default=None),
+        reference=reference,
+        difference=pair.estimate if pair else None,
+        ci_low=pair.interval.low if pair and pair.interval else None,
+        ci_high=pair.interval.high if pair and pair.interval else None,
+        p_value=pair.p_value if pair else None,
+        p_adjusted=judged.p_adjusted if judged else None,
+        verdict=judged.verdict if judged else "baseline",
+        scores=scores,
+    )

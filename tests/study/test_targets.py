@@ -1,0 +1,105 @@
+"""What a study says of the tasks that its models are scored on beside their own."""
+
+import json
+
+import pytest
+
+from holdfast.errors import HoldfastError
+from holdfast.study.prepare import prepare
+from holdfast.study.study_file import from_options
+from holdfast.study.targets import load_elsewhere
+
+
+def write(folder, name, split, rows):
+    place = folder / name
+    place.mkdir(exist_ok=True)
+    lines = [json.dumps({"premise": f"{name} {split} {i}", "hypothesis": "it is", "label": y}) for i, y in rows]
+    (place / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def data(tmp_path, fakes):
+    """snli with a training split, scitail with test rows only, of which two also stand in snli's training rows."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    write(folder, "snli", "train", [(i, i % 3) for i in range(30)])
+    write(folder, "snli", "validation", [(i, i % 3) for i in range(9)])
+    rows = [
+        {"premise": f"snli train {i}" if i < 2 else f"tail {i}", "hypothesis": "it is", "label": i % 2}
+        for i in range(8)
+    ]
+    (folder / "scitail").mkdir()
+    (folder / "scitail" / "test.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    write(folder, "cb", "train", [(i, i % 3) for i in range(12)])
+    write(folder, "cb", "validation", [(i, i % 3) for i in range(6)])
+    return folder
+
+
+def plan(data, **options):
+    return prepare(from_options({"tasks": ["snli"], "methods": ["vanilla"], "seeds": 1, **options}), data)
+
+
+def test_targets_tell_their_rows_metric_and_mapping(data):
+    prepared = plan(data, ood=["scitail"], probed=["cb"])
+    (stored,) = prepared.stored
+    scitail, cb = stored.info.targets
+    assert (scitail.name, scitail.kind, scitail.metric, scitail.rows, scitail.split) == (
+        "scitail",
+        "ood",
+        "accuracy",
+        8,
+        "test",
+    )
+    assert scitail.constant_score == 50.0
+    assert any("2 of its 8 rows also stand in the training rows" in note for note in scitail.notes)
+    assert any("not_entailment" in note for note in scitail.notes)
+    assert (cb.name, cb.kind, cb.rows, cb.split) == ("cb", "probe", 6, "validation")
+    reference, run = prepared.grid
+    assert reference.untrained
+    assert not run.untrained
+    loaded = load_elsewhere(run, data)
+    for target in (*run.ood, *run.probed):
+        assert loaded[target.task].fingerprint == target.data
+
+
+def test_every_size_counts_its_own_overlap(data):
+    prepared = plan(data, ood=["scitail"], train_size=[3, 30])
+    assert [stored.info.task for stored in prepared.stored] == ["snli (3 rows)", "snli (30 rows)"]
+    assert [(stored.info.base, stored.info.train_rows) for stored in prepared.stored] == [("snli", 3), ("snli", 30)]
+    shared = [any("2 of its 8" in n for n in stored.info.targets[0].notes) for stored in prepared.stored]
+    assert shared[1]
+    assert not shared[0]
+
+
+def test_a_splits_own_out_of_domain_rows_are_a_target(fakes):
+    prepared = prepare(from_options({"tasks": ["playground/negation"], "methods": ["vanilla"], "seeds": 1}))
+    (target,) = prepared.stored[0].info.targets
+    assert (target.name, target.kind, target.split, target.rows) == ("ood", "ood", "ood", 500)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"ood": ["scitail", "scitail"]}, "--ood scitail: scitail is named 'scitail' too"),
+        ({"probed": ["cb", "cb"]}, "--probe cb: cb is named 'cb' too"),
+        ({"probed": ["scitail"]}, "scitail"),
+        ({"ood": ["nothing-like-it"]}, "nothing-like-it"),
+    ],
+)
+def test_targets_that_cannot_work_are_refused(data, options, told):
+    with pytest.raises(HoldfastError, match=told):
+        plan(data, **options)
+
+
+def test_a_study_whose_target_changed_is_another(data, tmp_path):
+    from holdfast.study.store import Store
+
+    before = plan(data, ood=["scitail"])
+    store = Store(tmp_path / "out")
+    with store.open(before.study, before.stored):
+        pass
+    store.check(before.study, plan(data, ood=["scitail"]).stored)
+    changed = data / "scitail" / "test.jsonl"
+    changed.write_text(changed.read_text().replace("tail 5", "cat 5"))
+    with pytest.raises(HoldfastError, match="the rows of task scitail have changed"):
+        store.check(before.study, plan(data, ood=["scitail"]).stored)
