@@ -55,17 +55,19 @@ def measure(given: argparse.Namespace, tokens: int) -> dict[str, Any]:
         for at in range(given.batch)
     ]
     setup = Setup(base, made, device, "fp32", 1, given.steps, 1.0)
-    plain, watched, monitors = [], [], []
+    plain: list[_Training] = []
+    watched: list[_Training] = []
     _training(given, setup, rows, 2, every=None)  # what is allocated and imported at first use is paid here
-    for _ in range(given.rounds):
-        plain.append(_training(given, setup, rows, given.steps, every=None).seconds)
-        one = _training(given, setup, rows, given.steps, every=given.measured_every)
-        watched.append(one.seconds)
-        monitors.append(one)
-    looks = [seconds for one in monitors for seconds in one.looks]
-    step = statistics.median(seconds / given.steps for seconds in plain)
-    start = statistics.median(one.start for one in monitors)
+    for turn in range(given.rounds):
+        # By turns first, so that a machine that grows busier does not speak against one of them.
+        for every in (None, given.measured_every)[:: -1 if turn % 2 else 1]:
+            one = _training(given, setup, rows, given.steps, every)
+            (plain if every is None else watched).append(one)
+    looks = [seconds for one in watched for seconds in one.looks]
+    step = statistics.median(one.seconds / given.steps for one in plain)
+    start = statistics.median(one.start for one in watched)
     look = statistics.median(looks)
+    inside = sum(one.start + sum(one.looks) for one in watched)
     return {
         "tokens": tokens,
         "batch": given.batch,
@@ -75,8 +77,8 @@ def measure(given: argparse.Namespace, tokens: int) -> dict[str, Any]:
         "start_seconds": start,
         "steps": given.steps,
         "looks": len(looks) // given.rounds,
-        "measured_percent": 100 * sum(one.start + sum(one.looks) for one in monitors) / sum(watched),
-        "with_over_without": [b / a for a, b in zip(plain, watched, strict=True)],
+        "measured_percent": 100 * inside / sum(one.seconds for one in watched),
+        "with_over_without": [b.seconds / a.seconds for a, b in zip(plain, watched, strict=True)],
         "percent_of_a_run": {every: _share(step, look, start, every) for every in given.every},
     }
 
@@ -139,8 +141,9 @@ def _share(step: float, look: float, start: float, every: int) -> float:
 
 
 def _show(found: list[dict[str, Any]], given: argparse.Namespace) -> None:
-    table = Table(title=f"The monitor on {given.model}: {given.rows} rows, beside steps of {given.batch}")
-    for name in ("tokens", "step, ms", "look, ms", "measured", "with / without", *_run_columns(given)):
+    shares = [f"every {every}" for every in given.every]
+    table = Table(title=f"{given.rows} rows, steps of {given.batch}, {given.model}; on the right of {_RUN} steps")
+    for name in ("tokens", "step, ms", "look, ms", "measured", "with / without", *shares):
         table.add_column(name, justify="right")
     for one in found:
         ratios = one["with_over_without"]
@@ -161,10 +164,6 @@ def _show(found: list[dict[str, Any]], given: argparse.Namespace) -> None:
         )
 
 
-def _run_columns(given: argparse.Namespace) -> list[str]:
-    return [f"{_RUN} steps, every {every}" for every in given.every]
-
-
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
@@ -175,7 +174,7 @@ def _options() -> argparse.ArgumentParser:
     add("--tokens", type=_numbers, default=[24, 128], help="of a row, none of them padding (24,128)")
     add("--rows", type=int, default=64, help="that the monitor looks at (%(default)s)")
     add("--every", type=_numbers, default=[100, 50, 20], help="steps between looks, to work out shares for")
-    add("--steps", type=int, default=100, help="of a training that is timed (%(default)s)")
+    add("--steps", type=int, default=200, help="of a training that is timed (%(default)s)")
     add("--measured-every", type=int, default=100, help="steps between its looks (%(default)s)")
     add("--rounds", type=int, default=3, help="trainings with and without (%(default)s)")
     add("--json", type=Path)

@@ -1,6 +1,6 @@
 """Score against cost, a point for each method.
 
-python benchmarks/figures/tradeoff.py runs/cheap cost.json docs/images/cost-quality.svg
+python benchmarks/figures/tradeoff.py docs/images/cost-quality.svg cost.json runs/cheap
 """
 
 import dataclasses

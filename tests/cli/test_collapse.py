@@ -64,6 +64,8 @@ def test_a_plan_is_shown_before_anything_is_done(holdfast, fakes, tickets, secon
         ),
         (["probe", "--source", "tickets.csv", "--tasks", "leters.csv"], "letters.csv"),
         (["prob"], "did you mean 'probe'"),
+        (["probe", "--source", "tickets.csv", "--tasks", "letters.csv,"], "--tasks 'letters.csv,': a name is missing"),
+        (["chain", "--source", "tickets.csv", "--chain", "letters.csv,,x.csv"], "a name is missing"),
     ],
 )
 def test_mistakes_are_told_in_one_line(holdfast, fakes, tickets, second, words, told):

@@ -116,6 +116,22 @@ def test_whoever_comes_second_uses_the_entry_of_the_first(cache):
     assert leftovers(cache) == []
 
 
+def test_an_entry_that_another_process_mends_at_the_same_time_is_used(cache, monkeypatch):
+    flip(cache.features(SOURCE, [1], Extractor()).files[1])
+    rename = os.rename
+
+    def slow(old, new):
+        rename(old, new)
+        if str(new).endswith("-damaged"):
+            monkeypatch.setattr(os, "rename", rename)
+            FeatureCache(cache.folder.parent).features(SOURCE, [1], Extractor())
+
+    monkeypatch.setattr(os, "rename", slow)
+    assert np.array_equal(cache.features(SOURCE, [1], Extractor()).layer(1), STATES[1])
+    assert cache.find(SOURCE, 1) is not None
+    assert leftovers(cache) == []
+
+
 def test_many_at_once(cache):
     def one(_):
         return FeatureCache(cache.folder.parent).features(SOURCE, "all", Extractor())
@@ -138,6 +154,11 @@ def test_a_model_is_known_by_what_it_makes_of_texts(tmp_path):
         shutil.copytree(folder, changed)
         flip(changed / name)
         assert model_digest(changed) != digest
+    # An adapter's strength and pieces of words are in files of their own.
+    for name in ("adapter_config.json", "bpe.codes", "source.spm", "qwen.tiktoken"):
+        before = model_digest(folder)
+        (folder / name).write_text("r = 8")
+        assert model_digest(folder) != before
 
 
 def test_rows_are_known_by_their_texts():

@@ -1,21 +1,11 @@
-"""The monitor: what it sees against single measures, and that training does not notice it."""
+"""The monitor on a Trainer: what it logs, against single measures of the model at that step."""
 
 import copy
-import dataclasses
 import json
-import logging
-import os
-import random
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from datasets import Dataset
-from torch import nn
 from transformers import (
     BartForConditionalGeneration,
     GPT2LMHeadModel,
@@ -28,73 +18,15 @@ from transformers import (
     set_seed,
 )
 
-from holdfast import DPS, EMA, R3F, R4F, CollapseMonitor, Engine, HyPe, LoRA, MHLoss, Mixout, ReInit, attach
-from holdfast.collapse import Monitor, effective_rank, linear_cka, mean_cosine, measure_layers, participation_ratio
+from collapse.watching import Keep, build, rows, steps, watched
+from holdfast import CollapseMonitor
+from holdfast.collapse import effective_rank, linear_cka, mean_cosine, measure_layers, participation_ratio
 from holdfast.errors import HoldfastError
 from holdfast.training.distance import body_distance
 from holdfast.training.representations import layer_states
 from tiny import DECODERS, VOCABULARY, bart_config, batch, classifier, t5_config
 
 MEASURES = ("cka", "effective_rank", "participation_ratio", "mean_cosine")
-
-
-def rows(count, seed=0, padding="right"):
-    data = batch(rows=count, seed=seed, padding=padding)
-    return [{key: value[row] for key, value in data.items()} for row in range(count)]
-
-
-def build(folder, model=None, kind=Trainer, arguments=TrainingArguments, data=None, evaluated=None, **options):
-    defaults = {
-        "per_device_train_batch_size": 4,
-        "max_steps": 5,
-        "logging_steps": 2,
-        "learning_rate": 1e-2,
-        "save_strategy": "no",
-        "report_to": "none",
-        "disable_tqdm": True,
-        "use_cpu": True,
-    }
-    return kind(
-        classifier("bert", dropout=0.1) if model is None else model,
-        arguments(str(folder), **(defaults | options)),
-        train_dataset=rows(16) if data is None else data,
-        eval_dataset=rows(12, seed=9) if evaluated is None else evaluated,
-    )
-
-
-class Keep(TrainerCallback):
-    """Copies of the model after every step, and all logs."""
-
-    def __init__(self):
-        self.models, self.logs = {}, []
-
-    def on_step_end(self, args, state, control, model=None, **kwargs):
-        self.models[state.global_step] = copy.deepcopy(model)
-
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        self.logs.append(dict(logs))
-
-
-class At(TrainerCallback):
-    """Does something to the model after a step."""
-
-    def __init__(self, step, act):
-        self.step, self.act = step, act
-
-    def on_step_end(self, args, state, control, model=None, **kwargs):
-        if state.global_step == self.step:
-            with torch.no_grad():
-                self.act(model)
-
-
-def steps(monitor):
-    return [look.step for look in monitor.looks]
-
-
-def watched(trainer, **options):
-    monitor = CollapseMonitor(trainer, **({"every": 2} | options))
-    trainer.add_callback(monitor)
-    return monitor
 
 
 # What it sees
@@ -218,102 +150,6 @@ def test_left_out_every_follows_from_what_a_step_trains_on(batch_rows, accumulat
     assert CollapseMonitor(build(tmp_path, **options), rows=rows).every == every
 
 
-# What training notices of it: nothing
-
-
-def drawing(picked):
-    """A collator that draws from every generator, as one that masks tokens does."""
-    random.random(), np.random.rand(), torch.rand(1)
-    return torch.utils.data.default_collate(picked)
-
-
-SETTINGS = {
-    "plain": ((), {}),
-    "accumulation": ((), {"gradient_accumulation_steps": 3, "max_grad_norm": 0.1}),
-    "bf16-checkpointing": ((), {"bf16": True, "activation_checkpointing": True}),
-    "evaluation": ((R3F(),), {"eval_strategy": "steps", "eval_steps": 1}),
-    "r3f": ((R3F(sigma=0.1),), {}),
-    "r4f": ((R4F(sigma=0.0),), {}),
-    "dps-mix": ((DPS("mix", update_ratio=0.25),), {}),
-    "mixout": ((Mixout(drop=0.5),), {}),
-    "hype": ((HyPe(sigma=0.1, dropout=None),), {}),
-    "lora": ((LoRA(rank=4),), {}),
-    "ema-mhloss": ((EMA(), MHLoss(heads=3)), {"bf16": True}),
-}
-
-
-@pytest.mark.parametrize("setting", SETTINGS)
-def test_training_is_bit_for_bit_as_without_it(setting, tmp_path):
-    methods, options = SETTINGS[setting]
-    ended = []
-    for every in (None, 1):
-        trainer = build(tmp_path, **options)
-        trainer.data_collator = drawing
-        set_seed(4)
-        monitor = None if every is None else watched(trainer, every=every, layers="all")
-        if methods:
-            attach(trainer, *methods)
-        trainer.train()
-        assert monitor is None or (steps(monitor) == [0, 1, 2, 3, 4, 5] and monitor.looks[-1].cka < 0.9999)
-        losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-        draws = random.random(), np.random.rand(), float(torch.rand(1))
-        ended.append((trainer.model.state_dict(), losses, draws))
-    (plain, *rest), (watched_too, *same) = ended
-    assert rest == same
-    assert all(torch.equal(plain[name], watched_too[name]) for name in plain)
-
-
-@pytest.mark.parametrize("method", [R3F(sigma=0.1), MHLoss(heads=3), EMA(decay=0.9)], ids=lambda method: method.name)
-@pytest.mark.parametrize("name", ["bert", "gpt2"])
-def test_before_or_after_attach_is_the_same(name, method, tmp_path):
-    found = []
-    for before in (True, False):
-        trainer = build(tmp_path, classifier(name, dropout=0.1))
-        if before:
-            monitor = watched(trainer)
-        attach(trainer, method)
-        if not before:
-            monitor = watched(trainer)
-        set_seed(2)
-        trainer.train()
-        found.append(monitor.looks)
-    assert found[0] == found[1]
-    assert found[0][0].cka == pytest.approx(1)
-
-
-def test_the_weights_that_are_trained_are_looked_at_and_not_their_average(tmp_path):
-    trainer = build(tmp_path)
-    start = copy.deepcopy(trainer.model)
-    monitor, keep = watched(trainer), Keep()
-    attach(trainer, EMA(decay=0.9, warmup=False))
-    trainer.add_callback(keep)
-    trainer.train()
-    assert monitor.looks[-1].distance == pytest.approx(body_distance(keep.models[5], start), rel=1e-5)
-    assert body_distance(trainer.model, start) < 0.9 * monitor.looks[-1].distance
-
-
-def test_made_first_it_sees_what_a_method_does_at_the_start(tmp_path):
-    trainer = build(tmp_path)
-    monitor = watched(trainer)
-    attach(trainer, ReInit())
-    trainer.train()
-    assert monitor.looks[0].distance > 1
-    assert monitor.looks[0].cka < 0.999
-
-
-@pytest.mark.parametrize("first", [True, False])
-def test_adapters_leave_no_distance_and_a_line_says_so(first, tmp_path, caplog):
-    trainer = build(tmp_path)
-    with caplog.at_level(logging.WARNING):
-        monitor = watched(trainer) if first else None
-        attach(trainer, LoRA(rank=4))
-        monitor = monitor or watched(trainer)
-        trainer.train()
-    assert all(look.distance is None for look in monitor.looks)
-    assert monitor.looks[-1].cka < 0.9999
-    assert sum("no distance" in line for line in caplog.messages) == 1
-
-
 # Lives of a training
 
 
@@ -371,172 +207,10 @@ def test_the_best_checkpoint_loaded_at_the_end_is_not_taken_for_the_last_step(tm
     assert monitor.looks[-1].distance == pytest.approx(body_distance(keep.models[5], start), rel=1e-5)
 
 
-# Stopping
-
-
-def norm_of(model):
-    return model.bert.encoder.layer[-1].output.LayerNorm
-
-
-def one_direction(model):
-    norm_of(model).weight[1:] = 0
-
-
-def constant(model):
-    norm_of(model).weight.zero_()
-
-
-def broken(model):
-    norm_of(model).weight[0] = float("nan")
-
-
-@pytest.mark.parametrize(
-    ("act", "line"),
-    [(one_direction, "has an effective rank of 1."), (constant, "same for every row"), (broken, "is not finite")],
-)
-def test_a_collapsed_model_is_not_trained_on(act, line, tmp_path, caplog):
-    trainer = build(tmp_path, max_steps=9, learning_rate=1e-5)
-    trainer.add_callback(At(4, act))
-    monitor = watched(trainer, stop=0.5)
-    with caplog.at_level(logging.WARNING, "holdfast"):
-        trainer.train()
-    assert trainer.state.global_step == 4
-    assert steps(monitor) == [0, 2, 4]
-    (found,) = caplog.messages
-    assert line in found
-    assert "stops at step 4" in found
-    logged = [value for entry in trainer.state.log_history for key, value in entry.items() if "collapse" in key]
-    assert np.isfinite(logged).all()
-
-
-def test_without_stop_it_only_looks(tmp_path):
-    trainer = build(tmp_path, max_steps=6)
-    trainer.add_callback(At(4, constant))
-    monitor = watched(trainer)
-    trainer.train()
-    assert steps(monitor) == [0, 2, 4, 6]
-    assert monitor.looks[2].effective_rank is None
-    assert monitor.looks[2].distance > 0
-
-
-DDP = """
-import json, sys
-import torch
-sys.path[:0] = {paths!r}
-from collapse.test_monitor import At, build, one_direction, watched
-torch.set_num_threads(1)
-trainer = build({folder!r}, max_steps=9, learning_rate=1e-5, ddp_find_unused_parameters=False)
-rank = trainer.args.process_index
-monitor = watched(trainer, stop=0.5)
-if rank == 1:
-    # Of another mind than the first process, which has to be followed.
-    monitor.monitor.look = lambda step, look=monitor.monitor.look: look(step).__class__(step, *[None] * 5)
-trainer.add_callback(At(3, one_direction))
-trainer.train()
-found = [trainer.args.world_size, trainer.state.global_step, [look.effective_rank for look in monitor.looks]]
-json.dump(found, open({folder!r} + f"/rank{{rank}}.json", "w"))
-"""
-
-
-def test_the_first_process_decides_for_all(tmp_path):
-    """The second one, for which every look is of a collapsed model, trains on until the first one stops."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    script = tmp_path / "script.py"
-    script.write_text(DDP.format(paths=[str(Path(__file__).parents[1])], folder=str(tmp_path)))
-    shared = os.environ | {"OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(script)],
-            env=shared | {"RANK": rank, "LOCAL_RANK": rank},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in ("0", "1")
-    ]
-    for process in processes:
-        said, _ = process.communicate(timeout=240)
-        assert process.returncode == 0, said[-3000:]
-    first, second = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))
-    assert first[:2] == second[:2] == [2, 4]
-    assert first[2][-1] < 0.5 * first[2][0]
-
-
-# In a loop of one's own
-
-
-def test_a_hand_written_loop_looks_when_it_likes():
-    """In parts or in one, under autocast, with gradients waiting and a part in evaluation mode: nothing is touched."""
-    model = classifier("bert", dropout=0.1)
-    start = copy.deepcopy(model)
-    data = batch(rows=12, seed=9)
-    monitor = Monitor(model, [{key: value[at : at + 5] for key, value in data.items()} for at in (0, 5, 10)])
-    engine = Engine(model, [R3F()], optimizer=torch.optim.AdamW(model.parameters(), 1e-2))
-    model.bert.embeddings.eval()
-    engine.backward(engine.loss(batch()))
-    assert monitor.look() == monitor.start
-    engine.step()
-    engine.backward(engine.loss(batch()))
-    modes = [module.training for module in model.modules()]
-    gradients = [p.grad.clone() for p in model.parameters()]
-    look = monitor.look(1)
-    assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), gradients, strict=True))
-    assert [module.training for module in model.modules()] == modes
-    after, before = (layer_states(one, [data])[-1] for one in (model, start))
-    assert look.step == 1
-    assert look.cka == pytest.approx(linear_cka(after, before), rel=1e-4)
-    assert look.distance == pytest.approx(body_distance(model, start), rel=1e-5)
-
-
-def test_a_look_under_autocast_leaves_the_next_forward_its_gradients():
-    """Autocast keeps the weights that it casts, without gradient too."""
-    model = classifier("bert")
-    monitor = Monitor(model, batch(rows=6), distance=False)
-    with torch.autocast("cpu", torch.bfloat16):
-        monitor.look()
-        model(**batch()).loss.backward()
-    assert all(p.grad is not None for p in model.bert.encoder.parameters())
-
-
-def test_a_model_that_has_not_moved_is_not_run_again():
-    model, forwards = classifier("bert"), []
-    monitor = Monitor(model, batch(rows=6), layers="all")
-    model.register_forward_hook(lambda *arguments: forwards.append(1))
-    with torch.no_grad():
-        model.classifier.weight += 1
-        assert monitor.look(3) == dataclasses.replace(monitor.start, step=3)
-        assert not forwards
-        model.bert.pooler.dense.weight += 1
-        moved = monitor.look(4)
-    assert forwards
-    assert moved.distance > 0
-    assert [layer.cka for layer in moved.layers] == pytest.approx([1, 1, 1])
-
-
 # What is refused
 
 
-class NoStates(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(3, 2)
-
-    def forward(self, input_ids):
-        return self.layer(input_ids)
-
-
-def test_what_cannot_be_looked_at_is_refused(tmp_path):
-    model = classifier("bert")
-    with pytest.raises(HoldfastError, match="NoStates cannot return hidden states"):
-        Monitor(NoStates(), {"input_ids": torch.ones(4, 3)})
-    with pytest.raises(HoldfastError, match="3 rows"):
-        Monitor(model, batch(rows=3))
-    with pytest.raises(HoldfastError, match="same for all 6 rows"):
-        Monitor(model, {key: value[:1].repeat(6, *[1] * (value.ndim - 1)) for key, value in batch().items()})
-    with pytest.raises(HoldfastError, match="layers='first'"):
-        Monitor(model, batch(), layers="first")
+def test_arguments_out_of_range_are_refused(tmp_path):
     trainer = build(tmp_path)
     for options, reason in (
         ({"every": 0}, "every=0"),

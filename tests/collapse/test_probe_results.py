@@ -21,6 +21,8 @@ from holdfast.training.spec import ProbeScore
         ("org/base", ["tuned"], ["base", "tuned"]),
         ("minilm", ["runs/minilm"], ["minilm", "runs/minilm"]),
         ("x/y", ["y"], ["x/y", "y"]),
+        # A folder of models with checkpoints inside: its name must not go to one of them.
+        ("base", ["base/best", "other/best"], ["base", "base/best", "other/best"]),
     ],
 )
 def test_columns_are_named_by_the_shortest_ends_that_tell_models_apart(pretrained, checkpoints, names):
@@ -89,7 +91,11 @@ def test_the_words_say_which_side_how_far_and_what_is_not_known():
         "above minilm on rte (+1.0); equal to minilm on cola."
     )
     assert told[1].endswith("on trec.")
-    assert told[2] == "Mean difference from minilm over the 3 tasks: tuned −6.3."
+    assert told[2] == "Mean difference from minilm over the 3 tasks, whose metrics differ: tuned −6.3."
+    alike = {name: tasks[name] for name in ("rte", "trec")}
+    assert "Mean difference from minilm over the 2 tasks: tuned −9.5." in sentences(
+        found_of(alike, {"rte": 0.61, "trec": 0.7})
+    )
     assert any("accuracy alone: cola (matthews)" in line for line in told)
     assert any("nothing on the luck of tuning" in line for line in told)
     assert any("several training seeds" in line for line in told)
@@ -120,3 +126,20 @@ def test_the_margin_holds_in_95_of_100_draws_of_independent_rows(first, second, 
     assert 0.93 < np.mean(hits) <= 1
     even = layer_score("m", "rte", probed(0.5), None)
     assert math.isclose(margin(even, even, task), 100 * 1.96 * math.sqrt(0.5 / (rows + 2)), rel_tol=1e-4)
+
+
+def test_checkpoints_are_set_against_each_other():
+    """400 rows: the 95 % margin of a difference near 70 % is 6.3 points, so 4 is within it and 10 is not."""
+    found = found_of({"rte": ("accuracy", 50.0, 0.7)}, {"rte": 0.7})
+    first = found.of("rte", 2, "minilm")
+    for accuracy, told in ((0.74, "No two checkpoints differ"), (0.8, "other against tuned: ")):
+        other = layer_score("other", "rte", probed(accuracy, accuracy), first)
+        both = found.model_copy(
+            update={
+                "checkpoints": [*found.checkpoints, ProbedModel(name="other", source="o", digest="2")],
+                "scores": [*found.scores, other],
+            }
+        )
+        assert any(sentence.startswith(told) for sentence in sentences(both))
+    assert any(sentence.endswith("explains on rte (+10.0).") for sentence in sentences(both))
+    assert not any("two checkpoints" in sentence for sentence in sentences(found))

@@ -5,10 +5,11 @@ import pytest
 from holdfast.errors import HoldfastError
 from holdfast.study.grid import build_grid, is_sequence, resolve_methods, stages
 from holdfast.study.study_file import from_options, load_study
-from holdfast.tasks.spec import TaskSpec
+from holdfast.tasks.spec import OodSpec, TaskSpec
 from holdfast.training.spec import Perturbation, ProbeSettings, RunSpec
 
 DATA = {TaskSpec(source=name): f"rows of {name}" for name in ("rte", "cola")}
+DATA |= {OodSpec(task=task): f"scored {rows}" for task, rows in DATA.items()}
 
 
 def study(**options):
@@ -136,7 +137,7 @@ def test_other_tasks_change_the_identity_of_a_run():
         for more in ({}, {"ood": ["cola"]}, {"monitor": 5})
     )
     assert len({plain.id, out_of_domain.id, watched.id}) == 3
-    assert [(target.task.source, target.data) for target in out_of_domain.ood] == [("cola", "rows of cola")]
+    assert [(target.task.source, target.data) for target in out_of_domain.ood] == [("cola", "scored rows of cola")]
 
 
 def test_a_chain_goes_on_from_stage_to_stage_and_probes_its_first_task():
@@ -185,3 +186,15 @@ def test_what_is_left_of_a_sequence_is_done_in_its_order():
 def test_plans_that_contradict_themselves_are_refused(options, told):
     with pytest.raises(HoldfastError, match=told):
         study(**options)
+
+
+def test_nothing_is_measured_beside_runs_that_no_comparison_rests_on():
+    options = {"tasks": ["rte"], "seeds": 2, "methods": ["r3f"], "perturb": "data"}
+    *_, last = build_grid(resolve_methods(study(**options, probed=["cola"], ood=["cola"], monitor=5)), DATA)
+    assert last == build_grid(resolve_methods(study(**options)), DATA)[-1]
+
+
+def test_one_task_may_be_scored_as_it_is_and_probed_on_other_rows():
+    run = build_grid(resolve_methods(study(tasks=["rte"], ood=["cola", "rte"], probed=["cola"])), DATA)[-1]
+    assert [target.data for target in run.ood] == ["scored rows of cola", "scored rows of rte"]
+    assert [target.data for target in run.probed] == ["rows of cola"]

@@ -82,3 +82,10 @@ def test_earlier_runs_count_and_errors_say_nothing_about_time():
     board, _ = board_of(grid, earlier)
     assert (board.done, board.total, board.errors) == (2, 4, 1)
     assert board.seconds_left() == pytest.approx(12.0)
+
+
+def test_probing_the_pretrained_model_says_nothing_of_how_long_runs_take():
+    reference, spec = run_spec(method=""), run_spec()
+    ended = run_record(spec=reference, seconds=2.0)
+    board = Board([reference, spec], {spec.arm: "rte"}, [ended], 1, lambda: 0.0)
+    assert (board.done, board.seconds_left()) == (1, None)

@@ -51,7 +51,10 @@ def do(one, root, given=WORDS_TASK):
     folder = root / one.id
     folder.mkdir(parents=True, exist_ok=True)
     phases = []
-    elsewhere = {PROBED: COLOURS, OOD: OTHER}
+    elsewhere = {
+        OtherTask(task=PROBED, data=COLOURS.fingerprint): COLOURS,
+        OtherTask(task=OOD, data=OTHER.fingerprint): OTHER,
+    }
     return run(one, given, folder, lambda progress: phases.append(progress.phase), elsewhere), folder, phases
 
 

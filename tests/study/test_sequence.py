@@ -118,3 +118,11 @@ def test_the_protocols_open_choices_are_told():
     assert "at most 70 training rows" in told
     assert "hidden layer 3" in told
     assert "new head" in told
+
+
+def test_a_stage_whose_score_is_undefined_counts_as_a_constant_prediction():
+    study, grid = plan(sequence="chain", methods=["vanilla"])
+    first = [spec for spec in grid[1:] if spec.after is None]
+    records = [finished(spec, score, sst2=0.6) for spec, score in zip(first, (0.8, None, 0.9), strict=True)]
+    row = summary(study, grid, records).results[0]
+    assert row.scores == pytest.approx([80, 50, 90])

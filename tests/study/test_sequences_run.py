@@ -63,7 +63,9 @@ def test_a_chain_may_grow_by_seeds_but_not_change_its_order(data, fakes, tmp_pat
     plan = studies.prepared(data, sequence="chain", seeds=1, workers=0)
     studies.run(plan, out)
     more = studies.prepared(data, sequence="chain", seeds=2, workers=0)
-    assert [row.n for row in studies.run(more, out).results] == [2] * 4
+    grown = studies.run(more, out)
+    assert [row.n for row in grown.results] == [2] * 4
+    assert any("Looked at 2 times" in text for text in grown.sentences), "adding seeds is a second look at the results"
     turned = studies.prepared(data[::-1], sequence="chain", seeds=2, workers=0)
     with pytest.raises(HoldfastError, match="holds another study: tasks is"):
         Store(out).check(turned.study, turned.stored)

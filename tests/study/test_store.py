@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import HoldfastError
+from holdfast.study.execute import remake_results
 from holdfast.study.store import Store, write_record
 from study import studies
 from study.run_records import run_record, run_spec
@@ -199,3 +200,33 @@ def test_a_lock_file_without_a_process_locks_nothing(tickets, tmp_path):
     # The number of a process that lives, as after a restart of the machine.
     (out / ".lock").write_text("process 1 on this machine")
     assert opened(plan, out).load()[0] == plan.study
+
+
+def test_folders_from_before_learning_curves_are_still_read(tmp_path, fakes):
+    out = tmp_path / "out"
+    plan = studies.prepared(studies.write_csv(tmp_path / "tickets.csv"), train_size=20, workers=0)
+    summary = studies.run(plan, out)
+    stored = json.loads((out / "tasks.json").read_text())
+    for task in stored:
+        del task["train_size"], task["targets"], task["info"]["base"], task["info"]["targets"]
+    (out / "tasks.json").write_text(json.dumps(stored))
+    again = remake_results(out, studies.PLAIN)
+    assert [row.scores for row in again.results] == [row.scores for row in summary.results]
+
+
+def test_numbers_of_rows_are_not_averaged_as_if_they_were_tasks(tmp_path, fakes):
+    paths = [studies.write_csv(tmp_path / f"{name}.csv", seed=seed) for seed, name in enumerate(("one", "two"))]
+    curve = studies.run(studies.prepared(paths[0], train_size=[10, 20], seeds=4, workers=0), tmp_path / "curve")
+    tasks = studies.run(studies.prepared(paths, seeds=4, workers=0), tmp_path / "tasks")
+    assert (curve.overall, [one.tasks for one in tasks.overall]) == ([], [2])
+    assert not any("2 tasks" in sentence for sentence in curve.sentences)
+
+
+def test_what_a_killed_worker_left_is_removed(tmp_path, fakes):
+    out = tmp_path / "out"
+    plan = studies.prepared(studies.write_csv(tmp_path / "tickets.csv"), workers=0)
+    studies.run(plan, out)
+    features = out / "runs" / plan.grid[0].id / "features"
+    features.mkdir()
+    studies.run(plan, out)
+    assert not features.exists()

@@ -144,3 +144,20 @@ def test_mistakes_in_options_name_the_option(options, told):
 def test_studies_are_frozen():
     with pytest.raises(ValueError, match="frozen"):
         StudyFile(tasks=["rte"]).delta = 2.0
+
+
+def test_options_for_probes_change_only_what_they_name(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("tasks: [rte]\nprobed: [cola]\nood: [{task: sick, labels: [[a, b]]}]\nprobe: {seeds: 5, layer: 2}")
+    study = read_study(path, {"probe": {"rows": 10}})
+    assert (study.probe.seeds, study.probe.layer, study.probe.rows) == (5, 2, 10)
+    assert (study.ood[0].task.source, study.ood[0].labels) == ("sick", (("a", "b"),))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [({"probe": {"rows": 10}}, "name some with --probe"), ({"cycles": 5}, "sequence is not cycles")],
+)
+def test_keys_that_would_do_nothing_are_refused(options, told):
+    with pytest.raises(HoldfastError, match=told):
+        from_options({"tasks": ["rte"], **options})

@@ -5,9 +5,12 @@ import json
 import pytest
 
 from holdfast.errors import HoldfastError
+from holdfast.study.execute import remake_results
 from holdfast.study.prepare import prepare
 from holdfast.study.study_file import from_options
 from holdfast.study.targets import load_elsewhere
+from study import studies
+from study.studies import timeless
 
 
 def write(folder, name, split, rows):
@@ -59,7 +62,7 @@ def test_targets_tell_their_rows_metric_and_mapping(data):
     assert not run.untrained
     loaded = load_elsewhere(run, data)
     for target in (*run.ood, *run.probed):
-        assert loaded[target.task].fingerprint == target.data
+        assert loaded[target].fingerprint == target.data
 
 
 def test_every_size_counts_its_own_overlap(data):
@@ -103,3 +106,20 @@ def test_a_study_whose_target_changed_is_another(data, tmp_path):
     changed.write_text(changed.read_text().replace("tail 5", "cat 5"))
     with pytest.raises(HoldfastError, match="the rows of task scitail have changed"):
         store.check(before.study, plan(data, ood=["scitail"]).stored)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_tasks_may_be_trained_on_probed_and_scored_out_of_domain_at_once(fakes, tmp_path, workers):
+    paths = [studies.write_csv(tmp_path / f"{name}.csv", seed=seed) for seed, name in enumerate(("one", "two"))]
+    tasks = [{"source": str(path), "text": "text", "label": "label"} for path in paths]
+    plan = studies.prepared(paths, ood=tasks, probed=tasks, methods=["vanilla"], seeds=1, workers=workers)
+    rows = {(target.kind, target.name): target.rows for target in plan.stored[0].info.targets}
+    assert (rows["ood", "two"], rows["probe", "two"]) == (40, 8), "all rows, and the share held out"
+    summary = studies.run(plan, tmp_path / "out")
+    assert summary.errors == []
+    assert timeless(remake_results(tmp_path / "out", studies.PLAIN)) == timeless(summary)
+
+
+def test_too_few_rows_to_probe_with_are_told_before_anything_is_run(data):
+    with pytest.raises(HoldfastError, match="task cb: --probe-rows 2: there are 3 classes"):
+        plan(data, probed=["cb"], probe={"rows": 2})

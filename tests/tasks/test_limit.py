@@ -26,7 +26,7 @@ def test_all_splits_but_the_training_rows_are_limited_and_told(folder: Path) -> 
     source = str(folder.parent)
     whole, task = load_task(TaskSpec(source=source)), load_task(TaskSpec(source=source, scored_rows=20))
     assert {name: len(split) for name, split in task.splits.items()} == {"train": 40, "validation": 20, "test": 20}
-    assert task.notes[-2:] == ("checkpoints chosen on 20 of 50 validation rows", "scored on 20 of 100 test rows")
+    assert task.notes[-2:] == ("kept 20 of 50 validation rows", "scored on 20 of 100 test rows")
     for name in ("validation", "test"):
         assert Counter(task.splits[name].labels) == {0: 16, 1: 4}, "stratified"
         assert set(rows_of(task.splits[name])) < set(rows_of(whole.splits[name]))

@@ -64,6 +64,16 @@ def test_what_is_told() -> None:
         ),
         (("Positive", "negative"), ("negative", "positive"), ""),
         (("low", "high", "urgent"), ("high", "low"), "predicting urgent is wrong, as no row has it"),
+        (
+            ("0", "1"),
+            ("0", "1"),
+            "classes '0', '1' are taken for those of mine by number alone: check that they mean the same",
+        ),
+        (
+            ("LABEL_0", "LABEL_1"),
+            ("LABEL_1", "LABEL_0"),
+            "classes 'LABEL_1', 'LABEL_0' are taken for those of mine by number alone: check that they mean the same",
+        ),
     ]
     for tuned, target, note in cases:
         found = map_labels(task("mine", *tuned), task("other", *target))
@@ -134,6 +144,7 @@ def test_declared_pairs(tuned: Any, target: Any, declared: Any, expected: dict[s
 def test_swapped_numbers_by_hand() -> None:
     found = map_labels(task("mine", "0", "1"), task("other", "0", "1"), [("0", "1"), ("1", "0")])
     assert found is not None
+    assert "check" not in found.note, "the user has said what they mean"
     assert found.outputs(np.array([[5.0, 1.0]])).argmax() == found.labels([1])[0]
 
 

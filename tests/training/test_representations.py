@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from transformers import XLNetConfig, XLNetForSequenceClassification
 
 from holdfast.errors import HoldfastError
 from holdfast.training.representations import layer_states, pooled_states, spread_rows, write_states
-from tiny import PAD, batch, classifier
+from tiny import PAD, VOCABULARY, batch, classifier
 
 
 def alone(model, given):
@@ -195,6 +196,19 @@ def test_a_head_that_reads_the_mean_is_followed(padding):
     with torch.no_grad():
         assert torch.allclose(model.classifier(model.head(states[-1])), model(**given).logits, atol=1e-5)
     assert np.array_equal(layer_states(model, [given])[-1], states[-1])
+
+
+@pytest.mark.parametrize("padding", ["left", "right"])
+def test_a_head_that_reads_the_last_place_is_followed(padding):
+    torch.manual_seed(0)
+    config = XLNetConfig(vocab_size=VOCABULARY, d_model=32, n_layer=2, n_head=2, d_inner=48, pad_token_id=PAD)
+    model = XLNetForSequenceClassification(config).eval()
+    given = batch(4, 10, padding=padding)
+    last = next(pooled_states(model, [given]))[-1]
+    summary = model.sequence_summary
+    with torch.no_grad():
+        logits = model.logits_proj(summary.activation(summary.summary(last)))
+        assert torch.allclose(logits, model(**given).logits, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["modernbert", "llama", "bart"])

@@ -16,7 +16,7 @@ from holdfast.tasks.task import Split, Task
 from holdfast.training.check import check_run
 from holdfast.training.run import Progress, _Watch, run
 from holdfast.training.self_supervised import StageProgress
-from holdfast.training.spec import Perturbation, RunSpec, TrainingSettings
+from holdfast.training.spec import Perturbation, ProbeSettings, RunSpec, TrainingSettings
 from tiny import WORDS, save_model
 
 
@@ -287,6 +287,12 @@ def test_the_settings_count_steps_as_the_trainer_does(model, tmp_path):
 def test_what_cannot_work_is_found_before_training(model, changes, message):
     with pytest.raises(HoldfastError, match=message):
         check_run(spec(model, **changes), task())
+
+
+def test_a_layer_to_probe_that_the_model_lacks_is_found_before_training(model):
+    check_run(spec(model).model_copy(update={"probe": ProbeSettings(layer=-3)}), task())
+    with pytest.raises(HoldfastError, match="--probe-layer 3: the model's layers are 0, the embeddings, to 2"):
+        check_run(spec(model).model_copy(update={"probe": ProbeSettings(layer=3)}), task())
 
 
 def test_a_model_that_does_not_fit_is_found_before_training(tmp_path, model):

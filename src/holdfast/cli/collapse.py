@@ -62,7 +62,7 @@ def chain(
     Example:
       holdfast collapse chain --source sst2 --chain qnli,qqp,rte --methods vanilla,r3f,r4f --train-size 1000
     """
-    _launch(context, f"chain-{source}", [source, *chain.split(",")], {"sequence": "chain"})
+    _launch(context, f"chain-{source}", [source, *o.task_names(chain, "--chain")], {"sequence": "chain"})
 
 
 @app.command()
@@ -80,7 +80,9 @@ def cycles(
     Example:
       holdfast collapse cycles --source sst2 --chain qnli,qqp,rte --methods vanilla,r4f --train-size 1000
     """
-    _launch(context, f"cycles-{source}", [source, *chain.split(",")], {"sequence": "cycles", "cycles": cycles})
+    _launch(
+        context, f"cycles-{source}", [source, *o.task_names(chain, "--chain")], {"sequence": "cycles", "cycles": cycles}
+    )
 
 
 def _launch(context: typer.Context, name: str, tasks: list[str], keys: dict[str, Any]) -> None:
@@ -98,4 +100,4 @@ def _launch(context: typer.Context, name: str, tasks: list[str], keys: dict[str,
 def _tasks(context: typer.Context, text: str) -> list[dict[str, Any]]:
     limit = context.params["scored_rows"]
     more = {} if limit is None else {"scored_rows": limit}
-    return [{"source": name.strip(), **more} for name in text.split(",")]
+    return [{"source": name, **more} for name in o.task_names(text, "--tasks")]

@@ -217,7 +217,7 @@ def study_keys(given: Mapping[str, Any]) -> dict[str, Any]:
         "data_seeds": number_list(given.get("data_seeds"), "--data-seeds", "seeds"),
         "train_size": number_list(given.get("train_size"), "--train-size", "rows"),
         "ood": parse_ood(ood) if ood is not None else None,
-        "probed": [{"source": name.strip()} for name in probed.split(",")] if probed is not None else None,
+        "probed": [{"source": name} for name in task_names(probed, "--probe")] if probed is not None else None,
         "probe": probe or None,
     }
 
@@ -264,6 +264,14 @@ def _task_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys of ``TaskSpec``, apart from its source, that a command's parameters set."""
     values = {name: given.get(name) for name in TaskSpec.model_fields if _set(given.get(name))}
     return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def task_names(text: str, option: str) -> list[str]:
+    """Return the tasks that ``option`` lists, separated by commas. Raises ``HoldfastError`` where one has no name."""
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise HoldfastError(f"{option} {text!r}: a name is missing; separate tasks by single commas")
+    return names
 
 
 def number_list(text: str | int | None, option: str, of: str) -> int | list[int] | None:

@@ -76,7 +76,7 @@ def probe(
     from holdfast.tasks import load_task
 
     given = {key: context.params[key] for key in _TASK_KEYS}
-    study, study_file = o.read_data(_names(tasks), given)
+    study, study_file = o.read_data(o.task_names(tasks, "--tasks"), given)
     if study_file is not None:
         raise HoldfastError(f"--tasks {tasks}: a study file names no tasks to probe; give tasks, files or folders")
     if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
@@ -129,10 +129,3 @@ def read_layers(text: str) -> list[int] | Literal["all"]:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise HoldfastError(f"--layers {text!r} is neither 'all' nor numbers of layers, such as -1 or 0,3,6") from None
-
-
-def _names(tasks: str) -> list[str]:
-    names = [name.strip() for name in tasks.split(",")]
-    if not all(names):
-        raise HoldfastError(f"--tasks {tasks!r}: a name is missing; separate tasks by single commas")
-    return names

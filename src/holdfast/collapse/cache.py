@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +30,8 @@ _PARTIAL = ".partial-"
 _FORGOTTEN = 24 * 3600
 """Seconds after which a folder that a process did not finish is what a killed one left."""
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model*.bin.index.json")
-_READ = (*_WEIGHTS, "config.json", "*.py", "*.txt", "*.model", "*token*.json", "vocab*.json")
+_WORDS = ("*.txt", "*.model", "*token*.json", "vocab*.json", "*.spm", "*.bpe", "*.codes", "*.tiktoken")
+_READ = (*_WEIGHTS, "config.json", "adapter_config.json", "*.py", *_WORDS)
 """Files that what a checkpoint makes of a text depends on; its training state and its README are not among them."""
 
 
@@ -140,8 +141,14 @@ class FeatureCache:
         except OSError:
             # Another process was first, with the same features; or what is there is damaged.
             if self.find(source, layer) is None:
-                os.rename(entry, file.parent / f"{entry.name}-damaged")
-                os.rename(whole, entry)
+                with suppress(OSError):
+                    os.rename(entry, file.parent / f"{entry.name}-damaged")
+                try:
+                    os.rename(whole, entry)
+                except OSError:
+                    # Another process has just mended it.
+                    if self.find(source, layer) is None:
+                        raise
         return entry / _DATA
 
     def layer_count(self, model: str) -> int | None:

@@ -76,7 +76,7 @@ class Monitor:
         self._all = layers == "all"
         self._context = context
         self._reference = self._states()
-        rows = len(self._reference[-1])
+        rows = len(self._reference[-1]) if self._reference else 0
         if rows < 4:
             raise HoldfastError(f"the monitor got {rows} rows to look at: give it at least 4, better 64")
         measured = self._measure(self._reference)
@@ -120,7 +120,7 @@ class Monitor:
 
     def _distance(self, start: Mapping[str, Tensor]) -> float | None:
         weights = _weights_of_body(self.model)
-        if weights is None or weights.keys() != start.keys():
+        if weights is None or _shapes(weights) != _shapes(start):
             logger.warning(
                 "the body of %s has other weights than when the monitor was made: no distance is kept",
                 type(self.model).__name__,
@@ -181,6 +181,10 @@ def _weights_of_body(model: nn.Module) -> dict[str, Tensor] | None:
     if (body is model and not _generates(model)) or any(hasattr(module, "base_layer") for module in body.modules()):
         return None
     return {name: weight for name, weight in body.named_parameters() if weight.is_floating_point()}
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: weight.shape for name, weight in weights.items()}
 
 
 def _gap(weight: Tensor, start: Tensor) -> Tensor:

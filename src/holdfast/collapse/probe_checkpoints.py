@@ -55,7 +55,7 @@ def probe_checkpoints(
     sources = [pretrained, *checkpoints]
     for source in sources:
         source.check()
-        _check_length(source, plan.max_length)
+        _check_lengths(source, plan.max_length)
     refuse_other_bodies(pretrained, list(checkpoints))
     _refuse_same_names(tasks)
     rows = {task.name: probe_rows(task, plan.train_size) for task in tasks}
@@ -141,19 +141,14 @@ def _probe(
         began = time.perf_counter()
 
 
-def _check_length(source: ModelSource, length: int) -> None:
-    """Raise ``HoldfastError`` where the model has fewer positions than tokens are kept."""
+def _check_lengths(source: ModelSource, length: int) -> None:
+    """Raise ``HoldfastError`` where the model has fewer positions or words than its texts would have."""
+    from holdfast.training.check import check_lengths
     from holdfast.training.models import classifier_config, load_tokenizer
 
     tokenizer = load_tokenizer(source.source, source.revision, source.remote_code)
     config = classifier_config(source.source, 2, (), source.revision, source.remote_code)
-    known = (getattr(config, "max_position_embeddings", None), tokenizer.model_max_length)
-    limits = [limit for limit in known if isinstance(limit, int) and limit > 0]
-    if limits and length > min(limits):
-        raise HoldfastError(
-            f"--max-length {length}: model {source.source} takes {min(limits)} tokens at most, "
-            f"use --max-length {min(limits)}"
-        )
+    check_lengths(source.source, config, tokenizer, length)
 
 
 def _refuse_same_names(tasks: Sequence[Task]) -> None:

@@ -1,5 +1,6 @@
 """What probes of checkpoints say in words, and what they do not."""
 
+import itertools
 import math
 
 from holdfast.collapse.probe_results import LayerScore, ProbedOn, ProbeResults
@@ -15,6 +16,7 @@ def sentences(found: ProbeResults) -> list[str]:
     shares; both models are scored on the same rows, which as a rule makes the true margin smaller.
     """
     told = [line for checkpoint in found.checkpoints for line in _of_checkpoint(found, checkpoint.name)]
+    told += _between(found)
     told += _means(found)
     told += _unjudged(found) + _not_above_constant(found)
     return [*told, *_basis(found)]
@@ -75,6 +77,30 @@ def _of_checkpoint(found: ProbeResults, name: str) -> list[str]:
     return told
 
 
+def _between(found: ProbeResults) -> list[str]:
+    """The checkpoints with each other: pairs that differ by more than the choice of scored rows explains."""
+    told = []
+    pairs = list(itertools.combinations([checkpoint.name for checkpoint in found.checkpoints], 2))
+    for first, second in pairs:
+        beyond = []
+        for task in found.tasks:
+            layer = found.layers(task.task)[-1]
+            one, other = found.of(task.task, layer, first), found.of(task.task, layer, second)
+            limit = margin(one, other, task)
+            if limit is not None and one.mean is not None and other.mean is not None:
+                gap = other.mean - one.mean
+                if abs(gap) > limit:
+                    beyond.append(f"{task.task} ({_signed(gap)})")
+        if beyond:
+            told.append(
+                f"{second} against {first}: the difference in accuracy is larger than the choice of scored rows "
+                f"explains on {', '.join(beyond)}."
+            )
+    if pairs and not told and any(task.metric == "accuracy" for task in found.tasks):
+        told.append("No two checkpoints differ in accuracy by more than the choice of scored rows explains.")
+    return told
+
+
 def _means(found: ProbeResults) -> list[str]:
     if len(found.tasks) < 2:
         return []
@@ -86,7 +112,10 @@ def _means(found: ProbeResults) -> list[str]:
             told.append(f"{checkpoint.name} {_signed(math.fsum(differences) / len(differences))}")
     if not told:
         return []
-    return [f"Mean difference from {found.pretrained.name} over the {len(found.tasks)} tasks: {', '.join(told)}."]
+    tasks = f"{len(found.tasks)} tasks"
+    if len({task.metric for task in found.tasks}) > 1:
+        tasks += ", whose metrics differ"
+    return [f"Mean difference from {found.pretrained.name} over the {tasks}: {', '.join(told)}."]
 
 
 def _unjudged(found: ProbeResults) -> list[str]:

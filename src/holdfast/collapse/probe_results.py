@@ -123,7 +123,11 @@ def short_names(pretrained: str, checkpoints: Sequence[str]) -> list[str]:
         seen[parts] = checkpoint
     first, *rest = seen
     while len(rest) > 1 and len({parts[-1] for parts in rest}) == 1 and all(len(parts) > 1 for parts in rest):
-        rest = [parts[:-1] for parts in rest]
+        shorter = [parts[:-1] for parts in rest]
+        if first in shorter:
+            # A checkpoint inside the pre-trained model's folder would take its name.
+            break
+        rest = shorter
     paths = [first, *rest]
     return [_end(parts, [*paths[:place], *paths[place + 1 :]]) for place, parts in enumerate(paths)]
 

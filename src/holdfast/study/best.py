@@ -59,6 +59,9 @@ def prune(store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecord
     for run in records:
         if run not in keep and _model(store, run).is_dir():
             shutil.rmtree(_model(store, run))
+        # A worker that was killed leaves what it would have removed.
+        for leftover in ("features", "checkpoints"):
+            shutil.rmtree(store.runs / run / leftover, ignore_errors=True)
 
 
 def describe_best(

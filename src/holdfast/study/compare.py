@@ -136,7 +136,9 @@ def _compare(
     sheets = [task_arms(task, group, methods, facts[task], correct) for task, group in by_task.items()]
     judged = judge(sheets, methods, baseline, delta, alpha)
     verdicts = {(one.task, one.method): one for one in judged}
-    means = average(sheets, methods, baseline, alpha)
+    # Numbers of training rows are no tasks: a mean over them would depend on which were chosen.
+    curves = _several_sizes(cells)
+    means = [] if curves else average(sheets, methods, baseline, alpha)
     rows = []
     for task, group in by_task.items():
         seconds = _median_seconds(cell for cell in group if cell.method == baseline)
@@ -144,7 +146,7 @@ def _compare(
             own = [cell for cell in group if cell.method == method]
             rows.append(_row(task, method, own, verdicts.get((task, method)), seconds, alpha))
     text = _learned_nothing(by_task, facts)
-    text += sentences(sheets, judged, means, baseline, alpha)
+    text += sentences(sheets, judged, means, baseline, alpha, spreads=not curves)
     text += control_notes(methods, baseline)
     text += [missing_note(c.task, c.method, c.seed[0], c.reason) for c in cells if c.record is None]
     looked = looks_note(looks, alpha)
@@ -163,6 +165,12 @@ def _compare(
         for one in means
     ]
     return Comparison(baseline, rows, overall, text)
+
+
+def _several_sizes(cells: Sequence[Cell]) -> bool:
+    """Whether methods were trained on several numbers of rows of a task."""
+    arms = {cell.record.spec.arm for cell in cells if cell.record}
+    return len({source for source, _ in arms}) < len(arms)
 
 
 def _other_errors(

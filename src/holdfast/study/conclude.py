@@ -44,22 +44,24 @@ def conclude(
     grid = build_grid(study, fingerprints(study, stored))
     records = store.records(grid)
     names = task_names(stored)
-    if study.sequence is not None:
-        sequence = summarise_sequence(study, _settings(study, stored), [task.info for task in stored], grid, records)
-        outputs.sequence_page(sequence, list(records.values()), store.folder / "report.html")
-        write_text(store.folder / "summary.json", sequence.model_dump_json(indent=2) + "\n")
-        return sequence
     looks = add_look(store.looks(), grid, records, names, datetime.now(UTC).isoformat(timespec="seconds"))
-    best = describe_best(store, grid, records, names)
+    seen = max(1, len(looks))
     infos = [task.info for task in stored]
     settings = _settings(study, stored)
+    if study.sequence is not None:
+        sequence = summarise_sequence(study, settings, infos, grid, records, seen)
+        outputs.sequence_page(sequence, list(records.values()), store.folder / "report.html")
+        write_text(store.folder / "summary.json", sequence.model_dump_json(indent=2) + "\n")
+        store.save_looks(looks)
+        return sequence
+    best = describe_best(store, grid, records, names)
     trained = [record for record in records.values() if not record.spec.untrained]
     # Runs on perturbed data say something about luck only.
     compared = [record for record in trained if record.spec.perturb is None]
     correct = correct_rows(store, compared, stored)
     luck = measure_luck(store, trained, stored, study.methods)
     layers = mean_layers(compared, stored, study.methods)
-    summary = summarise(settings, infos, grid, records, best, max(1, len(looks)), names, correct, luck, layers)
+    summary = summarise(settings, infos, grid, records, best, seen, names, correct, luck, layers)
     place(store, best, records, summary, outputs.card)
     outputs.page(summary, compared, store.folder / "report.html")
     write_text(store.folder / "summary.json", summary.model_dump_json(indent=2) + "\n")

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from holdfast.study.executors.environment import threads_per_worker
 from holdfast.study.prepare import Prepared
+from holdfast.study.targets import elsewhere_of
 from holdfast.tasks.removal import rows_removed
-from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.task import Split, Task
-from holdfast.training.spec import RunSpec, TrainingSettings
+from holdfast.training.spec import OtherTask, RunSpec, TrainingSettings
 
 STEPS = 5
 """Optimizer steps timed for each method; the first is left out, since it also warms everything up."""
@@ -88,7 +88,7 @@ def estimate(prepared: Prepared) -> Estimate:
     runs = {}
     for spec in prepared.grid:
         info, timing = infos[spec.arm], plain[spec.task]
-        beside = _beside(spec, prepared.elsewhere | tasks, study.settings, timing)
+        beside = _beside(spec, elsewhere_of(spec, prepared.everything), study.settings, timing)
         if spec.untrained:
             runs[spec.id] = start + timing.around + beside
             continue
@@ -163,13 +163,13 @@ def _scoring(task: Task, settings: TrainingSettings, timing: _Timing) -> float:
     return rows * a_row
 
 
-def _beside(spec: RunSpec, tasks: Mapping[TaskSpec, Task], settings: TrainingSettings, timing: _Timing) -> float:
+def _beside(spec: RunSpec, tasks: Mapping[OtherTask, Task], settings: TrainingSettings, timing: _Timing) -> float:
     """Return the seconds of scoring a run on other tasks, probes included, at the cost of a row as in ``_scoring``."""
-    rows = sum(len(scored) for target in spec.ood for scored in [_scored(tasks[target.task])])
+    rows = sum(len(scored) for target in spec.ood for scored in [_scored(tasks[target])])
     for target in spec.probed:
-        train = len(tasks[target.task].splits["train"])
+        train = len(tasks[target].splits["train"])
         limit = spec.probe.rows if spec.probe else None
-        rows += min(limit or train, train) + len(_scored(tasks[target.task]))
+        rows += min(limit or train, train) + len(_scored(tasks[target]))
     return rows * timing.step / (settings.batch_size * settings.accumulation) / 3
 
 

@@ -56,8 +56,7 @@ def _run_missing(store: Store, prepared: Prepared, listener: Listener, retry_fai
 def _executor(prepared: Prepared) -> Executor:
     study = prepared.study
     if study.workers == 0:
-        tasks = prepared.elsewhere | dict(zip(study.tasks, prepared.tasks, strict=True))
-        return InProcess(tasks, study.threads)
+        return InProcess(prepared.everything, study.threads)
     return Processes(study.workers, study.threads, prepared.data_dir)
 
 

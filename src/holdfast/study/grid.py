@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from holdfast.errors import HoldfastError, nearest
 from holdfast.study.study_file import StudyFile
-from holdfast.tasks.spec import TaskSpec
+from holdfast.tasks.spec import OodSpec, TaskSpec
 from holdfast.training.spec import OtherTask, Perturbation, RunSpec
 
 
@@ -36,13 +36,13 @@ def resolve_methods(study: StudyFile) -> StudyFile:
     return study.model_copy(update={"methods": canonical, "baseline": baseline})
 
 
-def build_grid(study: StudyFile, fingerprints: Mapping[TaskSpec, str]) -> list[RunSpec]:
+def build_grid(study: StudyFile, fingerprints: Mapping[TaskSpec | OodSpec, str]) -> list[RunSpec]:
     """Return the runs of ``study``, whose methods are resolved; ``fingerprints`` of all its tasks' data.
 
     Methods change fastest and tasks slowest, so that a study stopped early has compared all methods on the
     seeds it reached. Where tasks are probed, the first run probes the pre-trained model. Runs on perturbed data come
-    last. They share the first seed pair, so that nothing but the rows
-    varies among them, and a training set is drawn for each seed; they have no part in the comparison.
+    last. They share the first seed pair, so that nothing but the rows varies among them, and a training set is drawn
+    for each seed; they have no part in the comparison, so nothing is measured beside their score.
     """
     if study.sequence is not None:
         return _sequence(study, fingerprints)
@@ -50,7 +50,7 @@ def build_grid(study: StudyFile, fingerprints: Mapping[TaskSpec, str]) -> list[R
     perturbed = [(study.seed_pairs[0], Perturbation(seed=seed)) for seed in study.seeds if study.perturb == "data"]
     probed = _targets(study.probed, fingerprints)
     targets = {
-        "ood": tuple(OtherTask(task=ood.task, data=fingerprints[ood.task], labels=ood.labels) for ood in study.ood),
+        "ood": tuple(OtherTask(task=ood.task, data=fingerprints[ood], labels=ood.labels) for ood in study.ood),
         "monitor": study.monitor,
         **_probing(study, probed),
     }
@@ -58,7 +58,7 @@ def build_grid(study: StudyFile, fingerprints: Mapping[TaskSpec, str]) -> list[R
         *([_reference(study, fingerprints, probed)] if probed else []),
         *(
             _run(study, task, size, fingerprints, pair).model_copy(
-                update={"method": method, "perturb": perturb, **targets}
+                update={"method": method, **({"perturb": perturb} if perturb else targets)}
             )
             for part in (pairs, perturbed)
             for task in study.tasks
@@ -84,7 +84,7 @@ def stages(specs: Sequence[RunSpec]) -> list[list[RunSpec]]:
     return [parts[number] for number in sorted(parts)]
 
 
-def _sequence(study: StudyFile, fingerprints: Mapping[TaskSpec, str]) -> list[RunSpec]:
+def _sequence(study: StudyFile, fingerprints: Mapping[TaskSpec | OodSpec, str]) -> list[RunSpec]:
     """Return the runs of a chain or of cycles, stage by stage: every one goes on from that of the stage before."""
     turns = study.tasks * (study.cycles if study.sequence == "cycles" else 1)
     before: dict[tuple[str, tuple[int, int]], str] = {}
@@ -113,7 +113,11 @@ def _asked(study: StudyFile, stage: int) -> list[TaskSpec]:
 
 
 def _run(
-    study: StudyFile, task: TaskSpec, size: int | None, fingerprints: Mapping[TaskSpec, str], seeds: tuple[int, int]
+    study: StudyFile,
+    task: TaskSpec,
+    size: int | None,
+    fingerprints: Mapping[TaskSpec | OodSpec, str],
+    seeds: tuple[int, int],
 ) -> RunSpec:
     seed, data_seed = seeds
     return RunSpec(
@@ -132,14 +136,16 @@ def _run(
     )
 
 
-def _reference(study: StudyFile, fingerprints: Mapping[TaskSpec, str], probed: tuple[OtherTask, ...]) -> RunSpec:
+def _reference(
+    study: StudyFile, fingerprints: Mapping[TaskSpec | OodSpec, str], probed: tuple[OtherTask, ...]
+) -> RunSpec:
     """Return the run that trains nothing: the pre-trained model under the same probes. Seeds have no part in it."""
     return _run(study, study.tasks[0], study.train_sizes[0], fingerprints, (0, 0)).model_copy(
         update=_probing(study, probed)
     )
 
 
-def _targets(tasks: Sequence[TaskSpec], fingerprints: Mapping[TaskSpec, str]) -> tuple[OtherTask, ...]:
+def _targets(tasks: Sequence[TaskSpec], fingerprints: Mapping[TaskSpec | OodSpec, str]) -> tuple[OtherTask, ...]:
     return tuple(OtherTask(task=task, data=fingerprints[task]) for task in tasks)
 
 

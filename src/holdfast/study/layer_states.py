@@ -64,6 +64,10 @@ def tuned_layers(spec: RunSpec, task: Task, folder: Path) -> list[LayerState]:
     reference = layer_states(start, ({name: value.to(device) for name, value in batch.items()} for batch in batches))
     if reference is None:
         return []
+    measures = measure_layers(states, reference)
+    if drift is None or len(drift) != len(measures):
+        # Some models give hidden states that are no block's.
+        drift = [None] * len(measures)
     return [
         LayerState(
             layer=one.layer,
@@ -74,7 +78,7 @@ def tuned_layers(spec: RunSpec, task: Task, folder: Path) -> list[LayerState]:
             participation_ratio_start=one.participation_ratio_start,
             mean_cosine=one.mean_cosine,
             mean_cosine_start=one.mean_cosine_start,
-            weight_distance=None if drift is None else drift[one.layer],
+            weight_distance=distance,
         )
-        for one in measure_layers(states, reference)
+        for one, distance in zip(measures, drift, strict=True)
     ]

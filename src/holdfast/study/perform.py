@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, cast
 from holdfast.errors import HoldfastError
 from holdfast.study.atomic import write_text
 from holdfast.study.store import write_record
-from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.task import Task
-from holdfast.training.spec import RunRecord, RunSpec
+from holdfast.training.spec import OtherTask, RunRecord, RunSpec
 
 if TYPE_CHECKING:
     from holdfast.training.run import Progress
@@ -22,7 +21,7 @@ RUNNER = "holdfast.study.runner:run"
 """What trains and scores a run, as ``module:function``, so that a worker process can import it."""
 
 
-Elsewhere = Mapping[TaskSpec, Task]
+Elsewhere = Mapping[OtherTask, Task]
 """The loaded tasks that a run is scored on beside its own."""
 
 Runner = Callable[[RunSpec, Task, Path, Callable[["Progress"], None], Elsewhere], RunRecord]
@@ -50,7 +49,7 @@ def perform(
             raise _changed(task_name)
         elsewhere = load_elsewhere()
         for target in (*spec.ood, *spec.probed):
-            if elsewhere[target.task].fingerprint != target.data:
+            if elsewhere[target].fingerprint != target.data:
                 raise _changed(target.task.source)
         record = import_runner(runner or RUNNER)(spec, task, folder, on_progress, elsewhere)
     except Exception as error:  # noqa: BLE001 - one run's failure, of whatever kind, must not cost the study

@@ -10,8 +10,8 @@ from holdfast.errors import HoldfastError
 from holdfast.study.grid import build_grid, resolve_methods
 from holdfast.study.study_file import StudyFile
 from holdfast.study.summary import TaskInfo
-from holdfast.study.targets import StoredTarget, load_targets, targets_of
-from holdfast.tasks.spec import TaskSpec
+from holdfast.study.targets import Elsewhere, StoredTarget, load_targets, targets_of
+from holdfast.tasks.spec import OodSpec, TaskSpec
 from holdfast.tasks.task import Split, Task
 from holdfast.training.spec import RunSpec
 
@@ -49,13 +49,18 @@ class Prepared:
     """One for each task and number of training rows, tasks first."""
     grid: list[RunSpec]
     data_dir: Path | None
-    elsewhere: dict[TaskSpec, Task] = field(default_factory=dict)
+    elsewhere: Elsewhere = field(default_factory=dict)
     """The tasks that models are scored on beside their own."""
 
     @property
     def names(self) -> dict[Arm, str]:
         """Task names by ``RunSpec.arm``."""
         return task_names(self.stored)
+
+    @property
+    def everything(self) -> Elsewhere:
+        """All tasks, the study's own too."""
+        return {**self.elsewhere, **dict(zip(self.study.tasks, self.tasks, strict=True))}
 
 
 def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
@@ -83,13 +88,17 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
     )
     loaded = dict(zip(study.tasks, tasks, strict=True))
     elsewhere = load_targets(study, loaded, data_dir)
-    grid = build_grid(study, {spec: task.fingerprint for spec, task in {**elsewhere, **loaded}.items()})
+    everything: Elsewhere = {**elsewhere, **dict(zip(study.tasks, tasks, strict=True))}
+    grid = build_grid(study, {key: task.fingerprint for key, task in everything.items()})
     _check_removals(grid, loaded)
     # Seeds make no difference to whether a run can work.
     trained = [spec for spec in grid if not spec.untrained]
     for spec in {(spec.arm, spec.method, spec.perturb is None): spec for spec in trained}.values():
         check_run(spec, loaded[spec.task])
-    data = [StoredTarget(task=spec, data=task.fingerprint) for spec, task in elsewhere.items()]
+    data = [
+        StoredTarget(task=key.task if isinstance(key, OodSpec) else key, data=task.fingerprint)
+        for key, task in elsewhere.items()
+    ]
     stored = [
         StoredTask(
             source=spec.source,
@@ -109,11 +118,15 @@ def task_names(stored: Sequence[StoredTask]) -> dict[Arm, str]:
     return {task.arm: task.info.task for task in stored}
 
 
-def fingerprints(study: StudyFile, stored: Sequence[StoredTask]) -> dict[TaskSpec, str]:
+def fingerprints(study: StudyFile, stored: Sequence[StoredTask]) -> dict[TaskSpec | OodSpec, str]:
     """Return the fingerprints of all data of a (resolved) study."""
     own = {task.source: task.fingerprint for task in stored}
-    others = {target.task: target.data for task in stored for target in task.targets}
-    return others | {spec: own[spec.source] for spec in study.tasks}
+    found: dict[TaskSpec | OodSpec, str] = {}
+    # In the order in which load_targets returns them.
+    keys: list[TaskSpec | OodSpec] = [*study.ood, *study.probed]
+    for key, target in zip(keys, stored[0].targets, strict=True):
+        found[key] = target.data
+    return {**found, **{spec: own[spec.source] for spec in study.tasks}}
 
 
 def _absolute(path: str) -> str:
@@ -149,9 +162,9 @@ def _check_removals(grid: Sequence[RunSpec], loaded: Mapping[TaskSpec, Task]) ->
     """Raise ``HoldfastError`` where a run's training set would lack nothing, or all rows of a class."""
     from holdfast.tasks.removal import remove_rows
 
-    for (source, perturb), spec in {(spec.task, spec.perturb): spec for spec in grid}.items():
+    for (_, perturb), spec in {(spec.arm, spec.perturb): spec for spec in grid}.items():
         if perturb is not None:
-            task = loaded[source]
+            task = loaded[spec.task]
             rows = _train(task, spec.train_size, spec.subset_seed)
             try:
                 remove_rows(rows, perturb.remove, perturb.seed, task.label_names)
@@ -178,7 +191,7 @@ def _too_few_rows(train: Split, size: int | None) -> list[str]:
     return [f"--train-size {size}: there are only {len(train)} training rows, and all of them are used"]
 
 
-def _info(task: Task, study: StudyFile, size: int | None, elsewhere: Mapping[TaskSpec, Task]) -> TaskInfo:
+def _info(task: Task, study: StudyFile, size: int | None, elsewhere: Elsewhere) -> TaskInfo:
     from holdfast.tasks.metrics import constant_score
 
     train = _train(task, size, study.subset_seed)

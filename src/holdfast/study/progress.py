@@ -90,7 +90,7 @@ class Board:
         self._ended.add(record.id)
         if record.status == "error":
             self.errors += 1
-        else:
+        elif not record.spec.untrained:
             self._seconds.setdefault((record.spec.arm, record.spec.method), []).append(seconds)
 
     def _typical(self, spec: RunSpec) -> float | None:

@@ -11,19 +11,18 @@ from holdfast.collapse.monitor import CollapseMonitor
 from holdfast.collapse.probe_task import probe_task
 from holdfast.errors import HoldfastError
 from holdfast.study.layer_states import tuned_layers
-from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.task import Task
 from holdfast.training.models import load_model, load_tokenizer
 from holdfast.training.run import OnProgress, Progress, Surroundings
 from holdfast.training.run import run as train
-from holdfast.training.spec import Monitored, ProbeScore, RunRecord, RunSpec
+from holdfast.training.spec import Monitored, OtherTask, ProbeScore, RunRecord, RunSpec
 
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerCallback
 
 
 def run(
-    spec: RunSpec, task: Task, folder: Path, on_progress: OnProgress, elsewhere: Mapping[TaskSpec, Task]
+    spec: RunSpec, task: Task, folder: Path, on_progress: OnProgress, elsewhere: Mapping[OtherTask, Task]
 ) -> RunRecord:
     """Do the run ``spec`` in ``folder``, a sub-folder of the store's ``runs``; return its record.
 
@@ -61,13 +60,13 @@ def _start(spec: RunSpec, folder: Path) -> Path | None:
     if not model.is_dir():
         raise HoldfastError(
             f"run {spec.after}, from whose model this one goes on, left none; if it stopped with an error, start "
-            f"again with --retry-failed, else delete {model.parent} and start again"
+            f"again with --retry-failed, else delete {model.parent} first"
         )
     return model
 
 
 def _probe_untrained(
-    spec: RunSpec, task: Task, folder: Path, on_progress: OnProgress, elsewhere: Mapping[TaskSpec, Task]
+    spec: RunSpec, task: Task, folder: Path, on_progress: OnProgress, elsewhere: Mapping[OtherTask, Task]
 ) -> RunRecord:
     began, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
     on_progress(Progress(0, 0, "probing", None))
@@ -83,7 +82,7 @@ def _probe_untrained(
 
 
 def _probes(
-    spec: RunSpec, checkpoint: str, revision: str | None, folder: Path, elsewhere: Mapping[TaskSpec, Task]
+    spec: RunSpec, checkpoint: str, revision: str | None, folder: Path, elsewhere: Mapping[OtherTask, Task]
 ) -> dict[str, ProbeScore]:
     """Return what linear probes of ``checkpoint`` score, by task."""
     if spec.probe is None:
@@ -94,7 +93,7 @@ def _probes(
     )
     scores = {}
     for target in spec.probed:
-        task = elsewhere[target.task]
+        task = elsewhere[target]
         features = folder / "features"
         try:
             scores[task.name] = probe_task(

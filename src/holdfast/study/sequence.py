@@ -4,6 +4,7 @@ Aghajanyan et al. (2020), section 4: a source task is probed after each further 
 just before its own turn.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -14,6 +15,7 @@ from holdfast.study.compare import UNTRAINED
 from holdfast.study.grid import stages as parts_of
 from holdfast.study.statistics.arm import Arm, Scale
 from holdfast.study.statistics.findings import TaskArms, judge
+from holdfast.study.statistics.looks import looks_note
 from holdfast.study.statistics.notes import closing_note
 from holdfast.study.statistics.sentences import Judged
 from holdfast.study.study_file import StudyFile
@@ -39,10 +41,12 @@ def summarise_sequence(
     infos: Sequence[TaskInfo],
     grid: Sequence[RunSpec],
     records: Mapping[str, RunRecord],
+    looks: int = 1,
 ) -> SequenceSummary:
     """The summary of a chain or of cycles, complete or not.
 
-    ``infos``: of the study's tasks, in their order; ``records`` go by ``RunSpec.id``.
+    ``infos``: of the study's tasks, in their order; ``records`` go by ``RunSpec.id``; ``looks`` counts how often
+    results with differing numbers of runs were looked at.
     """
     assert study.sequence is not None
     trained = parts_of([spec for spec in grid if not spec.untrained])
@@ -64,6 +68,8 @@ def summarise_sequence(
         ]
     text = decided_and_rest(judged)
     if judged:
+        looked = looks_note(looks, settings.alpha)
+        text += [looked] if looked else []
         split = {info.scored_split for info in infos}
         text.append(closing_note(settings.delta, settings.alpha, len(judged), split))
     return SequenceSummary(
@@ -175,8 +181,7 @@ def _result(stage: Stage, method: str, specs: Sequence[RunSpec], records: Mappin
     for spec in specs:
         if spec.method == method:
             record = records.get(spec.id)
-            value = record.metrics.get(stage.metric) if record is not None else None
-            scores.append(None if value is None else 100 * value)
+            scores.append(_stage_points(record, stage) if record is not None else None)
     known = [score for score in scores if score is not None]
     return StageRow(
         stage=stage.number,
@@ -186,6 +191,14 @@ def _result(stage: Stage, method: str, specs: Sequence[RunSpec], records: Mappin
         std=stdev(known) if len(known) > 1 else None,
         scores=scores,
     )
+
+
+def _stage_points(record: RunRecord, stage: Stage) -> float | None:
+    """A run's own score; what is undefined counts as the best constant prediction's, as everywhere in a study."""
+    if record.status == "error":
+        return None
+    value = record.metrics.get(stage.metric)
+    return stage.constant_score if value is None or not math.isfinite(value) else 100 * value
 
 
 def _choices(study: StudyFile) -> list[str]:

@@ -38,7 +38,7 @@ def tune(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        record = perform.import_runner(perform.RUNNER)(spec, task, partial, on_progress, prepared.elsewhere)
+        record = perform.import_runner(perform.RUNNER)(spec, task, partial, on_progress, {})
         for file in (partial / "model").iterdir():
             file.rename(partial / file.name)
         (partial / "model").rmdir()

@@ -84,6 +84,9 @@ class Store:
             tasks = _TASKS.validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
             raise damaged(path, error) from None
+        if len(study.train_sizes) == 1:
+            # Folders from before there could be several do not tell it.
+            tasks = [task.model_copy(update={"train_size": study.train_sizes[0]}) for task in tasks]
         return study, tasks
 
     def task_name(self, spec: RunSpec) -> str:

@@ -79,7 +79,12 @@ class StudyFile(BaseModel):
     def _ood(cls, value: Any) -> Any:
         items = value if isinstance(value, list) else [value]
         items = [{"source": item} if isinstance(item, str) else item for item in items]
-        return [{"task": item} if isinstance(item, dict) and "task" not in item else item for item in items]
+        items = [{"task": item} if isinstance(item, dict) and "task" not in item else item for item in items]
+        named = [isinstance(item, dict) and isinstance(item["task"], str) for item in items]
+        return [
+            {**item, "task": {"source": item["task"]}} if short else item
+            for item, short in zip(items, named, strict=True)
+        ]
 
     @field_validator("train_size")
     @classmethod
@@ -137,6 +142,10 @@ class StudyFile(BaseModel):
             )
         if self.sequence is not None:
             self._check_sequence()
+        elif self.probe != ProbeSettings() and not self.probed:
+            raise ValueError("how to probe is told and no task to probe on; name some with --probe")
+        if self.sequence != "cycles" and self.cycles != StudyFile.model_fields["cycles"].default:
+            raise ValueError(f"cycles is {self.cycles} and sequence is not cycles; leave one out or set the other")
         if self.perturb is not None and len(self.seeds) < 2:
             raise ValueError(
                 "perturb draws a training set for each seed, and one alone is compared with nothing; "
@@ -185,7 +194,7 @@ def load_study(path: Path) -> StudyFile:
 def read_study(path: Path, options: Mapping[str, Any]) -> StudyFile:
     """Return the study in the YAML file at ``path``, with command-line ``options`` in place of its keys.
 
-    ``options`` has keys of ``StudyFile``; ``settings`` is merged key by key. Raises ``HoldfastError`` as
+    ``options`` has keys of ``StudyFile``; ``settings`` and ``probe`` are merged key by key. Raises ``HoldfastError`` as
     ``load_study`` does, and when the file asks for the model's own code or pickled weights and ``options`` do
     not: a file from elsewhere must not switch them on.
     """
@@ -196,8 +205,8 @@ def read_study(path: Path, options: Mapping[str, Any]) -> StudyFile:
                 f"{path}: {flag} {danger}; add --{flag.replace('_', '-')} to the command if you trust the model"
             )
     values = study.model_dump(exclude_unset=True)
-    settings = {**values.get("settings", {}), **options.get("settings", {})}
-    return from_options({**values, **options, "settings": settings})
+    parts = {key: {**values.get(key, {}), **options.get(key, {})} for key in ("settings", "probe")}
+    return from_options({**values, **options, **parts})
 
 
 def from_options(options: Mapping[str, Any]) -> StudyFile:

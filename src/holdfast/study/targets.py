@@ -1,6 +1,6 @@
 """What models are scored on beside their own task: other tasks as they are, and tasks under linear probes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -8,9 +8,12 @@ from pydantic import BaseModel, ConfigDict
 from holdfast.errors import HoldfastError
 from holdfast.study.study_file import StudyFile
 from holdfast.study.summary import Target
-from holdfast.tasks.spec import TaskSpec
+from holdfast.tasks.spec import OodSpec, TaskSpec
 from holdfast.tasks.task import Split, Task
-from holdfast.training.spec import RunSpec
+from holdfast.training.spec import OtherTask, RunSpec
+
+Elsewhere = Mapping[TaskSpec | OodSpec, Task]
+"""Loaded tasks. One that is scored as it is may have other rows than the same one to train or probe on."""
 
 
 class StoredTarget(BaseModel):
@@ -23,36 +26,51 @@ class StoredTarget(BaseModel):
     """Fingerprint."""
 
 
-def load_targets(study: StudyFile, own: Mapping[TaskSpec, Task], data_dir: Path | None) -> dict[TaskSpec, Task]:
-    """Return the tasks that ``study`` names beside its own, loaded, after every check that needs no training.
+def load_targets(
+    study: StudyFile, own: Mapping[TaskSpec, Task], data_dir: Path | None
+) -> dict[TaskSpec | OodSpec, Task]:
+    """Return the tasks that ``study`` names beside its own, loaded, after every check that needs no training: out of
+    domain ones first, each in the order of ``study``.
 
     Raises ``HoldfastError`` for data that cannot be loaded or probed, for classes that cannot be mapped, and for
     names that cannot be told apart in a table.
     """
+    from holdfast.collapse.probe_task import probe_rows
     from holdfast.tasks import load_evaluation, load_task
 
-    ood = {one.task: load_evaluation(one.task, data_dir) for one in study.ood}
+    ood: dict[TaskSpec | OodSpec, Task] = {one: load_evaluation(one.task, data_dir) for one in study.ood}
     probed = {spec: own.get(spec) or load_task(spec, data_dir) for spec in study.probed}
-    _refuse_same_names("--ood", study, {spec: ood[spec] for spec in ood}, own)
-    _refuse_same_names("--probe", study, probed, {})
-    return {**ood, **probed}
+    for task in probed.values():
+        try:
+            probe_rows(task, study.probe.rows)
+        except HoldfastError as error:
+            raise HoldfastError(str(error).replace("--train-size", "--probe-rows")) from None
+    _refuse_same_names("--ood", [(one.task.source, ood[one].name) for one in study.ood], own)
+    _refuse_same_names("--probe", [(spec.source, probed[spec].name) for spec in study.probed], {})
+    return {**ood, **dict[TaskSpec | OodSpec, Task](probed.items())}
 
 
-def load_elsewhere(spec: RunSpec, data_dir: Path | None) -> dict[TaskSpec, Task]:
+def load_elsewhere(spec: RunSpec, data_dir: Path | None) -> dict[OtherTask, Task]:
     """Return the tasks that a run is scored on beside its own, loaded as ``load_targets`` does."""
     from holdfast.tasks import load_evaluation, load_task
 
-    ood = {target.task: load_evaluation(target.task, data_dir) for target in spec.ood}
-    return ood | {target.task: load_task(target.task, data_dir) for target in spec.probed}
+    ood = {target: load_evaluation(target.task, data_dir) for target in spec.ood}
+    return ood | {target: load_task(target.task, data_dir) for target in spec.probed}
 
 
-def targets_of(task: Task, train: Split, study: StudyFile, elsewhere: Mapping[TaskSpec, Task]) -> list[Target]:
+def elsewhere_of(spec: RunSpec, tasks: Elsewhere) -> dict[OtherTask, Task]:
+    """Return what ``load_elsewhere`` would, from all the study's ``tasks``."""
+    ood = {target: tasks[OodSpec(task=target.task, labels=target.labels)] for target in spec.ood}
+    return ood | {target: tasks[target.task] for target in spec.probed}
+
+
+def targets_of(task: Task, train: Split, study: StudyFile, elsewhere: Elsewhere) -> list[Target]:
     """Return what models tuned on the rows ``train`` of ``task`` are scored on beside it, in the order of the tables.
 
     ``elsewhere``: all the study's other tasks. Raises ``HoldfastError`` for classes that cannot be mapped.
     """
     found = [_further_split(task, train, name) for name in further_splits(task)]
-    found += [_ood(task, train, elsewhere[one.task], one.labels) for one in study.ood]
+    found += [_ood(task, train, elsewhere[one], one.labels) for one in study.ood]
     return [*found, *(_probed(elsewhere[spec]) for spec in study.probed)]
 
 
@@ -82,7 +100,8 @@ def _ood(task: Task, train: Split, other: Task, declared: tuple[tuple[str, str],
 
 def _probed(task: Task) -> Target:
     labels = task.splits[task.scored_split].labels or []
-    return _target(task.name, "probe", task, task.scored_split, task.metrics[0], labels, list(task.notes))
+    notes = [*task.notes, *task.warnings]
+    return _target(task.name, "probe", task, task.scored_split, task.metrics[0], labels, notes)
 
 
 def _target(
@@ -111,17 +130,16 @@ def _overlap(task: Task, train: Split, split: str) -> list[str]:
     return [f"{shared} of its {len(scored)} rows also stand in the training rows, so its scores flatter"]
 
 
-def _refuse_same_names(
-    option: str, study: StudyFile, tasks: Mapping[TaskSpec, Task], own: Mapping[TaskSpec, Task]
-) -> None:
-    """Raise ``HoldfastError`` where two targets of a kind, or one and a split of the study's tasks, share a name."""
+def _refuse_same_names(option: str, given: Sequence[tuple[str, str]], own: Mapping[TaskSpec, Task]) -> None:
+    """Raise ``HoldfastError`` where two targets of a kind, or one and a split of the study's tasks, share a name.
+
+    ``given``: sources and names.
+    """
     named: dict[str, str] = {name: f"a split of {task.name}" for task in own.values() for name in further_splits(task)}
-    given = [one.task for one in study.ood] if option == "--ood" else study.probed
-    for spec in given:
-        name = tasks[spec].name
+    for source, name in given:
         if name in named:
             raise HoldfastError(
-                f"{option} {spec.source}: {named[name]} is named {name!r} too; tables tell them apart by name, "
+                f"{option} {source}: {named[name]} is named {name!r} too; tables tell them apart by name, "
                 "so name each once, or rename a file"
             )
-        named[name] = spec.source
+        named[name] = source

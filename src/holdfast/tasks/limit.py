@@ -29,7 +29,7 @@ def limit_scored(task: Task, rows: int | None) -> Task:
         _check_room(task, name, split, rows)
         splits[name] = draw_subset(split, rows, _SEED, task.kind)
         selects = name == "validation" and task.scored_split != name
-        notes.append(f"{'checkpoints chosen' if selects else 'scored'} on {rows} of {len(split)} {name} rows")
+        notes.append(f"{'kept' if selects else 'scored on'} {rows} of {len(split)} {name} rows")
     return replace(task, splits=splits, notes=(*task.notes, *notes))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError, nearest
@@ -32,6 +32,8 @@ _SPELLINGS = {
 }
 """Classes that mean the same under other names."""
 
+_SAYS_NOTHING = re.compile(r"[+-]?[\d.]+|(label|class)[\s_-]*\d+", re.IGNORECASE)
+"""Names of classes under which any two tasks agree, whatever they ask."""
 _MEANING = {other: name for name, others in _SPELLINGS.items() for other in others}
 _ENTAILMENT = {"entailment", "neutral", "contradiction", "not_entailment"}
 
@@ -47,7 +49,7 @@ class LabelMap:
     target: tuple[int, ...]
     """The same for each class of the target."""
     note: str
-    """The mapping in words, ``neutral, contradiction -> not_entailment``; empty where names agree."""
+    """The mapping in words, ``neutral, contradiction -> not_entailment``; empty where names agree and say something."""
 
     def outputs(self, logits: Array) -> Array:
         """Turn logits ``(rows, classes tuned on)`` into ``(rows, len(names))``: of merged classes the largest.
@@ -73,7 +75,8 @@ def map_labels(tuned: Task, target: Task, declared: Sequence[tuple[str, str]] = 
     that mean the same, such as ``duplicate`` and ``equivalent``. Where two entailment tasks have different sets of
     classes, all but ``entailment`` count as one. ``declared`` pairs, a class of either task and the class of the other
     that it counts as, come before all this. A class that only the tuned task has stays, and predicting it is wrong;
-    but numbers of different sets are not taken for the same classes.
+    but numbers of different sets are not taken for the same classes. Where numbers are all that agrees, the note says
+    so, since 1 of one file may be what 0 is in another.
 
     Raises ``HoldfastError`` for tasks that are not of a kind, for pairs that name no class of each task, for classes of
     the target that the model could never predict, and where all of them would be one.
@@ -96,7 +99,14 @@ def map_labels(tuned: Task, target: Task, declared: Sequence[tuple[str, str]] = 
             f"--ood {target.name}: {listed(target.label_names)} would all count as one class, "
             f"and there would be nothing to tell apart; leave at least two"
         )
-    return _label_map(tuned.label_names, target.label_names, groups)
+    found = _label_map(tuned.label_names, target.label_names, groups)
+    if not declared and all(map(_SAYS_NOTHING.fullmatch, target.label_names)):
+        told = (
+            f"classes {listed(target.label_names)} are taken for those of {tuned.name} by number alone: "
+            f"check that they mean the same"
+        )
+        found = replace(found, note="; ".join(filter(None, [told, found.note])))
+    return found
 
 
 def metrics_of(mapped: LabelMap | None, target: Task) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from holdfast.methods.base import Method, Plan
 from holdfast.tasks.removal import rows_removed
 from holdfast.tasks.task import Task
 from holdfast.training.corruption import check_words
-from holdfast.training.models import check_model, classifier_config, empty_classifier, load_tokenizer
+from holdfast.training.models import check_model, classifier_config, empty_classifier, load_tokenizer, own_body
 from holdfast.training.rows import training_rows
 from holdfast.training.spec import RunSpec
 
@@ -31,9 +31,13 @@ def check_run(spec: RunSpec, task: Task) -> None:
     check_model(spec.model, spec.revision, spec.remote_code, spec.pickled_weights)
     config = classifier_config(spec.model, task.num_outputs, task.label_names, spec.revision, spec.remote_code)
     tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
-    _check_lengths(config, tokenizer, spec)
+    check_lengths(spec.model, config, tokenizer, spec.settings.max_length)
     methods = parse(spec.method)
     model = empty_classifier(spec.model, config, spec.remote_code)
+    if spec.after is not None:
+        own_body(model)
+    if spec.probe is not None:
+        _check_layer(config, spec.probe.layer)
     plan = Plan(spec.settings.total_steps(_train_rows(spec, task, methods)), spec.seed)
     for method in methods:
         method.check(model)
@@ -50,17 +54,29 @@ def _train_rows(spec: RunSpec, task: Task, methods: Sequence[Method]) -> int:
     return rows if spec.perturb is None else rows - rows_removed(rows, spec.perturb.remove)
 
 
-def _check_lengths(config: Any, tokenizer: Any, spec: RunSpec) -> None:
+def _check_layer(config: Any, layer: int) -> None:
+    blocks = getattr(config, "num_hidden_layers", None)
+    # Of an encoder-decoder it may be the number of either stack's.
+    if not isinstance(blocks, int) or getattr(config, "is_encoder_decoder", False):
+        return
+    if not -blocks - 1 <= layer <= blocks:
+        raise HoldfastError(
+            f"--probe-layer {layer}: the model's layers are 0, the embeddings, to {blocks}; -1 is the last"
+        )
+
+
+def check_lengths(model: str, config: Any, tokenizer: Any, max_length: int) -> None:
+    """Raise ``HoldfastError`` for a tokenizer with more tokens, or texts with more, than the model named takes."""
     vocabulary = getattr(config, "vocab_size", None)
     if isinstance(vocabulary, int) and len(tokenizer) > vocabulary:
         raise HoldfastError(
-            f"model {spec.model}: its tokenizer has {len(tokenizer)} tokens and the model embeds {vocabulary}; "
+            f"model {model}: its tokenizer has {len(tokenizer)} tokens and the model embeds {vocabulary}; "
             "use the tokenizer that belongs to it"
         )
     positions = getattr(config, "max_position_embeddings", None)
     limits = [limit for limit in (positions, tokenizer.model_max_length) if isinstance(limit, int) and limit > 0]
-    if limits and spec.settings.max_length > min(limits):
+    if limits and max_length > min(limits):
         raise HoldfastError(
-            f"--max-length {spec.settings.max_length}: model {spec.model} takes {min(limits)} tokens at most, "
+            f"--max-length {max_length}: model {model} takes {min(limits)} tokens at most, "
             f"use --max-length {min(limits)}"
         )

@@ -127,14 +127,8 @@ def _check_body(name: str, model: Any, missing: Collection[str]) -> None:
         )
 
 
-def take_body(model: Any, folder: Path) -> None:
-    """Give ``model``, a sequence classifier as loaded, the body's weights of the plain checkpoint in ``folder``.
-
-    Its head stays: as every head of a new task it is the pre-trained checkpoint's own, else drawn anew. Raises
-    ``HoldfastError`` where the body cannot be told from the head, and where the checkpoint is of another model.
-    """
-    from transformers import AutoModelForSequenceClassification
-
+def own_body(model: Any) -> Any:
+    """Return the body of ``model``. Raises ``HoldfastError`` where it cannot be told from the head."""
     from holdfast.methods.parts.layers import body_of
 
     body = body_of(model)
@@ -143,9 +137,23 @@ def take_body(model: Any, folder: Path) -> None:
             f"{type(model).__name__} has no body apart from its head, so it cannot go on from another run's: "
             "use a model with base_model"
         )
-    tuned = body_of(AutoModelForSequenceClassification.from_pretrained(folder, dtype="float32", local_files_only=True))
+    return body
+
+
+def take_body(model: Any, folder: Path, remote_code: bool = False) -> None:
+    """Give ``model``, a sequence classifier as loaded, the body's weights of the plain checkpoint in ``folder``.
+
+    Its head stays: as every head of a new task it is the pre-trained checkpoint's own, else drawn anew. Raises
+    ``HoldfastError`` where the body cannot be told from the head, and where the checkpoint is of another model.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    body = own_body(model)
+    checkpoint = AutoModelForSequenceClassification.from_pretrained(
+        folder, dtype="float32", local_files_only=True, trust_remote_code=remote_code
+    )
     try:
-        body.load_state_dict(tuned.state_dict())
+        body.load_state_dict(own_body(checkpoint).state_dict())
     except RuntimeError as problem:
         raise HoldfastError(
             f"{folder} does not hold the body of this {type(model).__name__}: give the model that it was tuned from"

@@ -25,9 +25,9 @@ ROWS = 512
 
 
 Pooling = Literal["auto", "cls", "mean", "last"]
-Place = Literal["first", "cls", "last", "head", "end", "mean"]
-"""Where a layer is read: ``first`` is the batch's first place, ``cls`` the row's first real token, ``head`` and ``end``
-where the heads of decoders and of encoder-decoders read."""
+Place = Literal["first", "final", "cls", "last", "head", "end", "mean"]
+"""Where a layer is read: ``first`` and ``final`` are the batch's first and last place, ``cls`` the row's first real
+token, ``head`` and ``end`` where the heads of decoders and of encoder-decoders read."""
 
 
 class NoStatesError(HoldfastError):
@@ -72,11 +72,11 @@ def pooled_states(
     closed. ``batches``: the model's keyword arguments on its device; labels are not used.
 
     ``pooling``: ``auto`` takes what the model's own head reads: the first token for encoders, the mean for those
-    whose configuration says so (``classifier_pooling`` of ModernBERT and EuroBERT), the last real token, whichever
-    side is padded, for decoders, whose head reads every token, and the end token for encoder-decoders. ``mean`` is over
-    the real tokens and ``last`` the last of them, ``cls`` the first, by the attention mask. Raises ``HoldfastError``
-    for ``cls`` on models without such a token, and ``NoStatesError`` for models without hidden states and for layers of
-    different lengths, unless they are read at the first place.
+    whose configuration says so (``classifier_pooling`` of ModernBERT and EuroBERT), the last place for XLNet, the last
+    real token, whichever side is padded, for decoders, whose head reads every token, and the end token for
+    encoder-decoders. ``mean`` is over the real tokens and ``last`` the last of them, ``cls`` the first, by the
+    attention mask. Raises ``HoldfastError`` for ``cls`` on models without such a token, and ``NoStatesError`` for
+    models without hidden states and for layers of different lengths, unless they are read at the first or last place.
     """
     takes = inspect.signature(model.forward).parameters.values()
     if not any(one.name == "output_hidden_states" or one.kind is one.VAR_KEYWORD for one in takes):
@@ -123,6 +123,8 @@ def _place(model: nn.Module, inputs: Mapping[str, Any], pooling: Pooling) -> Pla
         # EuroBERT's "late" is the mean over tokens of what the head makes of each.
         if getattr(getattr(model, "config", None), "classifier_pooling", None) in ("mean", "late"):
             return "mean"
+        if _summarises_last(model):
+            return "final"
     if is_pair or _reads_every_token(model, inputs):
         if pooling == "auto":
             return "head"
@@ -150,8 +152,8 @@ def _hidden_layers(model: nn.Module, outputs: Any) -> list[Tensor]:
 
 def _pool(model: nn.Module, layers: list[Tensor], inputs: Mapping[str, Any], read: Place) -> list[Tensor]:
     """Return each layer at ``read``, (rows, width), where it is."""
-    if read == "first":
-        return [layer[:, 0] for layer in layers]
+    if read in ("first", "final"):
+        return [layer[:, 0 if read == "first" else -1] for layer in layers]
     if len({layer.shape[1] for layer in layers}) > 1:
         raise NoStatesError(_cannot_line_up(model))
     device = layers[-1].device
@@ -179,6 +181,12 @@ def _last_of(marked: Tensor) -> Tensor:
 
 def _cannot_line_up(model: nn.Module) -> str:
     return f"the hidden states of {type(model).__name__} cannot be lined up"
+
+
+def _summarises_last(model: nn.Module) -> bool:
+    """Return whether the head takes the batch's last place, as XLNet's does, whose tokenizer pads on the left."""
+    summary = getattr(model, "sequence_summary", None)
+    return getattr(summary, "summary_type", None) == "last"
 
 
 def _reads_every_token(model: nn.Module, inputs: Mapping[str, Any]) -> bool:

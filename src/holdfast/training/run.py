@@ -32,7 +32,6 @@ from holdfast.methods.base import Method
 from holdfast.tasks.encode import encode
 from holdfast.tasks.mapping import map_labels, metrics_of
 from holdfast.tasks.metrics import compute, constant_score
-from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.task import Split, Task
 from holdfast.training.check import check_run
 from holdfast.training.distance import distance_from
@@ -52,7 +51,7 @@ class Progress:
     """Optimizer steps done."""
     total: int
     phase: str
-    """``preparing``, ``re-training``, ``training`` or ``scoring``."""
+    """``preparing``, ``re-training``, ``training``, ``scoring`` or ``probing``."""
     loss: float | None
     """The last logged training loss."""
 
@@ -66,7 +65,7 @@ class Surroundings:
 
     start: Path | None = None
     """Checkpoint whose body is trained, for a run that goes on from another; None: the pre-trained one."""
-    elsewhere: Mapping[TaskSpec, Task] = field(default_factory=dict)
+    elsewhere: Mapping[OtherTask, Task] = field(default_factory=dict)
     """The loaded tasks of ``RunSpec.ood``."""
     watch: Callable[[Trainer], Sequence[TrainerCallback]] = lambda trainer: ()
     """Returns further callbacks for the trainer, whose model no method has changed yet."""
@@ -110,7 +109,7 @@ def run(
     )
     model = load()
     if around.start is not None:
-        take_body(model, around.start)
+        take_body(model, around.start, spec.remote_code)
     if model.config.pad_token_id is None:
         # Decoder classifiers find the last real token by it.
         model.config.pad_token_id = tokenizer.pad_token_id
@@ -161,7 +160,7 @@ def run(
     others = {name: part for name, part in data.items() if name not in ("train", "validation", task.scored_split)}
     extra = {name: _score(trainer, task, splits[name], part) for name, part in others.items()}
     for target in spec.ood:
-        other = around.elsewhere[target.task]
+        other = around.elsewhere[target]
         extra[other.name] = _score_elsewhere(trainer, task, target, other, tokenizer, spec.settings.max_length)
     validation = _score(trainer, task, splits["validation"], data["validation"]) if selects else metrics
     folder.mkdir(parents=True, exist_ok=True)

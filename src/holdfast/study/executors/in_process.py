@@ -1,12 +1,11 @@
 """Runs one after the other in this process: nothing to start, nothing that protects it from a crash."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from holdfast.study.executors.base import Watch
 from holdfast.study.perform import perform
 from holdfast.study.store import Store
-from holdfast.tasks.spec import TaskSpec
-from holdfast.tasks.task import Task
+from holdfast.study.targets import Elsewhere, elsewhere_of
 from holdfast.training.spec import RunSpec
 
 
@@ -15,7 +14,7 @@ class InProcess:
 
     slots = 1
 
-    def __init__(self, tasks: Mapping[TaskSpec, Task], threads: int | None = None, runner: str | None = None) -> None:
+    def __init__(self, tasks: Elsewhere, threads: int | None = None, runner: str | None = None) -> None:
         self.tasks = tasks
         self.threads = threads
         self.runner = runner
@@ -38,7 +37,7 @@ class InProcess:
             task.name,
             folder,
             lambda: task,
-            lambda: {target.task: self.tasks[target.task] for target in (*spec.ood, *spec.probed)},
+            lambda: elsewhere_of(spec, self.tasks),
             lambda progress: watch.moved(spec, progress.step, progress.total, progress.phase, progress.loss),
             self.runner,
         )

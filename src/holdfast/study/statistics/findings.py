@@ -95,9 +95,14 @@ def average(tasks: Sequence[TaskArms], methods: Sequence[str], baseline: str, al
 
 
 def sentences(
-    tasks: Sequence[TaskArms], judged: Sequence[Judged], means: Sequence[MethodMean], baseline: str, alpha: float
+    tasks: Sequence[TaskArms],
+    judged: Sequence[Judged],
+    means: Sequence[MethodMean],
+    baseline: str,
+    alpha: float,
+    spreads: bool = True,
 ) -> list[str]:
-    """The verdicts in words, then averages, spreads and warnings."""
+    """The verdicts in words, then averages, spreads pooled over ``tasks`` where asked for, and warnings."""
     several = len(tasks) > 1
     by_name = {task.task: task for task in tasks}
     text = []
@@ -106,7 +111,7 @@ def sentences(
         text += _over_examples(by_name[one.task], one, alpha)
     for one_mean in means:
         text.append(overall_note(one_mean.method, baseline, one_mean.mean, one_mean.tasks, one_mean.normalised, alpha))
-    text += _spreads(tasks, baseline, alpha)
+    text += _spreads(tasks, baseline, alpha) if spreads else []
     warnings = (identical_note(task.task, method, arm) for task in tasks for method, arm in task.arms.items())
     return text + [warning for warning in warnings if warning]
 
