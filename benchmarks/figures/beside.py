@@ -31,7 +31,8 @@ def draw(summary: Summary, to: Path) -> None:
         _panel(axes, summary, target)
     for axes in flat[len(targets) :]:
         axes.set_visible(False)
-    handles, names = flat[0].get_legend_handles_labels()
+    # Only a probe's panel has the pre-trained model's line, and probes come last.
+    handles, names = flat[len(targets) - 1].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=min(6, len(names)), fontsize=8)
     save(figure, to)
 
