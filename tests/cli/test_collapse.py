@@ -47,7 +47,6 @@ def test_a_plan_is_shown_before_anything_is_done(holdfast, fakes, tickets, secon
     monkeypatch.setattr("holdfast.cli.plan.estimate", lambda prepared: (_ for _ in ()).throw(OSError("not here")))
     words = ["collapse", "cycles", "--source", tickets, "--chain", second, "--methods", "vanilla,r3f", "--dry-run"]
     done = holdfast(*words, "--cycles", 2, "--out", tmp_path / "out")
-    assert "17 runs: 4 stages in turn x 2 methods x 3 seeds" not in done.out
     assert "25 runs: 4 stages in turn x 2 methods x 3 seeds, and the pre-trained model" in done.out
     assert not (tmp_path / "out").exists()
 
@@ -64,11 +63,13 @@ def test_a_plan_is_shown_before_anything_is_done(holdfast, fakes, tickets, secon
         ),
         (["probe", "--source", "tickets.csv", "--tasks", "leters.csv"], "letters.csv"),
         (["prob"], "did you mean 'probe'"),
+        (["probe", "--source", "study.yaml", "--tasks", "letters.csv"], "--source study.yaml: this is a study file"),
         (["probe", "--source", "tickets.csv", "--tasks", "letters.csv,"], "--tasks 'letters.csv,': a name is missing"),
         (["chain", "--source", "tickets.csv", "--chain", "letters.csv,,x.csv"], "a name is missing"),
     ],
 )
 def test_mistakes_are_told_in_one_line(holdfast, fakes, tickets, second, words, told):
+    tickets.with_name("study.yaml").write_text("tasks: tickets.csv\n")
     done = holdfast("collapse", *words)
     assert (done.code, done.out) == (2, "")
     assert done.err.count("\n") == 1

@@ -6,8 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.cli import options as o
+from holdfast.errors import HoldfastError
 
 _Source = Annotated[str, o.option("Task to tune on first: a name, hub id, file or folder.")]
+_Chain = Annotated[str, o.option("Tasks to tune on after it, in this order, separated by commas.")]
 
 app = typer.Typer(
     name="collapse",
@@ -53,7 +55,7 @@ def probe(
 def chain(
     context: typer.Context,
     source: _Source,
-    chain: Annotated[str, o.option("Tasks to tune on after it, in this order, separated by commas.")],
+    chain: _Chain,
     **more: Any,
 ) -> None:
     """Tune one model on several tasks in turn, and probe the first of them after each.
@@ -70,7 +72,7 @@ def chain(
 def cycles(
     context: typer.Context,
     source: _Source,
-    chain: Annotated[str, o.option("Tasks to tune on after it, in this order, separated by commas.")],
+    chain: _Chain,
     cycles: Annotated[int, o.option("How often to go round all of them. Default: 3.")] = 3,
     **more: Any,
 ) -> None:
@@ -92,7 +94,9 @@ def _launch(context: typer.Context, name: str, tasks: list[str], keys: dict[str,
     given = context.params
     # These are names of keys of a study and of a task, too.
     options = o.study_keys({key: value for key, value in given.items() if key not in ("source", "tasks")}) | keys
-    study, _ = o.read_data([task.strip() for task in tasks], options)
+    study, study_file = o.read_data(tasks, options)
+    if study_file is not None:
+        raise HoldfastError(f"--source {tasks[0]}: this is a study file, which holdfast compare runs; give a task")
     out = given["out"] or Path("holdfast-runs", folder_name(f"collapse-{name}"))
     launch(study, given["data_dir"], out, dry_run=given["dry_run"], retry_failed=given["retry_failed"])
 

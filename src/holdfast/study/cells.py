@@ -141,17 +141,22 @@ def with_outcomes(cells: Sequence[Cell], facts: TaskFacts) -> list[Cell]:
     return [replace(cell, outcome=next(found)) if cell.record else cell for cell in cells]
 
 
+def arm_of(ended: Sequence[tuple[Seed, Outcome]]) -> Arm:
+    """The runs of one method that ended, each with all its seeds."""
+    return Arm(
+        scores=tuple(outcome.score for _, outcome in ended),
+        failed=tuple(outcome.failed for _, outcome in ended),
+        seeds=tuple(seed for seed, _ in ended),
+    )
+
+
 def task_arms(task: str, cells: Sequence[Cell], methods: Sequence[str], facts: TaskFacts, correct: Correct) -> TaskArms:
     """The scores of one task's cells, by method."""
     arms: dict[str, Arm] = {}
     right: dict[str, NDArray[np.float64]] = {}
     for method in methods:
         ended = [(cell, cell.outcome) for cell in cells if cell.method == method and cell.outcome]
-        arms[method] = Arm(
-            scores=tuple(outcome.score for _, outcome in ended),
-            failed=tuple(outcome.failed for _, outcome in ended),
-            seeds=tuple(cell.seed for cell, _ in ended),
-        )
+        arms[method] = arm_of([(cell.seed, outcome) for cell, outcome in ended])
         if ended and facts.metric == "accuracy" and all(cell.run in correct for cell, _ in ended):
             right[method] = np.asarray([correct[cell.run] for cell, _ in ended], dtype=float)
     return TaskArms(task, facts.scale, arms, right)

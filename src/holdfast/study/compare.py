@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from statistics import fmean, median, stdev
+from statistics import fmean, median
 from typing import Any
 
 import holdfast
@@ -19,6 +19,7 @@ from holdfast.study.cells import (
     task_arms,
     with_outcomes,
 )
+from holdfast.study.columns import comparison_columns, spread_columns
 from holdfast.study.controls import control_notes
 from holdfast.study.prepare import Arm
 from holdfast.study.statistics.findings import average, judge, sentences
@@ -229,13 +230,11 @@ def _row(
     return Row(
         task=task,
         method=method,
-        n=len(scores),
+        **spread_columns(scores),
         failed=failed,
         failed_low=rate.low if rate else None,
         failed_high=rate.high if rate else None,
         missing=len(cells) - len(scores),
-        mean=fmean(scores) if scores else None,
-        std=stdev(scores) if len(scores) > 1 else None,
         worst=min(scores, default=None),
         best=max(scores, default=None),
         trained_mean=fmean(trained) if trained else None,
@@ -250,21 +249,15 @@ def _row(
 def _against_baseline(judged: Judged | None) -> dict[str, Any]:
     """The columns that compare; all null for the baseline itself."""
     if judged is None:
-        columns = "difference ci_low ci_high p_value p_adjusted trained_difference trained_ci_low trained_ci_high"
-        return dict.fromkeys([*columns.split(), "win_probability", "win_low", "win_high"]) | {"verdict": "baseline"}
+        columns = "trained_difference trained_ci_low trained_ci_high win_probability win_low win_high"
+        return comparison_columns(None) | dict.fromkeys(columns.split())
     pair = judged.pair
     trained = pair.failures.trained if pair.failures else None
-    return {
-        "difference": pair.estimate,
-        "ci_low": pair.interval.low if pair.interval else None,
-        "ci_high": pair.interval.high if pair.interval else None,
-        "p_value": pair.p_value,
-        "p_adjusted": judged.p_adjusted,
+    return comparison_columns(judged) | {
         "trained_difference": trained.estimate if trained else None,
         "trained_ci_low": trained.interval.low if trained else None,
         "trained_ci_high": trained.interval.high if trained else None,
         "win_probability": pair.win,
         "win_low": pair.win_interval.low if pair.win_interval else None,
         "win_high": pair.win_interval.high if pair.win_interval else None,
-        "verdict": judged.verdict,
     }

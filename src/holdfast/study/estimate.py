@@ -165,7 +165,7 @@ def _scoring(task: Task, settings: TrainingSettings, timing: _Timing) -> float:
 
 def _beside(spec: RunSpec, tasks: Mapping[OtherTask, Task], settings: TrainingSettings, timing: _Timing) -> float:
     """Return the seconds of scoring a run on other tasks, probes included, at the cost of a row as in ``_scoring``."""
-    rows = sum(len(scored) for target in spec.ood for scored in [_scored(tasks[target])])
+    rows = sum(len(_scored(tasks[target])) for target in spec.ood)
     for target in spec.probed:
         train = len(tasks[target].splits["train"])
         limit = spec.probe.rows if spec.probe else None

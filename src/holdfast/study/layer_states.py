@@ -1,6 +1,7 @@
 """The hidden layers of a run's model beside those of the pre-trained one, on the rows that the run kept."""
 
 import logging
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -68,17 +69,4 @@ def tuned_layers(spec: RunSpec, task: Task, folder: Path) -> list[LayerState]:
     if drift is None or len(drift) != len(measures):
         # Some models give hidden states that are no block's.
         drift = [None] * len(measures)
-    return [
-        LayerState(
-            layer=one.layer,
-            cka=one.cka,
-            effective_rank=one.effective_rank,
-            effective_rank_start=one.effective_rank_start,
-            participation_ratio=one.participation_ratio,
-            participation_ratio_start=one.participation_ratio_start,
-            mean_cosine=one.mean_cosine,
-            mean_cosine_start=one.mean_cosine_start,
-            weight_distance=distance,
-        )
-        for one, distance in zip(measures, drift, strict=True)
-    ]
+    return [LayerState(**asdict(one), weight_distance=distance) for one, distance in zip(measures, drift, strict=True)]

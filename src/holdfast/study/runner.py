@@ -43,10 +43,11 @@ def run(
     around = Surroundings(start=_start(spec, folder), elsewhere=elsewhere, watch=watch)
     record = train(spec, task, folder, on_progress, around=around)
     on_progress(Progress(record.steps, record.steps, "probing", None))
-    layers = tuned_layers(spec, task, folder)
     found: dict[str, Any] = {
-        "layers": layers,
-        "monitored": [_monitored(look) for monitor in monitors for look in monitor.looks],
+        "layers": tuned_layers(spec, task, folder),
+        "monitored": [
+            Monitored.model_validate(look, from_attributes=True) for monitor in monitors for look in monitor.looks
+        ],
         "probes": _probes(spec, str(folder / "model"), None, folder, elsewhere),
     }
     return record.model_copy(update=found | {"seconds": time.perf_counter() - began})
@@ -109,14 +110,3 @@ def _probes(
             # As large as the data are long, and of a model that is not kept.
             shutil.rmtree(features, ignore_errors=True)
     return scores
-
-
-def _monitored(look: Any) -> Monitored:
-    return Monitored(
-        step=look.step,
-        cka=look.cka,
-        effective_rank=look.effective_rank,
-        participation_ratio=look.participation_ratio,
-        mean_cosine=look.mean_cosine,
-        distance=look.distance,
-    )

@@ -7,20 +7,20 @@ just before its own turn.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
 
 import holdfast
-from holdfast.study.cells import SIGNED_METRICS
+from holdfast.study.cells import arm_of, facts_of_task
+from holdfast.study.columns import comparison_columns, spread_columns
 from holdfast.study.compare import UNTRAINED
+from holdfast.study.failures import Outcome
 from holdfast.study.grid import stages as parts_of
-from holdfast.study.statistics.arm import Arm, Scale
 from holdfast.study.statistics.findings import TaskArms, judge
 from holdfast.study.statistics.looks import looks_note
 from holdfast.study.statistics.notes import closing_note
 from holdfast.study.statistics.sentences import Judged
 from holdfast.study.study_file import StudyFile
 from holdfast.study.summary import ProbeRow, SequenceSummary, Settings, Stage, StageRow, TaskInfo
-from holdfast.study.transfer import Score, decided_and_rest, probe_score
+from holdfast.study.transfer import decided_and_rest, probe_outcome
 from holdfast.training.spec import RunRecord, RunSpec
 
 
@@ -53,8 +53,6 @@ def summarise_sequence(
     reference = next((records[spec.id] for spec in grid if spec.untrained and spec.id in records), None)
     turns = list(infos) * (study.cycles if study.sequence == "cycles" else 1)
     stages = [_stage(number, info, 1 + (number - 1) // len(infos)) for number, info in enumerate(turns, 1)]
-    if study.sequence == "chain":
-        stages = [stage.model_copy(update={"cycle": 1}) for stage in stages]
     places = _places(study.sequence, infos, stages)
     sheets = {place: _sheet(place, trained[place.stage - 1], records, settings) for place in places if place.stage}
     judged = judge(list(sheets.values()), settings.methods, settings.baseline, settings.delta, settings.alpha)
@@ -117,61 +115,45 @@ def _places(protocol: str, infos: Sequence[TaskInfo], stages: Sequence[Stage]) -
     ]
 
 
-def _scale(info: TaskInfo) -> Scale:
-    return Scale(100 / info.scored_rows, info.constant_score, -100.0 if info.metric in SIGNED_METRICS else 0.0)
-
-
-def _score(place: _Place, record: RunRecord | None) -> Score | None:
+def _outcome(place: _Place, record: RunRecord | None) -> Outcome | None:
     if record is None or record.status == "error":
         return None
-    return probe_score(record, place.info.base or place.info.task, place.info.constant_score)
+    return probe_outcome(record, place.info.base or place.info.task, place.info.constant_score)
 
 
 def _sheet(place: _Place, specs: Sequence[RunSpec], records: Mapping[str, RunRecord], settings: Settings) -> TaskArms:
     arms = {}
     for method in settings.methods:
         found = [
-            (spec, score)
+            ((spec.seed, spec.data_seed), outcome)
             for spec in specs
-            if spec.method == method and (score := _score(place, records.get(spec.id))) is not None
+            if spec.method == method and (outcome := _outcome(place, records.get(spec.id))) is not None
         ]
-        arms[method] = Arm(
-            scores=tuple(score.points for _, score in found),
-            failed=tuple(score.failed for _, score in found),
-            seeds=tuple((spec.seed, spec.data_seed) for spec, _ in found),
-        )
-    return TaskArms(place.name, _scale(place.info), arms)
+        arms[method] = arm_of(found)
+    return TaskArms(place.name, facts_of_task(place.info).scale, arms)
 
 
 def _points(
     place: _Place, method: str, specs: Sequence[RunSpec], records: Mapping[str, RunRecord]
 ) -> list[float | None]:
-    scores = [_score(place, records.get(spec.id)) for spec in specs if spec.method == method]
-    return [None if score is None else score.points for score in scores]
+    outcomes = [_outcome(place, records.get(spec.id)) for spec in specs if spec.method == method]
+    return [None if outcome is None else outcome.score for outcome in outcomes]
 
 
 def _start(place: _Place, reference: RunRecord | None) -> ProbeRow:
-    score = _score(place, reference)
-    return _probe(place, "", [None if score is None else score.points], None)
+    outcome = _outcome(place, reference)
+    row = _probe(place, "", [None if outcome is None else outcome.score], None)
+    return row.model_copy(update={"verdict": None})
 
 
 def _probe(place: _Place, method: str, scores: list[float | None], judged: Judged | None) -> ProbeRow:
-    known = [score for score in scores if score is not None]
-    pair = judged.pair if judged else None
     return ProbeRow(
         stage=place.stage,
         cycle=place.cycle,
         target=place.info.task,
         method=method,
-        n=len(known),
-        mean=fmean(known) if known else None,
-        std=stdev(known) if len(known) > 1 else None,
-        difference=pair.estimate if pair else None,
-        ci_low=pair.interval.low if pair and pair.interval else None,
-        ci_high=pair.interval.high if pair and pair.interval else None,
-        p_value=pair.p_value if pair else None,
-        p_adjusted=judged.p_adjusted if judged else None,
-        verdict=judged.verdict if judged else ("baseline" if method else None),
+        **spread_columns(scores),
+        **comparison_columns(judged),
         scores=scores,
     )
 
@@ -182,15 +164,7 @@ def _result(stage: Stage, method: str, specs: Sequence[RunSpec], records: Mappin
         if spec.method == method:
             record = records.get(spec.id)
             scores.append(_stage_points(record, stage) if record is not None else None)
-    known = [score for score in scores if score is not None]
-    return StageRow(
-        stage=stage.number,
-        method=method,
-        n=len(known),
-        mean=fmean(known) if known else None,
-        std=stdev(known) if len(known) > 1 else None,
-        scores=scores,
-    )
+    return StageRow(stage=stage.number, method=method, **spread_columns(scores), scores=scores)
 
 
 def _stage_points(record: RunRecord, stage: Stage) -> float | None:

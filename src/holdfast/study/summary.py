@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from holdfast.training.spec import LayerState
+
 Verdict = Literal["baseline", "better", "worse", "practically equal", "cannot be told apart", "too few runs"]
 
 
@@ -149,21 +151,12 @@ class TransferRow(_Model):
     """By seed, in the order of ``Settings.seeds``; null where missing."""
 
 
-class Representation(_Model):
-    """One layer of a method's tuned models against the pre-trained one, means over the runs (see ``LayerState``)."""
+class Representation(LayerState):
+    """One layer of a method's tuned models against the pre-trained one: means over the runs for which it is defined."""
 
     task: str
     method: str
-    layer: int
     runs: int
-    cka: float | None
-    effective_rank: float | None
-    effective_rank_start: float | None
-    participation_ratio: float | None
-    participation_ratio_start: float | None
-    mean_cosine: float | None
-    mean_cosine_start: float | None
-    weight_distance: float | None
 
 
 class TaskInfo(_Model):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -105,13 +106,19 @@ def _probed(task: Task) -> Target:
 
 
 def _target(
-    name: str, kind: str, task: Task, split: str, metric: str, labels: list[int] | list[float], notes: list[str]
+    name: str,
+    kind: Literal["ood", "probe"],
+    task: Task,
+    split: str,
+    metric: str,
+    labels: list[int] | list[float],
+    notes: list[str],
 ) -> Target:
     from holdfast.tasks.metrics import constant_score
 
     return Target(
         name=name,
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         metric=metric,
         rows=len(task.splits[split]),
         constant_score=100 * constant_score(metric, labels),

@@ -2,27 +2,19 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Literal
 
-from holdfast.study.cells import SIGNED_METRICS, Cell
-from holdfast.study.statistics.arm import Arm, Scale
+from holdfast.study.cells import Cell, TaskFacts, arm_of
+from holdfast.study.columns import comparison_columns, spread_columns
+from holdfast.study.failures import Outcome
 from holdfast.study.statistics.findings import TaskArms, judge
 from holdfast.study.statistics.sentences import Judged, describe
 from holdfast.study.summary import Settings, Target, TaskInfo, TransferRow
 from holdfast.training.spec import RunRecord
 
 _DECIDED = ("better", "worse", "practically equal")
-
-
-@dataclass(frozen=True)
-class Score:
-    """What one run scores on a target, in points."""
-
-    points: float
-    failed: bool
 
 
 def transfer(
@@ -46,7 +38,7 @@ def transfer(
             (info.task, target.name, cell.method, cell.seed): score
             for info, target in places
             for cell in cells[info.task]
-            if (score := _score(cell, target)) is not None
+            if (score := _outcome(cell, target)) is not None
         }
         sheets = [_sheet(info, target, cells[info.task], scores, len(infos) > 1, settings) for info, target in places]
         judged = judge(sheets, settings.methods, settings.baseline, settings.delta, settings.alpha)
@@ -61,7 +53,7 @@ def transfer(
                         info.task,
                         target,
                         method,
-                        [None if one is None else one.points for one in points],
+                        [None if one is None else one.score for one in points],
                         verdicts.get((sheet.task, method)),
                         _probe_points(reference, target),
                     )
@@ -69,18 +61,16 @@ def transfer(
     return rows, text
 
 
-def scale_of(target: Target) -> Scale:
-    """Return the scale of a target's scores."""
-    return Scale(100 / target.rows, target.constant_score, -100.0 if target.metric in SIGNED_METRICS else 0.0)
+def probe_outcome(record: RunRecord, target: str, constant: float) -> Outcome | None:
+    """Return what the probes of a run score on a task, their mean; None where it was not probed.
 
-
-def probe_score(record: RunRecord, target: str, constant: float) -> Score | None:
-    """Return what the probes of a run score on a task, their mean; None where it was not probed."""
+    ``constant``: points of the best constant prediction, which probes of a model that diverged count as.
+    """
     probed = record.probes.get(target)
     if probed is None:
         return None
     known = [score for score in probed.scores if score is not None and math.isfinite(score)]
-    return Score(100 * fmean(known), False) if known else Score(constant, True)
+    return Outcome(100 * fmean(known), None) if known else Outcome(constant, "no probe has a score")
 
 
 def decided_and_rest(judged: Sequence[Judged]) -> list[str]:
@@ -100,33 +90,33 @@ def decided_and_rest(judged: Sequence[Judged]) -> list[str]:
     return text
 
 
-def _score(cell: Cell, target: Target) -> Score | None:
+def _outcome(cell: Cell, target: Target) -> Outcome | None:
     if cell.record is None or cell.outcome is None:
         return None
     if target.kind == "probe":
-        return probe_score(cell.record, target.name, target.constant_score)
+        return probe_outcome(cell.record, target.name, target.constant_score)
     scores = cell.record.extra_metrics.get(target.name)
     if scores is None:
         return None
     value = scores.get(target.metric)
     if value is None or not math.isfinite(value):
-        return Score(target.constant_score, True)
+        return Outcome(target.constant_score, f"{target.metric} is undefined")
     # A run that learned nothing has nothing to carry over.
-    return Score(100 * value, cell.outcome.failed)
+    return Outcome(100 * value, cell.outcome.reason)
 
 
 def _probe_points(reference: RunRecord | None, target: Target) -> float | None:
     if reference is None or target.kind != "probe":
         return None
-    score = probe_score(reference, target.name, target.constant_score)
-    return None if score is None or score.failed else score.points
+    outcome = probe_outcome(reference, target.name, target.constant_score)
+    return None if outcome is None or outcome.failed else outcome.score
 
 
 def _sheet(
     info: TaskInfo,
     target: Target,
     cells: Sequence[Cell],
-    scores: Mapping[tuple[str, str, str, tuple[int, ...]], Score],
+    scores: Mapping[tuple[str, str, str, tuple[int, ...]], Outcome],
     several: bool,
     settings: Settings,
 ) -> TaskArms:
@@ -138,12 +128,9 @@ def _sheet(
             for cell in cells
             if cell.method == method and (score := scores.get((info.task, target.name, method, cell.seed))) is not None
         ]
-        arms[method] = Arm(
-            scores=tuple(score.points for _, score in found),
-            failed=tuple(score.failed for _, score in found),
-            seeds=tuple(seed for seed, _ in found),
-        )
-    return TaskArms(f"{name}, tuned on {info.task}" if several else name, scale_of(target), arms)
+        arms[method] = arm_of(found)
+    facts = TaskFacts(target.metric, target.constant_score, target.rows, target.split)
+    return TaskArms(f"{name}, tuned on {info.task}" if several else name, facts.scale, arms)
 
 
 def _row(
@@ -154,23 +141,14 @@ def _row(
     judged: Judged | None,
     reference: float | None,
 ) -> TransferRow:
-    known = [score for score in scores if score is not None]
-    pair = judged.pair if judged else None
     return TransferRow(
         task=task,
         target=target.name,
         kind=target.kind,
         method=method,
-        n=len(known),
-        mean=fmean(known) if known else None,
-        std=stdev(known) if len(known) > 1 else None,
-        worst=min(known, default=None),
+        **spread_columns(scores),
+        worst=min((score for score in scores if score is not None), default=None),
         reference=reference,
-        difference=pair.estimate if pair else None,
-        ci_low=pair.interval.low if pair and pair.interval else None,
-        ci_high=pair.interval.high if pair and pair.interval else None,
-        p_value=pair.p_value if pair else None,
-        p_adjusted=judged.p_adjusted if judged else None,
-        verdict=judged.verdict if judged else "baseline",
+        **comparison_columns(judged),
         scores=scores,
     )

@@ -1,0 +1,33 @@
+"""Columns that the rows of every summary share."""
+
+from collections.abc import Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+from holdfast.study.statistics.sentences import Judged
+
+
+def spread_columns(scores: Sequence[float | None]) -> dict[str, Any]:
+    """Return ``n``, ``mean`` and ``std`` of the scores that are there, in points."""
+    known = [score for score in scores if score is not None]
+    return {
+        "n": len(known),
+        "mean": fmean(known) if known else None,
+        "std": stdev(known) if len(known) > 1 else None,
+    }
+
+
+def comparison_columns(judged: Judged | None) -> dict[str, Any]:
+    """Return what a comparison with the baseline gave; nothing but its name for the baseline itself."""
+    if judged is None:
+        columns = ("difference", "ci_low", "ci_high", "p_value", "p_adjusted")
+        return dict.fromkeys(columns) | {"verdict": "baseline"}
+    pair = judged.pair
+    return {
+        "difference": pair.estimate,
+        "ci_low": pair.interval.low if pair.interval else None,
+        "ci_high": pair.interval.high if pair.interval else None,
+        "p_value": pair.p_value,
+        "p_adjusted": judged.p_adjusted,
+        "verdict": judged.verdict,
+    }
