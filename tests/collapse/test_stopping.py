@@ -67,6 +67,7 @@ trainer.add_callback(At(3, one_direction))
 trainer.train()
 found = [trainer.args.world_size, trainer.state.global_step, [look.effective_rank for look in monitor.looks]]
 json.dump(found, open({folder!r} + f"/rank{{rank}}.json", "w"))
+torch.distributed.destroy_process_group()
 """
 
 

@@ -581,6 +581,14 @@ json.dump(result, open({folder!r} + "/rank" + str(trainer.args.process_index) + 
 """
 
 
+# A process that leaves its group open may be aborted by the threads of gloo as it exits.
+LEAVE = """
+import torch
+if torch.distributed.is_initialized():
+    torch.distributed.destroy_process_group()
+"""
+
+
 def rendezvous():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -591,7 +599,7 @@ def distributed(template, folder, processes, **values):
     """Run a script in one or two processes; return what each wrote to its rank's file in ``folder``."""
     folder.mkdir()
     script = folder / "script.py"
-    script.write_text(template.format(tests=str(Path(__file__).parent), folder=str(folder), **values))
+    script.write_text(template.format(tests=str(Path(__file__).parent), folder=str(folder), **values) + LEAVE)
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(script)]
     if processes > 1:

@@ -10,6 +10,25 @@ from holdfast.errors import HoldfastError
 
 _Source = Annotated[str, o.option("Task to tune on first: a name, hub id, file or folder.")]
 _Chain = Annotated[str, o.option("Tasks to tune on after it, in this order, separated by commas.")]
+_STUDY: dict[str, Any] = {
+    "model": o.Model,
+    "revision": o.Revision,
+    "methods": o.Methods,
+    "baseline": o.Baseline,
+    "seeds": o.Seeds,
+    "train_size": o.TrainSizes,
+    "subset_seed": o.SubsetSeed,
+    "delta": o.Delta,
+    **o.PROBING,
+    "scored_rows": o.ScoredRows,
+    "monitor": o.Monitor,
+    "data_dir": o.DataDir,
+    **o.TRAINING,
+    **o.ARITHMETIC,
+    "out": o.Out,
+    **o.RUNS,
+    **o.TRUST,
+}
 
 app = typer.Typer(
     name="collapse",
@@ -32,7 +51,7 @@ def _start(context: typer.Context) -> None:
 
 
 @app.command()
-@o.taking(o.STUDY)
+@o.taking(_STUDY)
 def probe(
     context: typer.Context,
     source: _Source,
@@ -51,7 +70,7 @@ def probe(
 
 
 @app.command()
-@o.taking(o.STUDY)
+@o.taking(_STUDY)
 def chain(
     context: typer.Context,
     source: _Source,
@@ -68,7 +87,7 @@ def chain(
 
 
 @app.command()
-@o.taking(o.STUDY)
+@o.taking(_STUDY)
 def cycles(
     context: typer.Context,
     source: _Source,

@@ -1,12 +1,13 @@
 """``holdfast compare``: methods against each other over seeds, on one or several tasks."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from holdfast.cli import options as o
 
 
+@o.taking(o.PROBING, o.READING, o.TRAINING, o.ARITHMETIC, o.RUNS, o.TRUST)
 def compare(
     context: typer.Context,
     data: Annotated[
@@ -41,43 +42,12 @@ def compare(
     ] = None,
     ood: o.Ood = None,
     probed: o.Probed = None,
-    probe_rows: o.ProbeRows = None,
-    probe_seeds: o.ProbeSeeds = None,
-    probe_layer: o.ProbeLayer = None,
-    pooling: o.Pooling = None,
     monitor: o.Monitor = None,
     delta: o.Delta = None,
     out: o.Out = None,
     train_size: o.TrainSizes = None,
     subset_seed: o.SubsetSeed = None,
-    text: o.Text = None,
-    text_pair: o.TextPair = None,
-    label: o.Label = None,
-    kind: o.Kind = None,
-    validation: o.Validation = None,
-    test: o.Test = None,
-    holdout: o.Holdout = None,
-    size: o.Size = None,
-    data_dir: o.DataDir = None,
-    epochs: o.Epochs = None,
-    max_steps: o.MaxSteps = None,
-    batch_size: o.BatchSize = None,
-    eval_batch_size: o.EvalBatchSize = None,
-    accumulation: o.Accumulation = None,
-    learning_rate: o.LearningRate = None,
-    weight_decay: o.WeightDecay = None,
-    warmup: o.Warmup = None,
-    schedule: o.Schedule = None,
-    max_grad_norm: o.MaxGradNorm = None,
-    max_length: o.MaxLength = None,
-    precision: o.Precision = None,
-    activation_checkpointing: o.ActivationCheckpointing = False,
-    workers: o.Workers = None,
-    threads: o.Threads = None,
-    dry_run: o.DryRun = False,
-    retry_failed: o.RetryFailed = False,
-    remote_code: o.RemoteCode = False,
-    pickled_weights: o.PickledWeights = False,
+    **more: Any,
 ) -> None:
     """Compare fine-tuning methods over seeds, and keep the best model.
 
@@ -98,5 +68,6 @@ def compare(
     """
     from holdfast.cli.launch import launch
 
-    study, study_file = o.read_data(data, o.study_keys(context.params))
-    launch(study, data_dir, out, study_file, dry_run=dry_run, retry_failed=retry_failed)
+    given = context.params
+    study, study_file = o.read_data(data, o.study_keys(given))
+    launch(study, given["data_dir"], out, study_file, dry_run=given["dry_run"], retry_failed=given["retry_failed"])

@@ -140,22 +140,26 @@ PickledWeights = Annotated[
 ]
 
 
-STUDY: dict[str, Any] = {
-    "model": Model,
-    "revision": Revision,
-    "methods": Methods,
-    "baseline": Baseline,
-    "seeds": Seeds,
-    "train_size": TrainSizes,
-    "subset_seed": SubsetSeed,
-    "delta": Delta,
+READING: dict[str, Any] = {
+    "text": Text,
+    "text_pair": TextPair,
+    "label": Label,
+    "kind": Kind,
+    "validation": Validation,
+    "test": Test,
+    "holdout": Holdout,
+    "size": Size,
+    "data_dir": DataDir,
+}
+"""How DATA are read."""
+PROBING: dict[str, Any] = {
     "probe_rows": ProbeRows,
     "probe_seeds": ProbeSeeds,
     "probe_layer": ProbeLayer,
     "pooling": Pooling,
-    "scored_rows": ScoredRows,
-    "monitor": Monitor,
-    "data_dir": DataDir,
+}
+"""How probes are trained."""
+TRAINING: dict[str, Any] = {
     "epochs": Epochs,
     "max_steps": MaxSteps,
     "batch_size": BatchSize,
@@ -167,23 +171,21 @@ STUDY: dict[str, Any] = {
     "schedule": Schedule,
     "max_grad_norm": MaxGradNorm,
     "max_length": MaxLength,
-    "precision": Precision,
-    "activation_checkpointing": ActivationCheckpointing,
-    "out": Out,
-    "workers": Workers,
-    "threads": Threads,
-    "dry_run": DryRun,
-    "retry_failed": RetryFailed,
-    "remote_code": RemoteCode,
-    "pickled_weights": PickledWeights,
 }
-"""Options of every study of what tuning does to the representation, in the order in which help shows them."""
+"""How a run trains."""
+ARITHMETIC: dict[str, Any] = {"precision": Precision, "activation_checkpointing": ActivationCheckpointing}
+"""In what arithmetic, and with what memory."""
+RUNS: dict[str, Any] = {"workers": Workers, "threads": Threads, "dry_run": DryRun, "retry_failed": RetryFailed}
+"""Where the runs of a study happen, and which."""
+TRUST: dict[str, Any] = {"remote_code": RemoteCode, "pickled_weights": PickledWeights}
+"""What may run code."""
 
 _FLAGS = ("activation_checkpointing", "dry_run", "retry_failed", "remote_code", "pickled_weights")
 
 
-def taking(options: Mapping[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def taking(*groups: Mapping[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that gives a command, which takes them as ``**more``, further options after its own."""
+    options = {name: kind for group in groups for name, kind in group.items()}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command)

@@ -3,16 +3,15 @@
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from holdfast.cli import options as o
 from holdfast.errors import HoldfastError
 
-_TASK_KEYS = ("text", "text_pair", "label", "kind", "validation", "test", "holdout", "size", "scored_rows")
 
-
+@o.taking(o.READING, o.TRUST)
 def probe(
     context: typer.Context,
     checkpoints: Annotated[
@@ -39,18 +38,8 @@ def probe(
         int, typer.Option(min=1, help="Rows in a forward pass. Default: 64.", show_default=False)
     ] = 64,
     json_file: Annotated[Path | None, typer.Option("--json", help="File for all numbers.", show_default=False)] = None,
-    text: o.Text = None,
-    text_pair: o.TextPair = None,
-    label: o.Label = None,
-    kind: o.Kind = None,
-    validation: o.Validation = None,
-    test: o.Test = None,
-    holdout: o.Holdout = None,
-    size: o.Size = None,
-    data_dir: o.DataDir = None,
     threads: Annotated[int | None, o.option("CPU threads. Default: all cores.")] = None,
-    remote_code: o.RemoteCode = False,
-    pickled_weights: o.PickledWeights = False,
+    **more: Any,
 ) -> None:
     """Probe checkpoints: what can a linear model still read from their frozen features?
 
@@ -75,8 +64,10 @@ def probe(
     from holdfast.study.atomic import write_text
     from holdfast.tasks import load_task
 
-    given = {key: context.params[key] for key in _TASK_KEYS}
-    study, study_file = o.read_data(o.task_names(tasks, "--tasks"), given)
+    given = context.params
+    remote_code, pickled_weights, data_dir = (given[name] for name in ("remote_code", "pickled_weights", "data_dir"))
+    reading = {name: given[name] for name in (*o.READING, "scored_rows")}
+    study, study_file = o.read_data(o.task_names(tasks, "--tasks"), reading)
     if study_file is not None:
         raise HoldfastError(f"--tasks {tasks}: a study file names no tasks to probe; give tasks, files or folders")
     if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):

@@ -9,6 +9,7 @@ import typer
 from holdfast.cli import options as o
 
 
+@o.taking(o.READING, o.TRAINING, o.TRUST)
 def task(
     context: typer.Context,
     data: Annotated[
@@ -24,29 +25,8 @@ def task(
     json_file: Annotated[Path | None, typer.Option("--json", help="File for all numbers.", show_default=False)] = None,
     train_size: o.TrainSize = None,
     subset_seed: o.SubsetSeed = None,
-    text: o.Text = None,
-    text_pair: o.TextPair = None,
-    label: o.Label = None,
-    kind: o.Kind = None,
-    validation: o.Validation = None,
-    test: o.Test = None,
-    holdout: o.Holdout = None,
-    size: o.Size = None,
-    data_dir: o.DataDir = None,
-    epochs: o.Epochs = None,
-    max_steps: o.MaxSteps = None,
-    batch_size: o.BatchSize = None,
-    eval_batch_size: o.EvalBatchSize = None,
-    accumulation: o.Accumulation = None,
-    learning_rate: o.LearningRate = None,
-    weight_decay: o.WeightDecay = None,
-    warmup: o.Warmup = None,
-    schedule: o.Schedule = None,
-    max_grad_norm: o.MaxGradNorm = None,
-    max_length: o.MaxLength = None,
     threads: Annotated[int | None, o.option("CPU threads. Default: all cores.")] = None,
-    remote_code: o.RemoteCode = False,
-    pickled_weights: o.PickledWeights = False,
+    **more: Any,
 ) -> None:
     """Measure what limits the stability of tuning on your task, and say which method acts on it.
 
@@ -74,7 +54,7 @@ def task(
         raise HoldfastError(f"{data}: stability task looks at one task; give a task, file or folder")
     if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
         raise HoldfastError(f"--json {json_file}: give a file in a folder that exists")
-    prepared = prepare(study, data_dir)
+    prepared = prepare(study, context.params["data_dir"])
     display.announce(prepared)
     if threads is not None:
         import torch

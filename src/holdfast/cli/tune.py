@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from holdfast.training.run import Progress
 
 
+@o.taking(o.READING, o.TRAINING, o.ARITHMETIC, o.TRUST)
 def tune(
     context: typer.Context,
     data: Annotated[
@@ -25,31 +26,8 @@ def tune(
     data_seed: Annotated[int | None, o.seed("Order of the training rows. Default: the seed.")] = None,
     train_size: o.TrainSize = None,
     subset_seed: o.SubsetSeed = None,
-    text: o.Text = None,
-    text_pair: o.TextPair = None,
-    label: o.Label = None,
-    kind: o.Kind = None,
-    validation: o.Validation = None,
-    test: o.Test = None,
-    holdout: o.Holdout = None,
-    size: o.Size = None,
-    data_dir: o.DataDir = None,
-    epochs: o.Epochs = None,
-    max_steps: o.MaxSteps = None,
-    batch_size: o.BatchSize = None,
-    eval_batch_size: o.EvalBatchSize = None,
-    accumulation: o.Accumulation = None,
-    learning_rate: o.LearningRate = None,
-    weight_decay: o.WeightDecay = None,
-    warmup: o.Warmup = None,
-    schedule: o.Schedule = None,
-    max_grad_norm: o.MaxGradNorm = None,
-    max_length: o.MaxLength = None,
-    precision: o.Precision = None,
-    activation_checkpointing: o.ActivationCheckpointing = False,
     threads: Annotated[int | None, o.option("CPU threads. Default: all cores.")] = None,
-    remote_code: o.RemoteCode = False,
-    pickled_weights: o.PickledWeights = False,
+    **more: Any,
 ) -> None:
     """Fine-tune one model with one method, and save it as an ordinary checkpoint with a model card.
 
@@ -80,7 +58,7 @@ def tune(
         raise HoldfastError(f"{data}: tune does one run, on a task, file or folder; give a study file to compare")
     if len(methods.split(method)) > 1:
         raise HoldfastError(f"--method {method}: tune does one run; join methods with + or choose one of them")
-    prepared = prepare(study, data_dir)
+    prepared = prepare(study, context.params["data_dir"])
     name = prepared.tasks[0].name
     target = out or Path("holdfast-models", folder_name(name))
     check_free(target)
