@@ -64,6 +64,7 @@ def test_every_option_reaches_the_study(fakes, tickets, tmp_path, holdfast):
         "schedule": "cosine",
         "max-grad-norm": "0",
         "max-length": "50",
+        "label-smoothing": "0.1",
         "precision": "bf16",
         "workers": "0",
         "threads": "1",
@@ -78,6 +79,7 @@ def test_every_option_reaches_the_study(fakes, tickets, tmp_path, holdfast):
     assert written == {
         "model": "some/model",
         "revision": "v2",
+        "seq2seq_from_encoder": False,
         "methods": ["vanilla", "r3f"],
         "baseline": "r3f",
         "seeds": [4, 2],
@@ -96,9 +98,11 @@ def test_every_option_reaches_the_study(fakes, tickets, tmp_path, holdfast):
         "remote_code": True,
         "pickled_weights": False,
     }
+    defaults = {"adam_beta2": 0.999, "adam_epsilon": 1e-8, "max_target_length": 64, "num_beams": 1}
+    defaults["activation_checkpointing"] = True
     for name, value in settings.items():
         given = options.get(name.replace("_", "-"))
-        expected = {"adam_beta2": 0.999, "adam_epsilon": 1e-8, "activation_checkpointing": True}.get(name)
+        expected = defaults.get(name)
         assert value == (expected if given is None else type(value)(given)), name
 
 
@@ -180,7 +184,10 @@ def test_a_model_that_cannot_be_loaded_is_bad_input_too(fakes, tickets, tmp_path
 def test_what_was_decided_about_the_data_is_told_before_the_runs(fakes, tmp_path, holdfast, monkeypatch):
     (tmp_path / "odd.csv").write_text("body,kind\n" + "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(40)))
     (tmp_path / "held.csv").write_text("body,kind\ntext 0,a\ntext 99,b\n")
-    monkeypatch.setattr("holdfast.tasks.encode.count_cut", lambda split, tokenizer, length: len(split) // 20 or 1)
+    monkeypatch.setattr(
+        "holdfast.training.cuts.count_cuts",
+        lambda run, task, splits: {"--max-length": {name: len(split) // 20 or 1 for name, split in splits.items()}},
+    )
     told = holdfast("compare", "odd.csv", "--validation", "held.csv", "--seeds", 1, "--workers", 0)
     lines = told.err.splitlines()
     run = next(at for at, line in enumerate(lines) if line.startswith("["))

@@ -29,7 +29,7 @@ def main(arguments):
     perform.RUNNER = studies.RUNNER
     preparation.resolve_methods = as_written
     models.check_model = models.load_tokenizer = lambda name, *rest: name
-    sys.modules["holdfast.tasks.encode"] = SimpleNamespace(count_cut=lambda split, tokenizer, length: 0)
+    sys.modules["holdfast.training.cuts"] = SimpleNamespace(count_cuts=lambda run, task, splits: {})
     sys.modules["holdfast.training.check"] = SimpleNamespace(check_run=lambda spec, task: None)
     sys.modules["holdfast.study.controls"] = SimpleNamespace(control_notes=lambda methods, baseline: [])
     if arguments[0] == "study":

@@ -31,11 +31,11 @@ def use_fakes(monkeypatch, folder):
     """Let studies, here and in worker processes, be run by ``fake_runner``, with its script and log in ``folder``."""
     folder.mkdir(exist_ok=True)
     monkeypatch.setattr(perform, "RUNNER", RUNNER)
-    # First: its module keeps the loaders that it finds when it is imported.
+    # First: their modules keep the loaders that they find when they are imported.
+    monkeypatch.setattr("holdfast.training.cuts.count_cuts", lambda run, task, splits: {})
     monkeypatch.setattr("holdfast.training.check.check_run", lambda spec, task: None)
     monkeypatch.setattr("holdfast.training.models.check_model", lambda name, *rest: name)
     monkeypatch.setattr("holdfast.training.models.load_tokenizer", lambda name, *rest: None)
-    monkeypatch.setattr("holdfast.tasks.encode.count_cut", lambda split, tokenizer, length: 0)
     monkeypatch.setenv("FAKE_RUNS", str(folder))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), *sys.path]))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")

@@ -57,7 +57,11 @@ def test_every_method_is_checked_on_every_task_before_a_run(fakes, tickets, tmp_
 
 def test_cut_texts_are_warned_of_with_counts(fakes, tickets, monkeypatch):
     monkeypatch.setattr(
-        "holdfast.tasks.encode.count_cut", lambda split, tokenizer, length: sum("good" in text for text in split.texts)
+        "holdfast.training.cuts.count_cuts",
+        lambda run, task, splits: {
+            option: {name: sum(word in text for text in split.texts) for name, split in splits.items()}
+            for option, word in (("--max-length", "good"), ("--max-target-length", "nowhere"))
+        },
     )
     plan = prepared(tickets, train_size=10, settings={"max_length": 9})
     cut = "5 of 10 train, 4 of 8 validation texts are longer than 9 tokens and are cut; see --max-length"

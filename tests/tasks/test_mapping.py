@@ -178,7 +178,7 @@ def test_tasks_that_are_not_of_a_kind() -> None:
         map_labels(task("stsb"), task("snli", *NLI))
     with pytest.raises(HoldfastError, match="rows are single texts and those of qqp are pairs"):
         map_labels(task("qqp", "no", "yes"), task("spam", "no", "yes", pairs=False))
-    with pytest.raises(HoldfastError, match="no classes; leave the names out"):
+    with pytest.raises(HoldfastError, match="asks for a number, and only classes of rows"):
         map_labels(task("stsb"), task("scores"), [("a", "b")])
 
 

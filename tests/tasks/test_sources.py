@@ -25,11 +25,17 @@ def rows_for(name: str, count: int = 12) -> list[dict[str, Any]]:
     """Rows with the columns and labels that a named task asks for."""
     entry = NAMED[name]
     labels: list[Any] = list(range(len(entry.labels))) or [0.5, 1.5, 4.0]
-    spans = {"span1_index": 0, "span1_text": "text", "span2_index": 1, "span2_text": "number"}
-    return [
-        {c: spans.get(c, f"{c} number {i} of {name}") for c in entry.columns} | {"label": labels[i % len(labels)]}
-        for i in range(count)
-    ]
+    labels = ["a text to write", "another text"] if entry.kind == "generation" else labels
+    special = {"span1_index": 0, "span1_text": "text", "span2_index": 1, "span2_text": "number", "question": "cause"}
+    rows: list[dict[str, Any]] = []
+    for i in range(count):
+        row: dict[str, Any] = {c: f"{c} number {i} of {name}" for c in entry.columns}
+        row |= {c: special[c] for c in entry.columns if c in special and (c != "question" or name == "copa")}
+        row[entry.label] = labels[i % len(labels)]
+        if entry.kind == "tokens":
+            row |= {"tokens": ["word", f"number{i}"], entry.label: [0, row[entry.label]]}
+        rows.append(row)
+    return rows
 
 
 @pytest.mark.parametrize("name", list(NAMED))
@@ -97,7 +103,7 @@ def test_empty_texts_of_official_data_are_warned_of(write: Write) -> None:
     rows = rows_for("qqp")
     rows[2]["question2"] = ""
     task = load_task(TaskSpec(source="qqp"), write("qqp/train.jsonl", rows).parent.parent)
-    assert any("1 empty texts in train (line 3)" in warning for warning in task.warnings)
+    assert any("train.jsonl: 1 empty texts (line 3)" in warning for warning in task.warnings)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +134,7 @@ def test_rows_no_text_can_be_built_from_are_named(write: Write, broken: dict[str
         ("RTE", ["'rte'"]),
         ("playground/negatoin", ["'negation'", "playground/negation"]),
         ("playgroud/negation", ["'playground/negation'"]),
-        ("copa", ["multiple-choice tasks are not supported yet"]),
+        ("record", ["tasks whose choices differ in number are not supported yet"]),
         ("missing.csv", ["no such file or folder"]),
         ("./missing/folder", ["no such file or folder"]),
         ("some/deep/missing/folder", ["no such file or folder"]),

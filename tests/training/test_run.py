@@ -159,7 +159,7 @@ def test_rows_are_removed_after_the_subset_is_drawn_whatever_the_method(model, t
         seen.append(part.ids)
         return encode(part, *rest)
 
-    monkeypatch.setattr("holdfast.training.run.encode", watched)
+    monkeypatch.setattr("holdfast.training.forms.classifier.encode", watched)
     few = spec(model, method, train_size=30, subset_seed=2, settings={"max_steps": 1})
     assert run(few.model_copy(update={"perturb": Perturbation(seed=6)}), given, tmp_path).train_rows == 27
     subset = draw_subset(given.splits["train"], 30, 2, "classification")
@@ -174,7 +174,7 @@ def test_a_method_that_chooses_gets_rows_that_are_neither_trained_on_nor_scored(
         seen.append(part.ids)
         return encode(part, *rest)
 
-    monkeypatch.setattr("holdfast.training.run.encode", watched)
+    monkeypatch.setattr("holdfast.training.forms.classifier.encode", watched)
     short = {"settings": {"max_steps": 2}}
     record = run(spec(model, "wise_ft", **short), given, tmp_path, keep_model=False)
     train, validation, held = (set(ids) for ids in seen)

@@ -19,6 +19,7 @@ def compare(
         ),
     ],
     model: o.Model = None,
+    seq2seq_from_encoder: o.Seq2seqFromEncoder = None,
     revision: o.Revision = None,
     methods: o.Methods = None,
     method: Annotated[

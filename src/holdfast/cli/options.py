@@ -39,6 +39,10 @@ Model = Annotated[
     str | None,
     option(f"Pre-trained model: {_MODEL} (all-MiniLM-L6-v2, works offline), a folder, or a hub id. Default: {_MODEL}."),
 ]
+Seq2seqFromEncoder = Annotated[
+    str | None,
+    option("Encoder to make both sides of an encoder-decoder of, in place of --model, for tasks that ask for a text."),
+]
 Revision = Annotated[str | None, option("Branch, tag or commit of a model on the hub.")]
 TrainSizes = Annotated[
     str | None,
@@ -46,9 +50,12 @@ TrainSizes = Annotated[
 ]
 Ood = Annotated[
     str | None,
-    option(
-        "Other tasks to score every tuned model on as it is: scitail,sick, or with its classes "
-        '"mine.csv(yes=entailment,no=not_entailment)".'
+    typer.Option(
+        "--ood",
+        "--evaluate",
+        help="Other tasks, or languages, to score every tuned model on as it is: scitail,sick, xnli_en,xnli_sw, or "
+        'with its classes "mine.csv(yes=entailment,no=not_entailment)".',
+        show_default=False,
     ),
 ]
 Probed = Annotated[
@@ -92,7 +99,10 @@ RetryFailed = Annotated[bool, flag("--retry-failed", "Do runs again that stopped
 Text = Annotated[str | None, option("Column with the text. Default: guessed where there is one possible reading.")]
 TextPair = Annotated[str | None, option("Column with the second text of a pair.")]
 Label = Annotated[str | None, option("Column with the label. Default: guessed, like --text.")]
-Kind = Annotated[Literal["classification", "regression"] | None, option("Overrides what the label column suggests.")]
+Kind = Annotated[
+    Literal["classification", "regression", "tokens", "choice", "generation"] | None,
+    option("Overrides what the columns suggest."),
+]
 Validation = Annotated[Path | None, option("File with the validation rows, for a local DATA file.")]
 Test = Annotated[Path | None, option("File with the test rows, for a local DATA file.")]
 Holdout = Annotated[
@@ -128,6 +138,16 @@ MaxGradNorm = Annotated[
     float | None, option(f"Gradients are clipped to this norm; 0: not at all. Default: {_SETTINGS.max_grad_norm}.")
 ]
 MaxLength = Annotated[int | None, option(f"Tokens kept of a text or pair. Default: {_SETTINGS.max_length}.")]
+LabelSmoothing = Annotated[
+    float | None,
+    option(f"Share of a label spread over all classes or tokens. Default: {_SETTINGS.label_smoothing}."),
+]
+MaxTargetLength = Annotated[
+    int | None, option(f"Tokens kept of a text to write, and written. Default: {_SETTINGS.max_target_length}.")
+]
+NumBeams = Annotated[
+    int | None, option(f"Texts in view in the search for what to write. Default: {_SETTINGS.num_beams}.")
+]
 Precision = Annotated[
     Literal["fp32", "bf16", "fp16"] | None, option(f"Arithmetic of training. Default: {_SETTINGS.precision}.")
 ]
@@ -171,6 +191,9 @@ TRAINING: dict[str, Any] = {
     "schedule": Schedule,
     "max_grad_norm": MaxGradNorm,
     "max_length": MaxLength,
+    "label_smoothing": LabelSmoothing,
+    "max_target_length": MaxTargetLength,
+    "num_beams": NumBeams,
 }
 """How a run trains."""
 ARITHMETIC: dict[str, Any] = {"precision": Precision, "activation_checkpointing": ActivationCheckpointing}
@@ -258,6 +281,11 @@ def default_out(study_file: Path | None, tasks: Sequence[str]) -> Path:
 def _study_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys of ``StudyFile`` that a command's parameters set; parameters not given are None or False."""
     options = {name: given[name] for name in StudyFile.model_fields if _set(given.get(name))}
+    encoder = options.get("seq2seq_from_encoder")
+    if isinstance(encoder, str):
+        if "model" in options:
+            raise HoldfastError(f"--model and --seq2seq-from-encoder {encoder}: both name a model; give one of them")
+        options |= {"model": encoder, "seq2seq_from_encoder": True}
     settings = {name: given[name] for name in TrainingSettings.model_fields if _set(given.get(name))}
     return {**options, "settings": settings} if settings else options
 

@@ -21,6 +21,7 @@ def tune(
     method: Annotated[str, o.option("Method, such as r3f(weight=0.5), or several joined by +. Default: r3f.")] = "r3f",
     out: Annotated[Path | None, o.option("Folder for the model. Default: holdfast-models/<task>.")] = None,
     model: o.Model = None,
+    seq2seq_from_encoder: o.Seq2seqFromEncoder = None,
     revision: o.Revision = None,
     seed: Annotated[int, o.seed("Seed of head, dropout and noise. Default: 0.")] = 0,
     data_seed: Annotated[int | None, o.seed("Order of the training rows. Default: the seed.")] = None,

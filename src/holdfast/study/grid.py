@@ -133,6 +133,7 @@ def _run(
         settings=study.settings,
         remote_code=study.remote_code,
         pickled_weights=study.pickled_weights,
+        seq2seq_from_encoder=study.seq2seq_from_encoder,
     )
 
 

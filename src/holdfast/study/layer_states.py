@@ -8,14 +8,12 @@ import numpy as np
 import torch
 import transformers
 from torch.utils.data import DataLoader
-from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
 
 from holdfast.collapse.drift import layer_drift
 from holdfast.collapse.layers import measure_layers
-from holdfast.tasks.encode import encode
 from holdfast.tasks.task import Task
-from holdfast.training.models import load_model, load_tokenizer
-from holdfast.training.representations import layer_states
+from holdfast.training.forms import form_of
+from holdfast.training.models import load_tokenizer, load_tuned
 from holdfast.training.spec import LayerState, RunSpec
 
 
@@ -30,21 +28,13 @@ def tuned_layers(spec: RunSpec, task: Task, folder: Path) -> list[LayerState]:
     with np.load(path) as saved:
         states, ids = saved["states"], saved["ids"].tolist()
     tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
+    form = form_of(spec, task)
     level = transformers.logging.get_verbosity()
     # That heads are drawn anew was told when the run began.
     transformers.logging.set_verbosity(logging.ERROR)
     try:
-        start = load_model(
-            spec.model,
-            task.num_outputs,
-            task.label_names,
-            spec.revision,
-            spec.remote_code,
-            spec.pickled_weights,
-        )
-        tuned = AutoModelForSequenceClassification.from_pretrained(
-            folder / "model", dtype="float32", local_files_only=True, trust_remote_code=spec.remote_code
-        )
+        start = form.load()
+        tuned = load_tuned(folder / "model", spec.remote_code)
     finally:
         transformers.logging.set_verbosity(level)
     if start.config.pad_token_id is None:
@@ -54,15 +44,15 @@ def tuned_layers(spec: RunSpec, task: Task, folder: Path) -> list[LayerState]:
     split = task.splits[task.scored_split]
     places = {name: row for row, name in enumerate(split.ids)}
     kept = split.take([places[name] for name in ids])
-    rows, _ = encode(kept, tokenizer, spec.settings.max_length, task.kind)
+    rows, _ = form.encode(kept, tokenizer, training=False)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     start.to(device)
     batches = DataLoader(
         rows,
         batch_size=spec.settings.eval_batch_size,
-        collate_fn=DataCollatorWithPadding(tokenizer),
+        collate_fn=form.collator(tokenizer, start),
     )
-    reference = layer_states(start, ({name: value.to(device) for name, value in batch.items()} for batch in batches))
+    reference = form.states(start, ({name: value.to(device) for name, value in batch.items()} for batch in batches))
     if reference is None:
         return []
     measures = measure_layers(states, reference)

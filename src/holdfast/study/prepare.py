@@ -103,7 +103,7 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
         StoredTask(
             source=spec.source,
             fingerprint=task.fingerprint,
-            info=_info(task, study, size, elsewhere),
+            info=_info(task, study, size, elsewhere, next(run for run in grid if run.task == spec)),
             train_size=size,
             targets=data,
         )
@@ -191,7 +191,7 @@ def _too_few_rows(train: Split, size: int | None) -> list[str]:
     return [f"--train-size {size}: there are only {len(train)} training rows, and all of them are used"]
 
 
-def _info(task: Task, study: StudyFile, size: int | None, elsewhere: Elsewhere) -> TaskInfo:
+def _info(task: Task, study: StudyFile, size: int | None, elsewhere: Elsewhere, run: RunSpec) -> TaskInfo:
     from holdfast.tasks.metrics import constant_score
 
     train = _train(task, size, study.subset_seed)
@@ -214,20 +214,22 @@ def _info(task: Task, study: StudyFile, size: int | None, elsewhere: Elsewhere) 
         constant_score=100 * constant,
         labels=list(task.label_names),
         notes=list(task.notes),
-        warnings=[*task.warnings, *_too_few_rows(train, size), *_cut_texts({**task.splits, "train": train}, study)],
+        warnings=[*task.warnings, *_too_few_rows(train, size), *_cut_texts(task, {**task.splits, "train": train}, run)],
         base=task.name,
         targets=targets_of(task, train, study, elsewhere),
     )
 
 
-def _cut_texts(splits: Mapping[str, Split], study: StudyFile) -> list[str]:
+def _cut_texts(task: Task, splits: Mapping[str, Split], run: RunSpec) -> list[str]:
     """Warn of texts that are longer than what is kept of them."""
-    from holdfast.tasks.encode import count_cut
-    from holdfast.training.models import load_tokenizer
+    from holdfast.training.cuts import count_cuts
 
-    tokenizer = load_tokenizer(study.model, study.revision, study.remote_code)
-    length = study.settings.max_length
     labelled = {name: split for name, split in splits.items() if split.labels is not None}
-    cut = {name: count_cut(split, tokenizer, length) for name, split in labelled.items()}
-    told = ", ".join(f"{count} of {len(labelled[name])} {name}" for name, count in cut.items() if count)
-    return [f"{told} texts are longer than {length} tokens and are cut; see --max-length"] if told else []
+    warnings = []
+    for option, counts in count_cuts(run, task, labelled).items():
+        told = ", ".join(f"{count} of {len(labelled[name])} {name}" for name, count in counts.items() if count)
+        what = "texts to write" if option == "--max-target-length" else "texts"
+        length = getattr(run.settings, option.removeprefix("--").replace("-", "_"))
+        if told:
+            warnings.append(f"{told} {what} are longer than {length} tokens and are cut; see {option}")
+    return warnings

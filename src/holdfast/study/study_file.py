@@ -30,6 +30,8 @@ class StudyFile(BaseModel):
     model: str = "minilm"
     revision: str | None = None
     """Branch, tag or commit of a model on the hub."""
+    seq2seq_from_encoder: bool = False
+    """``model`` is an encoder; encoder and decoder are made of it, to write texts."""
     tasks: list[TaskSpec] = Field(min_length=1)
     """Names, paths, or mappings with a ``source`` and columns."""
     methods: list[str] = Field(default=["vanilla", "r3f", "r4f"], min_length=1)

@@ -10,7 +10,7 @@ from holdfast.errors import HoldfastError
 from holdfast.study.study_file import StudyFile
 from holdfast.study.summary import Target
 from holdfast.tasks.spec import OodSpec, TaskSpec
-from holdfast.tasks.task import Split, Task
+from holdfast.tasks.task import Labels, Split, Task
 from holdfast.training.spec import OtherTask, RunSpec
 
 Elsewhere = Mapping[TaskSpec | OodSpec, Task]
@@ -90,11 +90,12 @@ def _further_split(task: Task, train: Split, name: str) -> Target:
 def _ood(task: Task, train: Split, other: Task, declared: tuple[tuple[str, str], ...]) -> Target:
     from holdfast.tasks.mapping import map_labels, metrics_of
 
-    labels: list[int] | list[float] = other.splits[other.scored_split].labels or []
+    scored = other.splits[other.scored_split]
+    labels = scored.labels or []
     mapped = map_labels(task, other, declared)
     notes = [*other.notes, *other.warnings, *_overlap(other, train, other.scored_split)]
     if mapped is not None:
-        labels = mapped.labels([int(label) for label in labels])
+        labels = mapped.labels(scored.classes)
         notes += [mapped.note] if mapped.note else []
     return _target(other.name, "ood", other, other.scored_split, metrics_of(mapped, other)[0], labels, notes)
 
@@ -111,7 +112,7 @@ def _target(
     task: Task,
     split: str,
     metric: str,
-    labels: list[int] | list[float],
+    labels: Labels,
     notes: list[str],
 ) -> Target:
     from holdfast.tasks.metrics import constant_score

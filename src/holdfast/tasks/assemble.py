@@ -1,43 +1,21 @@
-"""Tables, columns and labels into a checked Task."""
+"""Tables and what reads them into a checked Task."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 
 from holdfast.errors import HoldfastError
-from holdfast.tasks.columns import ROW_NAMES, Columns
 from holdfast.tasks.holdout import hold_out
-from holdfast.tasks.labels import Labels, check_present, is_unlabelled
 from holdfast.tasks.overlap import overlap_warnings
-from holdfast.tasks.table import Table, listed
+from holdfast.tasks.source import Source
+from holdfast.tasks.table import listed
 from holdfast.tasks.task import Kind, Split, Task
-from holdfast.tasks.validation import (
-    check_classes,
-    check_regression,
-    class_gaps,
-    empty_rows,
-    refuse_empty,
-    texts_of,
-)
+from holdfast.tasks.validation import class_gaps
 
 _ORDER = ("train", "validation", "test")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Tables of one source and how to read them."""
-
-    name: str
-    tables: dict[str, Table]
-    columns: Columns
-    labels: Labels
-    metrics: tuple[str, ...]
-    notes: tuple[str, ...]
-    editable: bool
-    """The user can mend the rows, so empty texts are refused; else they are told."""
 
 
 def assemble(source: Source, holdout: float) -> Task:
@@ -45,21 +23,19 @@ def assemble(source: Source, holdout: float) -> Task:
 
     Raises ``HoldfastError`` for rows that cannot be trained on.
     """
-    kind = source.labels.kind
+    reader = source.reader
+    kind = reader.kind
     notes, warnings = list(source.notes), []
     splits = {}
     for name, table in source.tables.items():
-        split, found = _split(name, table, source)
+        hidden = name not in ("train", "validation") and reader.is_unlabelled(table, source.tables["train"])
+        split, found = reader.read(table, labelled=not hidden)
         warnings += found
         if split.labels is not None or name == "test":
             splits[name] = split
     train = splits["train"]
-    assert train.labels is not None  # only a test split may lack labels
     place = source.tables["train"].place
-    if kind == "classification":
-        warnings += check_classes(place, [int(label) for label in train.labels], source.labels.names)
-    else:
-        check_regression(place, [float(label) for label in train.labels])
+    warnings += reader.check(place, train)
     if "validation" not in splits:
         rest, held = hold_out(train, holdout, kind, place)
         how = "stratified by class" if kind == "classification" else "at random"
@@ -68,10 +44,9 @@ def assemble(source: Source, holdout: float) -> Task:
         )
         splits = {"train": rest, "validation": held} | {k: v for k, v in splits.items() if k != "train"}
     splits = {name: splits[name] for name in (*_ORDER, *sorted(set(splits) - set(_ORDER))) if name in splits}
-    names = source.labels.names
     if kind == "classification":
-        warnings += class_gaps(splits, names)
-    return Task(source.name, kind, splits, names, source.metrics, "", tuple(notes), tuple(warnings))
+        warnings += class_gaps(splits, reader.names)
+    return Task(source.name, kind, splits, reader.names, source.metrics, "", tuple(notes), tuple(warnings))
 
 
 def assemble_scored(source: Source) -> Task:
@@ -79,59 +54,24 @@ def assemble_scored(source: Source) -> Task:
 
     Raises ``HoldfastError`` for rows that cannot be scored, or where there are none with labels.
     """
+    reader = source.reader
     for name in ("test", "validation"):
         table = source.tables.get(name)
-        if table is None or is_unlabelled(table, source.columns.label, _train_labels(source)):
+        if table is None or reader.is_unlabelled(table, source.tables.get("train")):
             continue
-        split, warnings = _split(name, table, source)
-        if len(set(split.labels or ())) < 2:
+        split, warnings = reader.read(table, labelled=True)
+        if len({str(label) for label in split.labels or ()}) < 2:
             raise HoldfastError(
                 f"{table.place}: the rows to score all have the same label, so their score would tell nothing; "
                 f"give rows that differ in it"
             )
-        names, metrics = source.labels.names, source.metrics
-        return Task(source.name, source.labels.kind, {name: split}, names, metrics, "", source.notes, tuple(warnings))
+        splits = {name: split}
+        return Task(source.name, reader.kind, splits, reader.names, source.metrics, "", source.notes, tuple(warnings))
     held = listed(source.tables) if source.tables else "no split"
     raise HoldfastError(
         f"{source.name}: there are no labelled test or validation rows to score (it holds {held}); "
         f"give a file with labelled rows"
     )
-
-
-def _train_labels(source: Source) -> Sequence[object]:
-    train = source.tables.get("train")
-    return [] if train is None else train.columns.get(source.columns.label, [])
-
-
-def _split(name: str, table: Table, source: Source) -> tuple[Split, list[str]]:
-    warnings = []
-    texts = []
-    for column, option in ((source.columns.text, "--text"), (source.columns.pair, "--text-pair")):
-        if column is None:
-            continue
-        table.column(column, f"all splits need the column chosen with {option}")
-        values = texts_of(table, column)
-        if source.editable:
-            refuse_empty(table, column, values)
-        elif empty := empty_rows(values):
-            warnings.append(f"{table.place}: {len(empty)} empty texts in {name} ({table.where(empty)})")
-        texts.append(values)
-    label = source.columns.label
-    labels: list[int] | list[float] | None = None
-    hidden = name != "train" and is_unlabelled(table, label, _train_labels(source))
-    if not hidden or name == "validation":
-        table.column(label, "all splits but test need the column chosen with --label")
-        check_present(table, label)
-        labels = source.labels.encode(table, label)
-    return Split(texts[0], texts[1] if len(texts) > 1 else None, labels, _row_names(table)), warnings
-
-
-def _row_names(table: Table) -> list[str]:
-    """Values of a column that names rows, when they differ; else positions, counted from 0."""
-    for column, values in table.columns.items():
-        if column.lower() in ROW_NAMES and None not in values and len(set(map(str, values))) == len(values):
-            return [str(value) for value in values]
-    return [str(i) for i in range(len(table))]
 
 
 def finish(task: Task) -> Task:
@@ -145,5 +85,7 @@ def _fingerprint(kind: Kind, names: tuple[str, ...], splits: Mapping[str, Split]
     digest = hashlib.sha256(json.dumps([kind, names]).encode())
     for name in sorted(splits):
         split = splits[name]
-        digest.update(json.dumps([name, split.texts, split.pairs, split.labels, split.ids]).encode())
+        # Later columns only where there are any, so that studies made before there were such keep their data.
+        later = [part for part in (split.words, split.choices, split.references) if part is not None]
+        digest.update(json.dumps([name, split.texts, split.pairs, split.labels, split.ids, *later]).encode())
     return digest.hexdigest()

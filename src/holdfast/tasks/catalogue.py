@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.tasks.task import Kind
+from holdfast.tasks.text_to_text import METRICS
 
 Template = str | Callable[[Mapping[str, Any]], str]
 """How a text is built from a row: a format string over the columns, or a function of the row."""
@@ -27,6 +28,14 @@ def mark_spans(row: Mapping[str, Any]) -> str:
     return " ".join(words)
 
 
+def ask_for(row: Mapping[str, Any]) -> str:
+    """A COPA row's premise and what is asked for: its cause or its effect."""
+    asked = {"cause": "What was the cause of this?", "effect": "What happened as a result?"}
+    if row["question"] not in asked:
+        raise ValueError(f"question is {row['question']!r}, not cause or effect")
+    return f"{row['premise']} {asked[row['question']]}"
+
+
 @dataclass(frozen=True)
 class Entry:
     """A task that can be given by name."""
@@ -36,7 +45,7 @@ class Entry:
     text: Template
     pair: Template | None
     labels: tuple[str, ...]
-    """Class names in hub order; empty for regression."""
+    """Class names in hub order; empty where there are none."""
     metrics: tuple[str, ...]
     hub: str | None
     """``org/name`` or ``org/name:config``; None where only a local folder serves the task."""
@@ -47,11 +56,9 @@ class Entry:
     """Column names of the hub's copy that differ: hub name to the name used here."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Other ways in which the hub's copy writes a class name."""
-
-    @property
-    def kind(self) -> Kind:
-        """Classification, unless there are no class names."""
-        return "classification" if self.labels else "regression"
+    kind: Kind = "classification"
+    choices: tuple[str, ...] = ()
+    """Columns that hold the choices, where one of them is right."""
 
 
 _NLI = ("entailment", "neutral", "contradiction")
@@ -59,6 +66,12 @@ _RTE = ("entailment", "not_entailment")
 _SENTIMENT = ("negative", "positive")
 _YES_NO = ("false", "true")
 _ACCURACY = ("accuracy",)
+_LANGUAGES = {
+    "ar": "Arabic", "bg": "Bulgarian", "de": "German", "el": "Greek", "en": "English", "es": "Spanish",
+    "fr": "French", "hi": "Hindi", "ru": "Russian", "sw": "Swahili", "th": "Thai", "tr": "Turkish",
+    "ur": "Urdu", "vi": "Vietnamese", "zh": "Chinese",
+}  # fmt: skip
+"""Of XNLI."""
 _GLUE = "nyu-mll/glue:"
 _SUPERGLUE = "aps/super_glue:"
 
@@ -66,6 +79,11 @@ _SUPERGLUE = "aps/super_glue:"
 def _single(name: str, description: str, column: str, labels: tuple[str, ...], hub: str | None, **more: Any) -> Entry:
     metrics = more.pop("metrics", _ACCURACY)
     return Entry(name, description, f"{{{column}}}", None, labels, metrics, hub, (column,), **more)
+
+
+def _writing(name: str, description: str, columns: tuple[str, str], hub: str | None, **more: Any) -> Entry:
+    text, target = columns
+    return Entry(name, description, f"{{{text}}}", None, (), METRICS, hub, (text,), target, kind="generation", **more)
 
 
 def _pair(
@@ -89,7 +107,7 @@ NAMED = {entry.name: entry for entry in (
     _pair("qqp", "Do two questions ask the same?", ("question1", "question2"), ("not_duplicate", "duplicate"),
           _GLUE + "qqp", metrics=("accuracy", "f1")),
     _pair("stsb", "How similar are two sentences, 0 to 5?", _SENTENCES, (), _GLUE + "stsb",
-          metrics=("pearson", "spearman")),
+          metrics=("pearson", "spearman"), kind="regression"),
     _pair("mnli", "Entailment between sentences of many genres; mnli_mm: its mismatched rows, to score on",
           _PREMISE, _NLI, _GLUE + "mnli"),
     _pair("qnli", "Does the sentence answer the question?", ("question", "sentence"), _RTE, _GLUE + "qnli"),
@@ -108,8 +126,8 @@ NAMED = {entry.name: entry for entry in (
     _pair("scitail", "Entailment from science sentences", _PREMISE, _RTE, "allenai/scitail:tsv_format",
           aliases={"entails": "entailment", "neutral": "not_entailment"}),
     _pair("sick", "Entailment between captions made to differ in structure", _PREMISE, _NLI, None),
-    _pair("xnli_en", "MNLI-like entailment, English", _PREMISE, _NLI, "facebook/xnli:en"),
-    _pair("xnli_sw", "MNLI-like entailment, Swahili", _PREMISE, _NLI, "facebook/xnli:sw"),
+    *(_pair(f"xnli_{code}", f"MNLI-like entailment, {language}", _PREMISE, _NLI, f"facebook/xnli:{code}")
+      for code, language in _LANGUAGES.items()),
     _single("trec", "What does the question ask for?", "text",
             ("abbreviation", "entity", "description", "human", "location", "number"), None),
     _single("mr", "Sentiment of a film review's sentence, without SST's parse", "sentence", _SENTIMENT,
@@ -118,6 +136,18 @@ NAMED = {entry.name: entry for entry in (
     _single("cr", "Sentiment of product reviews", "sentence", _SENTIMENT, None),
     _single("ag_news", "Topic of a news item", "text", ("World", "Sports", "Business", "Sci/Tech"),
             "fancyzhx/ag_news"),
+    Entry("copa", "Which is the likelier cause or effect?", ask_for, None, ("choice1", "choice2"), _ACCURACY,
+          _SUPERGLUE + "copa", ("premise", "question", "choice1", "choice2"), kind="choice",
+          choices=("choice1", "choice2")),
+    Entry("conll2003", "Names of persons, places, organisations and others in news", "{tokens}", None,
+          ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC"),
+          ("entity_f1", "accuracy"), None, ("tokens",), "ner_tags", kind="tokens"),
+    _writing("gigaword", "Headline of a news sentence", ("document", "summary"), None),
+    _writing("cnn_dailymail", "Highlights of a news article", ("article", "highlights"), "abisee/cnn_dailymail:3.0.0"),
+    _writing("cnn_dailymail_sample", "Highlights of a news article, a thousand of them", ("document", "summary"), None),
+    _writing("xsum", "One-sentence summary of a news article", ("document", "summary"), "EdinburghNLP/xsum"),
+    _writing("reddit_tifu", "What the author of a long post makes of it in a line", ("document", "summary"), None),
+    _writing("scitldr", "A paper's abstract in one sentence", ("document", "summary"), None),
 )}
 # fmt: on
 
@@ -125,8 +155,7 @@ FURTHER_SPLITS = {"mnli_mm": ("mnli", "validation_mismatched")}
 """Names for scoring a further split of a named task: the task, and its split."""
 
 UNSUPPORTED = {
-    "copa": "multiple-choice tasks are not supported yet",
     "multirc": "tasks with several answers to score together are not supported yet",
-    "record": "multiple-choice tasks are not supported yet",
+    "record": "tasks whose choices differ in number are not supported yet",
 }
 """Benchmark tasks that people will try, and why they are refused."""

@@ -100,7 +100,7 @@ def _texts(table: Table, spec: TaskSpec, label: str | None) -> tuple[str, str | 
             raise _ambiguous(table)
     if len(singles) == 1:
         return singles[0], spec.text_pair, f"text: column {singles[0]!r} (by its name)"
-    prose = [name for name in free if _is_prose(table, name)]
+    prose = [name for name in free if is_prose(table, name)]
     if not prose:
         prose = [name for name in free if _is_string(table, name)]
     if len(prose) == 1:
@@ -130,7 +130,7 @@ def _is_string(table: Table, name: str) -> bool:
     return bool(values) and all(isinstance(v, str) for v in values) and not all(is_number(v) for v in values)
 
 
-def _is_prose(table: Table, name: str) -> bool:
+def is_prose(table: Table, name: str) -> bool:
     """Strings most of which are more than one word: a text rather than a class name."""
     values = table.columns[name]
     return _is_string(table, name) and 2 * sum(" " in (v or "").strip() for v in values) > len(values)

@@ -40,9 +40,8 @@ def encode(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int, ki
     fields = dict(_tokenise(split, tokenizer, truncation="longest_first", max_length=max_length))
     rows: list[dict[str, Any]] = [{name: values[row] for name, values in fields.items()} for row in range(len(split))]
     if split.labels is not None:
-        as_number = float if kind == "regression" else int
-        for row, label in zip(rows, split.labels, strict=True):
-            row["labels"] = as_number(label)
+        for row, label in zip(rows, split.numbers if kind == "regression" else split.classes, strict=True):
+            row["labels"] = label
     # Not every tokenizer tells what it cut. Only rows of exactly max_length can have been; those are measured.
     full = [row for row, ids in enumerate(fields["input_ids"]) if len(ids) == max_length]
     return EncodedSplit(rows), count_cut(split.take(full), tokenizer, max_length)

@@ -13,7 +13,7 @@ from holdfast.tasks.task import Kind, Split
 def hold_out(train: Split, share: float, kind: Kind, place: str) -> tuple[Split, Split]:
     """Split the rows into training and validation rows, both in file order; always the same way.
 
-    Stratified by class for classification, at random for regression. Rows with the same texts stay together,
+    Stratified by class for classification, else at random. Rows with the same texts stay together,
     so no validation example was trained on. A class whose rows all share one text stays in training.
 
     Raises ``HoldfastError`` when no row can be held out.
@@ -21,10 +21,10 @@ def hold_out(train: Split, share: float, kind: Kind, place: str) -> tuple[Split,
     groups: dict[Hashable, list[int]] = {}
     for row in range(len(train)):
         groups.setdefault(same_text_key(train, row), []).append(row)
+    classes = train.classes if kind == "classification" else []
     strata: dict[int, list[list[int]]] = {}
     for rows in shuffled(list(groups.values()), generator("holdout")):
-        labels = train.labels
-        stratum = int(labels[rows[0]]) if kind == "classification" and labels is not None else 0
+        stratum = classes[rows[0]] if kind == "classification" else 0
         strata.setdefault(stratum, []).append(rows)
     held = {row for stratum in strata.values() for row in _choose(stratum, share)}
     if not held:

@@ -60,16 +60,16 @@ def load_hub(hub_id: str, name: str, remedy: str, training: bool) -> dict[str, T
 def _table(data: Any, place: str) -> Table:
     import datasets
 
-    flat = [
+    # Of a list: what it holds.
+    held = {name: getattr(feature, "feature", feature) for name, feature in data.features.items()}
+    kept = [
         name
-        for name, feature in data.features.items()
+        for name, feature in held.items()
         if isinstance(feature, datasets.ClassLabel)
         or (isinstance(feature, datasets.Value) and feature.dtype != "binary")
     ]
-    class_names = {
-        name: tuple(data.features[name].names) for name in flat if isinstance(data.features[name], datasets.ClassLabel)
-    }
-    columns = data.select_columns(flat).to_dict()
+    class_names = {name: tuple(held[name].names) for name in kept if isinstance(held[name], datasets.ClassLabel)}
+    columns = data.select_columns(kept).to_dict()
     return Table(place, columns, list(range(1, len(data) + 1)), unit="row", class_names=class_names)
 
 

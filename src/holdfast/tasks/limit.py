@@ -34,7 +34,7 @@ def limit_scored(task: Task, rows: int | None) -> Task:
 
 
 def _check_room(task: Task, name: str, split: Split, rows: int) -> None:
-    classes = len(set(split.labels or ())) if task.kind == "classification" else 1
+    classes = len(set(split.classes)) if task.kind == "classification" else 1
     if rows < classes:
         raise HoldfastError(
             f"{task.name}: scored_rows is {rows} and the {name} rows have {classes} classes, each of which needs a "

@@ -8,16 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
-from holdfast.tasks.assemble import Source, assemble, finish
+from holdfast.tasks.assemble import assemble, finish
 from holdfast.tasks.catalogue import FURTHER_SPLITS, NAMED, UNSUPPORTED
-from holdfast.tasks.columns import Columns, choose_columns
+from holdfast.tasks.columns import choose_columns
 from holdfast.tasks.hub import load_hub
+from holdfast.tasks.kinds import kind_of, read_other
+from holdfast.tasks.labelled import Labelled
 from holdfast.tasks.labels import check_present, interpret, is_unlabelled, written
 from holdfast.tasks.limit import limit_scored
 from holdfast.tasks.local import read_local
-from holdfast.tasks.named import PAIR, TEXT, load_named
+from holdfast.tasks.named import load_named
 from holdfast.tasks.playground import GENERATED, generate_task
 from holdfast.tasks.read import READERS
+from holdfast.tasks.source import Source
 from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.table import Table, listed
 from holdfast.tasks.task import Task
@@ -85,9 +88,8 @@ def read_source(spec: TaskSpec, data_dir: Path | None, *, training: bool) -> Sou
 
 def _named(name: str, data_dir: Path | None, training: bool) -> Source:
     entry = NAMED[name]
-    tables, labels, notes = load_named(entry, data_dir, training)
-    columns = Columns(TEXT, PAIR if entry.pair is not None else None, entry.label)
-    return Source(name, tables, columns, labels, entry.metrics, tuple(notes), editable=False)
+    tables, reader, notes = load_named(entry, data_dir, training)
+    return Source(name, tables, reader, entry.metrics, tuple(notes))
 
 
 def _further(name: str, data_dir: Path | None, training: bool) -> Source:
@@ -116,6 +118,11 @@ def _hub(source: str, spec: TaskSpec, training: bool) -> Source:
 
 def _read_columns(name: str, tables: dict[str, Table], spec: TaskSpec, editable: bool) -> Source:
     first = next(tables[split] for split in ("train", "validation", "test") if split in tables)
+    kind = kind_of(first, spec)
+    if kind is not None:
+        reader, found, told = read_other(kind, first, tables, spec, editable)
+        notes = [note for table in tables.values() for note in table.notes]
+        return Source(name, tables, reader, found, (*notes, *told))
     columns = choose_columns(first, spec)
     if columns.label in first.class_names:  # such a column can only hold class numbers, so -1 means "no label"
         tables = {
@@ -135,7 +142,7 @@ def _read_columns(name: str, tables: dict[str, Table], spec: TaskSpec, editable:
         notes.append(f"classes: {listed(labels.names)}")
         if len(labels.names) == 2:
             notes[-1] += f"; f1 counts {labels.names[1]!r} as the positive one"
-    return Source(name, tables, columns, labels, metrics, tuple(notes), editable)
+    return Source(name, tables, Labelled(columns, labels, editable), metrics, tuple(notes))
 
 
 def _telling(tables: dict[str, Table], column: str) -> Table:

@@ -11,7 +11,7 @@ from holdfast.errors import HoldfastError, nearest
 from holdfast.tasks.delimited import is_number
 from holdfast.tasks.overlap import plain
 from holdfast.tasks.table import listed
-from holdfast.tasks.task import Task
+from holdfast.tasks.task import Kind, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,8 +68,19 @@ class LabelMap:
         return [self.target[label] for label in labels]
 
 
+_ASKED: dict[Kind, str] = {
+    "classification": "classes",
+    "regression": "a number",
+    "tokens": "classes of words",
+    "choice": "one of several choices",
+    "generation": "a text",
+}
+
+
 def map_labels(tuned: Task, target: Task, declared: Sequence[tuple[str, str]] = ()) -> LabelMap | None:
-    """Find which class of ``tuned`` counts as which class of ``target``; None where both predict a number.
+    """Find which class of ``tuned`` counts as which class of ``target``; None where both ask for something else.
+
+    Without classes there is nothing to map; words' classes and choices must be the same in both.
 
     Classes of the same name are the same, whatever their order and spelling (case, spaces, hyphens); so are a few names
     that mean the same, such as ``duplicate`` and ``equivalent``. Where two entailment tasks have different sets of
@@ -82,9 +93,17 @@ def map_labels(tuned: Task, target: Task, declared: Sequence[tuple[str, str]] = 
     the target that the model could never predict, and where all of them would be one.
     """
     _check_kinds(tuned, target)
-    if target.kind == "regression":
+    if target.kind != "classification":
         if declared:
-            raise HoldfastError(f"--ood {target.name}: it has a number to predict and no classes; leave the names out")
+            raise HoldfastError(
+                f"--ood {target.name}: it asks for {_ASKED[target.kind]}, and only classes of rows can be mapped; "
+                f"leave the names out"
+            )
+        if tuned.label_names != target.label_names:
+            raise HoldfastError(
+                f"--ood {target.name}: it has {listed(target.label_names)} to choose from and {tuned.name} "
+                f"{listed(tuned.label_names)}, so a model tuned on {tuned.name} cannot be scored there; leave it out"
+            )
         return None
     links = _declared(tuned, target, declared) if declared else _known(tuned, target)
     groups = _groups(len(tuned.label_names), len(target.label_names), links)
@@ -121,9 +140,8 @@ def metrics_of(mapped: LabelMap | None, target: Task) -> tuple[str, ...]:
 
 def _check_kinds(tuned: Task, target: Task) -> None:
     if tuned.kind != target.kind:
-        asked = {"classification": "classes", "regression": "a number"}
         raise HoldfastError(
-            f"--ood {target.name}: it asks for {asked[target.kind]} and {tuned.name} for {asked[tuned.kind]}, so a "
+            f"--ood {target.name}: it asks for {_ASKED[target.kind]} and {tuned.name} for {_ASKED[tuned.kind]}, so a "
             f"model tuned on {tuned.name} cannot be scored there; leave it out, or give its kind in a study file where "
             f"its labels were misread"
         )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from holdfast.errors import HoldfastError, nearest
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from holdfast.tasks.task import Labels
 
     Array = np.ndarray[Any, Any]
 
@@ -41,14 +43,19 @@ def compute(metrics: Sequence[str], outputs: Array, labels: Array) -> dict[str, 
     return scores
 
 
-def constant_score(metric: str, labels: Sequence[int] | Sequence[float] | Array) -> float:
+def constant_score(metric: str, labels: Labels | Array) -> float:
     """What a constant prediction scores: the level that a useful model must exceed.
 
-    Accuracy and macro-F1: always the most frequent class. F1: always class 1. Correlations, Matthews'
-    included: 0. Raises ``HoldfastError`` for an unknown metric.
+    Accuracy and macro-F1: always the most frequent class, of all rows or, where rows have lists of them, of all words.
+    F1: always class 1. Correlations, Matthews' included: 0. Entities' F1: no entity anywhere, 0. ROUGE: nothing
+    written, 0. Raises ``HoldfastError`` for an unknown metric.
     """
     import numpy as np
 
+    if metric in OF_SEQUENCES:
+        return 0.0
+    if len(labels) and isinstance(labels[0], list):
+        labels = [tag for row in cast(list[list[int]], labels) for tag in row]
     score, of_classes = _metric(metric)
     values = np.asarray(labels)
     if not of_classes or metric == "matthews" or not len(values):
@@ -56,6 +63,10 @@ def constant_score(metric: str, labels: Sequence[int] | Sequence[float] | Array)
     constant = 1 if metric == "f1" else int(np.bincount(values.astype(int)).argmax())
     value = score(values, np.full(len(values), constant))
     return 0.0 if math.isnan(value) else value
+
+
+OF_SEQUENCES = ("rouge1", "rouge2", "rougeL", "entity_f1")
+"""Metrics that are no function of single predictions; see ``holdfast.tasks.rouge`` and ``entities``."""
 
 
 def _accuracy(labels: Array, predictions: Array) -> float:

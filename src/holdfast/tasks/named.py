@@ -7,10 +7,16 @@ from pathlib import Path
 
 from holdfast.errors import HoldfastError
 from holdfast.tasks.catalogue import Entry, Template
+from holdfast.tasks.columns import Columns
 from holdfast.tasks.hub import load_hub
-from holdfast.tasks.labels import Labels, is_unlabelled, written
+from holdfast.tasks.labelled import Labelled
+from holdfast.tasks.labels import Labels, written
+from holdfast.tasks.multiple_choice import MultipleChoice
 from holdfast.tasks.read import read_table
+from holdfast.tasks.source import Reader
 from holdfast.tasks.table import Table
+from holdfast.tasks.tagged import Tagged
+from holdfast.tasks.text_to_text import TextToText
 
 TEXT, PAIR = "text", "text pair"
 """Columns that named tasks' texts are put into."""
@@ -35,8 +41,8 @@ def data_folder(data_dir: Path | None) -> Path | None:
     return data_dir
 
 
-def load_named(entry: Entry, data_dir: Path | None, training: bool) -> tuple[dict[str, Table], Labels, list[str]]:
-    """Tables with the columns ``TEXT``, ``PAIR`` and the label; what labels mean; and notes.
+def load_named(entry: Entry, data_dir: Path | None, training: bool) -> tuple[dict[str, Table], Reader, list[str]]:
+    """Return the tables, what reads them, and notes.
 
     Without ``training`` the training rows are left out, and need not be there. Raises ``HoldfastError`` when neither
     the folder nor the hub serves the task.
@@ -49,14 +55,14 @@ def load_named(entry: Entry, data_dir: Path | None, training: bool) -> tuple[dic
     else:
         tables = _from_hub(entry, folder, training)
         notes = [f"data: {entry.hub} from the hub"]
-    prepared = {}
+    reader, prepared = _reader(entry), {}
     for split, table in tables.items():
-        hidden = split == "test" and is_unlabelled(table, entry.label)
+        hidden = split == "test" and reader.is_unlabelled(table, None)
         kept = table if hidden else _labelled_rows(table, entry)
         if len(kept) < len(table):
             notes.append(f"{split}: {len(table) - len(kept)} rows without a label left out")
         prepared[split] = _with_texts(kept, entry)
-    return prepared, _labels(entry), notes
+    return prepared, reader, notes
 
 
 def _read_folder(name: str, home: Path, training: bool) -> dict[str, Table]:
@@ -96,7 +102,7 @@ def _from_hub(entry: Entry, folder: Path | None, training: bool) -> dict[str, Ta
 def _labelled_rows(table: Table, entry: Entry) -> Table:
     """Without the rows labelled -1: in SNLI, pairs that annotators did not agree on."""
     values = table.column(entry.label, _REMEDY)
-    if entry.kind == "regression":
+    if entry.kind not in ("classification", "choice"):
         return table
     return table.keep([i for i, value in enumerate(values) if written(value) != "-1"])
 
@@ -105,12 +111,25 @@ def _labels(entry: Entry) -> Labels:
     index = {str(i): i for i in range(len(entry.labels))}
     index |= {name: i for i, name in enumerate(entry.labels)}
     index |= {alias: index[name] for alias, name in entry.aliases.items()}
-    return Labels(entry.kind, entry.labels, index)
+    return Labels("classification" if entry.kind == "classification" else "regression", entry.labels, index)
+
+
+def _reader(entry: Entry) -> Reader:
+    if entry.kind == "generation":
+        return TextToText(TEXT, entry.label, editable=False)
+    if entry.kind == "tokens":
+        return Tagged(entry.columns[0], entry.label, entry.labels)
+    if entry.kind == "choice":
+        return MultipleChoice(TEXT, entry.choices, entry.label, editable=False)
+    columns = Columns(TEXT, PAIR if entry.pair is not None else None, entry.label)
+    return Labelled(columns, _labels(entry), editable=False)
 
 
 def _with_texts(table: Table, entry: Entry) -> Table:
     for name in entry.columns:
         table.column(name, _REMEDY)
+    if entry.kind == "tokens":
+        return table
     columns = dict(table.columns)
     columns[TEXT] = _filled(table, entry, entry.text)
     if entry.pair is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 from holdfast.tasks.task import Split
 
@@ -12,9 +12,15 @@ _PUNCTUATION = re.compile(r"[\s!-/:-@\[-`{-~\u2000-\u206f]+")
 
 
 def same_text_key(split: Split, row: int) -> Hashable:
-    """What makes two rows the same example: their texts, ignoring case and runs of whitespace."""
-    first = plain(split.texts[row])
-    return first if split.pairs is None else (first, plain(split.pairs[row]))
+    """What makes two rows the same example: their texts, and choices, ignoring case and runs of whitespace."""
+    return _key(split, row, plain)
+
+
+def _key(split: Split, row: int, normal: Callable[[str], str]) -> Hashable:
+    further = split.pairs[row : row + 1] if split.pairs is not None else []
+    further = further if split.choices is None else split.choices[row]
+    first = normal(split.texts[row])
+    return (first, *map(normal, further)) if further else first
 
 
 def overlap_warnings(splits: Mapping[str, Split]) -> tuple[str, ...]:
@@ -40,13 +46,8 @@ def overlapping(train: Split, scored: Split) -> int:
     Case, spaces and punctuation are ignored, since data sets that share sentences split and quote them each in their
     own way; so are labels. Single texts never equal pairs.
     """
-    seen = {_letters_key(train, row) for row in range(len(train))}
-    return sum(_letters_key(scored, row) in seen for row in range(len(scored)))
-
-
-def _letters_key(split: Split, row: int) -> Hashable:
-    first = _letters(split.texts[row])
-    return first if split.pairs is None else (first, _letters(split.pairs[row]))
+    seen = {_key(train, row, _letters) for row in range(len(train))}
+    return sum(_key(scored, row, _letters) in seen for row in range(len(scored)))
 
 
 def _letters(text: str) -> str:

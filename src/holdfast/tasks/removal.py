@@ -19,7 +19,7 @@ def remove_rows(split: Split, share: float, seed: int, label_names: Sequence[str
 
     Which ones is drawn at random whatever their class, as in the published runs, and hangs on ``seed`` and the
     number of rows alone: methods compared on a seed train on the same rows. ``label_names``: of the classes, empty
-    for regression.
+    where there are none.
 
     Raises ``HoldfastError`` when that is no row, or leaves none of a class.
     """
@@ -30,12 +30,16 @@ def remove_rows(split: Split, share: float, seed: int, label_names: Sequence[str
         )
     gone = set(shuffled(range(len(split)), generator("removal", seed))[:count])
     left = split.take([row for row in range(len(split)) if row not in gone])
-    if label_names and split.labels is not None and left.labels is not None:
-        lost = set(split.labels) - set(left.labels)
+    if label_names:
+        lost = _classes(split) - _classes(left)
         if lost:
-            names = ", ".join(repr(label_names[int(label)]) for label in sorted(lost))
+            names = ", ".join(repr(label_names[label]) for label in sorted(lost))
             raise HoldfastError(
                 f"--perturb data: without the {count} rows removed by seed {seed} no training row of class {names} is "
                 "left; give more rows of it or leave it out"
             )
     return left
+
+
+def _classes(split: Split) -> set[int]:
+    return {tag for row in split.tags for tag in row} if split.words is not None else set(split.classes)

@@ -1,8 +1,10 @@
 """Which data a run trains on, before anything is loaded."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+
+from holdfast.tasks.task import Kind
 
 
 class TaskSpec(BaseModel):
@@ -16,17 +18,17 @@ class TaskSpec(BaseModel):
 
     source: str
     text: str | None = None
-    """Column with the (first) text; guessed when there is one possible reading."""
+    """Column with the (first) text, or with lists of words; guessed when there is one possible reading."""
     text_pair: str | None = None
     """Column with the second text of a pair."""
     label: str | None = None
-    """Column with the label."""
+    """Column with the label: a class, a number, a list of classes, or a text to write."""
     validation: str | None = None
     """Path of a separate validation file, for local sources."""
     test: str | None = None
     """Path of a separate test file, for local sources."""
-    kind: Literal["classification", "regression"] | None = None
-    """Overrides what the label column suggests."""
+    kind: Kind | None = None
+    """Overrides what the columns suggest."""
     holdout: float = Field(default=0.2, gt=0, lt=1)
     """Share of the training rows held out when there is no validation split."""
     size: int | None = None

@@ -12,7 +12,7 @@ def draw_subset(split: Split, size: int, seed: int, kind: Kind) -> Split:
 
     For one seed the subset of size n is part of that of any larger size. Classification: one row of each
     class first, then classes in proportion to their share by the Sainte-Laguë method, which never takes a
-    row back when the size grows. Regression and unlabelled rows: at random.
+    row back when the size grows. Other kinds and unlabelled rows: at random.
 
     A split of fewer rows is returned whole, so that small tasks can stand beside larger ones in a study. Raises
     ``HoldfastError`` when there are more classes than rows to draw.
@@ -23,7 +23,7 @@ def draw_subset(split: Split, size: int, seed: int, kind: Kind) -> Split:
         return split
     order = shuffled(range(len(split)), generator("subset", seed))
     if kind == "classification" and split.labels is not None:
-        order = _by_class(order, [int(label) for label in split.labels], size)
+        order = _by_class(order, split.classes, size)
     return split.take(sorted(order[:size]))
 
 

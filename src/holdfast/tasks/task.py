@@ -1,9 +1,13 @@
 """What every task is once loaded: texts, labels, metrics, and what was decided while loading."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
-Kind = Literal["classification", "regression"]
+Kind = Literal["classification", "regression", "tokens", "choice", "generation"]
+"""What is predicted: a class, a number, a class for every word, one of the row's own choices, or a text."""
+
+Labels = list[int] | list[float] | list[str] | list[list[int]]
+"""Of a split: see ``Split.labels``."""
 
 
 @dataclass(frozen=True)
@@ -11,23 +15,53 @@ class Split:
     """Rows of one split, in file order. All lists have the same length, the number of rows."""
 
     texts: list[str]
+    """For ``tokens`` the words with single spaces between them."""
     pairs: list[str] | None
-    labels: list[int] | list[float] | None
-    """Class indices into ``Task.label_names``, floats for regression, None where the split is unlabelled."""
+    labels: Labels | None
+    """Class indices into ``Task.label_names``; for regression floats, for ``tokens`` a class for every word, for
+    ``choice`` the index of the right choice, for ``generation`` texts. None where the split is unlabelled."""
     ids: list[str]
     """Stable row names, for per-example predictions."""
+    words: list[list[str]] | None = None
+    """For ``tokens``: the words of each row."""
+    choices: list[list[str]] | None = None
+    """For ``choice``: what may follow each text, as many for every row."""
+    references: list[list[str]] | None = None
+    """For ``generation``: all texts that count as right, where rows have several; ``labels`` holds the first."""
 
     def __len__(self) -> int:
         return len(self.texts)
 
+    @property
+    def classes(self) -> list[int]:
+        """The labels of a split whose rows have a class, or a right choice, each; empty where it is unlabelled."""
+        return [int(label) for label in self.labels or ()]  # type: ignore[arg-type]
+
+    @property
+    def numbers(self) -> list[float]:
+        """The labels of a split for regression; empty where it is unlabelled."""
+        return [float(label) for label in self.labels or ()]  # type: ignore[arg-type]
+
+    @property
+    def tags(self) -> list[list[int]]:
+        """The labels of a split whose words have a class each; empty where it is unlabelled."""
+        return [list(label) for label in self.labels or ()]  # type: ignore[arg-type]
+
+    @property
+    def targets(self) -> list[str]:
+        """The labels of a split for generation; empty where it is unlabelled."""
+        return [str(label) for label in self.labels or ()]
+
+    @property
+    def accepted(self) -> list[list[str]]:
+        """For generation: all texts that count as right, of each row."""
+        return self.references or [[target] for target in self.targets]
+
     def take(self, rows: list[int]) -> "Split":
         """The given rows, in the given order."""
-        return Split(
-            texts=[self.texts[i] for i in rows],
-            pairs=None if self.pairs is None else [self.pairs[i] for i in rows],
-            labels=None if self.labels is None else [self.labels[i] for i in rows],
-            ids=[self.ids[i] for i in rows],
-        )
+        columns: dict[str, Any] = {column.name: getattr(self, column.name) for column in fields(self)}
+        taken: dict[str, Any] = {name: values and [values[i] for i in rows] for name, values in columns.items()}
+        return Split(**taken)
 
 
 @dataclass(frozen=True)
@@ -40,7 +74,7 @@ class Task:
     splits: dict[str, Split]
     """Always ``train`` and ``validation``; often ``test``; others (``ood``) may follow."""
     label_names: tuple[str, ...]
-    """Class names in the order of their indices; empty for regression."""
+    """Class names in the order of their indices; of ``choice`` what the choices are called; else empty."""
     metrics: tuple[str, ...]
     """Metric names, the primary one first."""
     fingerprint: str
@@ -58,5 +92,5 @@ class Task:
 
     @property
     def num_outputs(self) -> int:
-        """Size of the model's head: one output for regression."""
-        return 1 if self.kind == "regression" else len(self.label_names)
+        """Size of the model's head: one output for regression, and one for every choice."""
+        return 1 if self.kind in ("regression", "choice") else len(self.label_names)

@@ -36,6 +36,20 @@ def texts_of(table: Table, column: str) -> list[str]:
     return texts
 
 
+def read_texts(table: Table, column: str, option: str, editable: bool) -> tuple[list[str], list[str]]:
+    """Return the texts of a column that ``option`` chooses, and warnings of empty ones.
+
+    Raises ``HoldfastError`` where the column is missing, for what is no text, and for empty texts in ``editable`` rows.
+    """
+    table.column(column, f"all splits need the column chosen with {option}")
+    texts = texts_of(table, column)
+    if editable:
+        refuse_empty(table, column, texts)
+        return texts, []
+    empty = empty_rows(texts)
+    return texts, [f"{table.place}: {len(empty)} empty texts ({table.where(empty)})"] if empty else []
+
+
 def empty_rows(texts: list[str]) -> list[int]:
     """Indices of empty and whitespace-only texts."""
     return [i for i, text in enumerate(texts) if not text.strip()]
@@ -86,11 +100,10 @@ def check_classes(place: str, labels: list[int], names: tuple[str, ...]) -> tupl
 
 def class_gaps(splits: Mapping[str, Split], names: tuple[str, ...]) -> tuple[str, ...]:
     """Warn of classes that are trained on but that the validation rows lack, so no score shows them."""
-    labels = splits["validation"].labels or []
-    missing = sorted(set(splits["train"].labels or []) - set(labels))
+    missing = sorted(set(splits["train"].classes) - set(splits["validation"].classes))
     if not missing:
         return ()
-    return (f"validation has no row of {listed(names[int(label)] for label in missing)}; scores do not show them",)
+    return (f"validation has no row of {listed(names[label] for label in missing)}; scores do not show them",)
 
 
 def check_regression(place: str, values: list[float]) -> None:

@@ -11,7 +11,8 @@ from holdfast.methods.base import Method, Plan
 from holdfast.tasks.removal import rows_removed
 from holdfast.tasks.task import Task
 from holdfast.training.corruption import check_words
-from holdfast.training.models import check_model, classifier_config, empty_classifier, load_tokenizer, own_body
+from holdfast.training.forms import form_of
+from holdfast.training.models import check_model, load_tokenizer, own_body
 from holdfast.training.rows import training_rows
 from holdfast.training.spec import RunSpec
 
@@ -29,11 +30,12 @@ def check_run(spec: RunSpec, task: Task) -> None:
     if spec.settings.precision == "fp16" and not torch.cuda.is_available():
         raise HoldfastError("--precision fp16: there is no GPU here, use bf16 or fp32")
     check_model(spec.model, spec.revision, spec.remote_code, spec.pickled_weights)
-    config = classifier_config(spec.model, task.num_outputs, task.label_names, spec.revision, spec.remote_code)
+    form = form_of(spec, task)
+    model = form.empty()
+    config = model.config
     tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
     check_lengths(spec.model, config, tokenizer, spec.settings.max_length)
     methods = parse(spec.method)
-    model = empty_classifier(spec.model, config, spec.remote_code)
     if spec.after is not None:
         own_body(model)
     if spec.probe is not None:

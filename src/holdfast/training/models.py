@@ -57,6 +57,22 @@ def check_model(
     return source
 
 
+def model_config(name: str, revision: str | None = None, remote_code: bool = False) -> Any:
+    """Return the configuration of ``name``."""
+    from transformers import AutoConfig
+
+    source = resolve(name)
+    return AutoConfig.from_pretrained(
+        source, revision=revision, trust_remote_code=remote_code, local_files_only=only_local(source)
+    )
+
+
+def name_classes(config: Any, names: tuple[str, ...]) -> None:
+    """Give ``config`` the classes of its head, in the order of the outputs."""
+    config.id2label = dict(enumerate(names))
+    config.label2id = {label: index for index, label in enumerate(names)}
+
+
 def classifier_config(
     name: str,
     num_outputs: int,
@@ -65,17 +81,10 @@ def classifier_config(
     remote_code: bool = False,
 ) -> Any:
     """Return the configuration of ``name`` as a sequence classifier; one output means regression."""
-    from transformers import AutoConfig
-
-    source = resolve(name)
-    config = AutoConfig.from_pretrained(
-        source, revision=revision, trust_remote_code=remote_code, local_files_only=only_local(source)
-    )
+    config = model_config(name, revision, remote_code)
     # The checkpoint's own problem type must not meet the new number of labels: some pairs are refused.
     config.problem_type = None
-    names = label_names or tuple(f"LABEL_{index}" for index in range(num_outputs))
-    config.id2label = dict(enumerate(names))
-    config.label2id = {label: index for index, label in enumerate(names)}
+    name_classes(config, label_names or tuple(f"LABEL_{index}" for index in range(num_outputs)))
     config.problem_type = "regression" if num_outputs == 1 else "single_label_classification"
     return config
 
@@ -88,20 +97,34 @@ def load_model(
     remote_code: bool = False,
     pickled_weights: bool = False,
 ) -> Any:
-    """Return a sequence classifier of ``num_outputs`` outputs, in float32.
+    """Return a sequence classifier of ``num_outputs`` outputs, as ``load_weights`` does."""
+    from transformers import AutoModelForSequenceClassification
+
+    check_model(name, revision, remote_code, pickled_weights)
+    config = classifier_config(name, num_outputs, label_names, revision, remote_code)
+    return load_weights(AutoModelForSequenceClassification, name, config, revision, remote_code, pickled_weights)
+
+
+def load_weights(
+    kind: Any,
+    name: str,
+    config: Any,
+    revision: str | None = None,
+    remote_code: bool = False,
+    pickled_weights: bool = False,
+) -> Any:
+    """Return the model ``name`` with the head that ``kind``, a class with ``from_pretrained``, gives it, in float32.
 
     Its head is the checkpoint's own where that has one of the right size, else drawn from the global random
-    generator: seed it first. Raises ``HoldfastError`` as
-    ``check_model`` does, and when the weights cannot be read.
+    generator: seed it first. Raises ``HoldfastError`` as ``check_model`` does, and when the weights cannot be read.
     """
     from safetensors import SafetensorError
-    from transformers import AutoModelForSequenceClassification
 
     source = check_model(name, revision, remote_code, pickled_weights)
     try:
-        model, loaded = AutoModelForSequenceClassification.from_pretrained(
+        model, loaded = kind.from_pretrained(
             source,
-            config=classifier_config(name, num_outputs, label_names, revision, remote_code),
+            config=config,
             revision=revision,
             trust_remote_code=remote_code,
             use_safetensors=None if pickled_weights else True,
@@ -141,42 +164,52 @@ def own_body(model: Any) -> Any:
 
 
 def take_body(model: Any, folder: Path, remote_code: bool = False) -> None:
-    """Give ``model``, a sequence classifier as loaded, the body's weights of the plain checkpoint in ``folder``.
+    """Give ``model``, as loaded for its task, the body's weights of the plain checkpoint in ``folder``.
 
     Its head stays: as every head of a new task it is the pre-trained checkpoint's own, else drawn anew. Raises
     ``HoldfastError`` where the body cannot be told from the head, and where the checkpoint is of another model.
     """
-    from transformers import AutoModelForSequenceClassification
-
     body = own_body(model)
-    checkpoint = AutoModelForSequenceClassification.from_pretrained(
-        folder, dtype="float32", local_files_only=True, trust_remote_code=remote_code
-    )
     try:
-        body.load_state_dict(own_body(checkpoint).state_dict())
+        body.load_state_dict(own_body(load_tuned(folder, remote_code)).state_dict())
     except RuntimeError as problem:
         raise HoldfastError(
             f"{folder} does not hold the body of this {type(model).__name__}: give the model that it was tuned from"
         ) from problem
 
 
-def empty_classifier(name: str, config: Any, remote_code: bool = False) -> Any:
-    """Return the sequence classifier that ``config`` describes, without memory for its weights.
+def load_tuned(folder: Path, remote_code: bool = False) -> Any:
+    """Return the model of the plain checkpoint that a run wrote into ``folder``, head and all, in float32."""
+    import transformers
 
-    Raises ``HoldfastError``, naming the model ``name``, when its architecture cannot classify.
+    config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=remote_code, local_files_only=True)
+    name = (getattr(config, "architectures", None) or [""])[0]
+    # A class of the model's own code is none of Transformers'.
+    kind = getattr(transformers, name, transformers.AutoModelForSequenceClassification)
+    return kind.from_pretrained(folder, dtype="float32", local_files_only=True, trust_remote_code=remote_code)
+
+
+def empty_model(kind: Any, name: str, config: Any, what: str, remote_code: bool = False) -> Any:
+    """Return the model that ``config`` and the auto class ``kind`` describe, without memory for its weights.
+
+    Raises ``HoldfastError``, naming the model ``name``, when there is no such architecture; ``what`` it cannot do then.
     """
     import torch
-    from transformers import AutoModelForSequenceClassification
 
     try:
         with torch.device("meta"):
-            return AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]
-                config, trust_remote_code=remote_code
-            )
+            return kind.from_config(config, trust_remote_code=remote_code)
     except ValueError as problem:
         # Transformers lists the hundreds of configurations it knows after the first line.
         reason = str(problem).strip().splitlines()[0]
-        raise HoldfastError(f"model {name}: it cannot classify sequences ({reason}); choose another") from problem
+        raise HoldfastError(f"model {name}: it cannot {what} ({reason}); choose another") from problem
+
+
+def empty_classifier(name: str, config: Any, remote_code: bool = False) -> Any:
+    """Return the sequence classifier that ``config`` describes, as ``empty_model`` does."""
+    from transformers import AutoModelForSequenceClassification
+
+    return empty_model(AutoModelForSequenceClassification, name, config, "classify sequences", remote_code)
 
 
 def load_tokenizer(name: str, revision: str | None = None, remote_code: bool = False) -> Any:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +16,19 @@ import torch
 import transformers
 from torch import nn
 from torch.utils.data import Subset
-from transformers import (
-    DataCollatorWithPadding,
-    PrinterCallback,
-    Trainer,
-    TrainerCallback,
-    TrainingArguments,
-    set_seed,
-)
+from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
 
 import holdfast
 from holdfast.methods import parse
 from holdfast.methods.base import Method
-from holdfast.tasks.encode import encode
 from holdfast.tasks.mapping import map_labels, metrics_of
-from holdfast.tasks.metrics import compute, constant_score
-from holdfast.tasks.task import Split, Task
+from holdfast.tasks.metrics import constant_score
+from holdfast.tasks.task import Task
 from holdfast.training.check import check_run
 from holdfast.training.distance import distance_from
-from holdfast.training.models import load_model, load_tokenizer, take_body
-from holdfast.training.representations import layer_states, spread_rows, write_states
+from holdfast.training.forms import Form, form_of
+from holdfast.training.models import load_tokenizer, take_body
+from holdfast.training.representations import spread_rows, write_states
 from holdfast.training.rows import training_rows
 from holdfast.training.self_supervised import StageProgress
 from holdfast.training.spec import Checkpoint, OtherTask, RunRecord, RunSpec
@@ -81,7 +73,7 @@ def run(
 ) -> RunRecord:
     """Train and score one model; return what came of it.
 
-    Writes ``predictions.npz`` (``ids``, ``labels``, ``logits`` of the scored split) and, for models that give
+    Writes ``predictions.npz`` (of the scored split what ``Form.kept`` says) and, for models that give
     hidden states, ``representations.npz`` (see ``write_states``; of at most 512 of these rows) into ``folder``, and
     with ``keep_model`` the plain checkpoint with its tokenizer into ``folder/model``. Where the task has labelled
     test data, the epoch with the best validation score is scored on it; otherwise the last weights are scored
@@ -98,16 +90,8 @@ def run(
     _be_deterministic()
     set_seed(spec.seed)
     tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
-    load = partial(
-        load_model,
-        spec.model,
-        task.num_outputs,
-        task.label_names,
-        spec.revision,
-        spec.remote_code,
-        spec.pickled_weights,
-    )
-    model = load()
+    form = form_of(spec, task)
+    model = form.load()
     if around.start is not None:
         take_body(model, around.start, spec.remote_code)
     if model.config.pad_token_id is None:
@@ -119,28 +103,32 @@ def run(
     data, truncated = {}, {}
     for name, split in splits.items():
         if split.labels is not None:
-            data[name], truncated[name] = encode(split, tokenizer, spec.settings.max_length, task.kind)
+            data[name], truncated[name] = form.encode(split, tokenizer, training=name == "train")
     selects = task.scored_split != "validation"
-    choosing = data.get("validation") if selects else None
+    choosing, chosen_by = (data["validation"], splits["validation"]) if selects else (None, None)
     if held_out is not None:
-        choosing, _ = encode(held_out, tokenizer, spec.settings.max_length, task.kind)
+        (choosing, _), chosen_by = form.encode(held_out, tokenizer, training=False), held_out
+
+    def rank(output: Any) -> dict[str, float]:
+        assert chosen_by is not None
+        return _rankable(form.score(form.read(output, tokenizer), chosen_by, task.metrics))
+
     learning_rate = spec.settings.learning_rate
     for method in methods:
         learning_rate = method.study_rate(learning_rate)
     watch = _Watch(report, [method.name for method in methods])
     work = folder / "checkpoints"
-    trainer = Trainer(
+    trainer = form.trainer(
+        _arguments(spec, len(splits["train"]), learning_rate, task.metrics[0], selects, work),
         model=model,
-        args=_arguments(spec, len(splits["train"]), learning_rate, task.metrics[0], selects, work),
         train_dataset=data["train"],
         eval_dataset=choosing,
-        data_collator=DataCollatorWithPadding(tokenizer),
-        compute_metrics=lambda output: _rankable(
-            compute(task.metrics, np.asarray(output.predictions), np.asarray(output.label_ids))
-        ),
-        preprocess_logits_for_metrics=_only_logits,
+        processing_class=tokenizer,
+        compute_metrics=rank,
         callbacks=[watch],
     )
+    # One run, one GPU: on a machine with several, the Trainer would replicate the model over them.
+    trainer.args._n_gpu = min(1, trainer.args.n_gpu)
     trainer.remove_callback(PrinterCallback)
     # Before methods change the model, which the pre-trained one is to be compared with.
     for callback in around.watch(trainer):
@@ -153,20 +141,26 @@ def run(
         shutil.rmtree(work, ignore_errors=True)
 
     report(Progress(trainer.state.global_step, trainer.state.max_steps, "scoring", watch.loss))
+    # From here on splits are scored as they are predicted.
+    trainer.compute_metrics = None
     scored = splits[task.scored_split]
-    logits = _predict(trainer, data[task.scored_split])
-    labels = np.asarray(scored.labels)
-    metrics = compute(task.metrics, logits, labels)
+    outputs = form.read(trainer.predict(data[task.scored_split]), tokenizer)
+    metrics = form.score(outputs, scored, task.metrics)
     others = {name: part for name, part in data.items() if name not in ("train", "validation", task.scored_split)}
-    extra = {name: _score(trainer, task, splits[name], part) for name, part in others.items()}
+
+    def score(name: str, part: Any) -> dict[str, float | None]:
+        return form.score(form.read(trainer.predict(part), tokenizer), splits[name], task.metrics)
+
+    extra = {name: score(name, part) for name, part in others.items()}
     for target in spec.ood:
         other = around.elsewhere[target]
-        extra[other.name] = _score_elsewhere(trainer, task, target, other, tokenizer, spec.settings.max_length)
-    validation = _score(trainer, task, splits["validation"], data["validation"]) if selects else metrics
+        extra[other.name] = _score_elsewhere(trainer, form, target, other, tokenizer)
+    validation = score("validation", data["validation"]) if selects else metrics
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / "predictions.npz", ids=np.asarray(scored.ids), labels=labels, logits=logits.astype(np.float32))
+    kept: dict[str, Any] = form.kept(scored, outputs)
+    np.savez(folder / "predictions.npz", **kept)
     rows = spread_rows(len(scored))
-    states = layer_states(model, trainer.get_test_dataloader(Subset(data[task.scored_split], rows)))
+    states = form.states(model, trainer.get_test_dataloader(Subset(data[task.scored_split], rows)))
     if states is not None:
         write_states(folder / "representations.npz", states, [scored.ids[row] for row in rows])
     if keep_model:
@@ -175,7 +169,7 @@ def run(
     _let_go(trainer, model)
     # What the checkpoint lacks, and the head, are drawn as they were at the start.
     set_seed(spec.seed)
-    distance = distance_from(model, load)
+    distance = distance_from(model, form.load)
     return RunRecord(
         id=spec.id,
         spec=spec,
@@ -185,9 +179,9 @@ def run(
         metrics=metrics,
         primary=task.metrics[0],
         selection_score=validation[task.metrics[0]],
-        constant_scores={name: constant_score(name, labels) for name in task.metrics},
-        dominant_share=_dominant_share(logits) if task.kind == "classification" else None,
-        diverged=watch.diverged or not bool(np.isfinite(logits).all()),
+        constant_scores={name: constant_score(name, scored.labels or []) for name in task.metrics},
+        dominant_share=form.dominant_share(outputs),
+        diverged=watch.diverged or not form.finite(outputs),
         extra_metrics=extra,
         losses=watch.losses,
         evaluations=watch.evaluations,
@@ -274,7 +268,7 @@ class _Watch(TrainerCallback):
 
 def _arguments(
     spec: RunSpec, rows: int, learning_rate: float, metric: str, selects: bool, folder: Path
-) -> TrainingArguments:
+) -> dict[str, Any]:
     settings = spec.settings
     selecting: dict[str, Any] = {"eval_strategy": "no", "save_strategy": "no"}
     if selects:
@@ -285,7 +279,7 @@ def _arguments(
             "save_only_model": True,
             "load_best_model_at_end": True,
         }
-    arguments = TrainingArguments(
+    return dict(
         output_dir=str(folder),
         num_train_epochs=settings.epochs,
         max_steps=settings.max_steps or -1,
@@ -311,11 +305,9 @@ def _arguments(
         dataloader_pin_memory=torch.cuda.is_available(),
         report_to="none",
         disable_tqdm=True,
+        label_smoothing_factor=settings.label_smoothing,
         **selecting,
     )
-    # One run, one GPU: on a machine with several, the Trainer would replicate the model over them.
-    arguments._n_gpu = min(1, arguments.n_gpu)
-    return arguments
 
 
 def _validation_facts(methods: Sequence[Method], choosing: Any) -> dict[str, float]:
@@ -342,36 +334,19 @@ def _let_go(trainer: Trainer, model: nn.Module) -> None:
     model.zero_grad(set_to_none=True)
 
 
-def _only_logits(outputs: Any, labels: Any) -> Any:
-    # Encoder-decoder models return hidden states beside the logits.
-    return outputs[0] if isinstance(outputs, tuple) else outputs
-
-
 def _chosen_step(trainer: Trainer) -> int:
     return int(trainer.state.best_global_step or trainer.state.global_step)
 
 
-def _predict(trainer: Trainer, dataset: Any) -> np.ndarray[Any, Any]:
-    return np.asarray(trainer.predict(dataset).predictions)
-
-
-def _score(trainer: Trainer, task: Task, split: Split, dataset: Any) -> dict[str, float | None]:
-    return compute(task.metrics, _predict(trainer, dataset), np.asarray(split.labels))
-
-
 def _score_elsewhere(
-    trainer: Trainer, task: Task, target: OtherTask, other: Task, tokenizer: Any, max_length: int
+    trainer: Trainer, form: Form, target: OtherTask, other: Task, tokenizer: Any
 ) -> dict[str, float | None]:
-    mapped = map_labels(task, other, target.labels)
+    mapped = map_labels(form.task, other, target.labels)
     split = other.splits[other.scored_split]
+    if mapped is None:
+        rows, _ = form.encode(split, tokenizer, training=False)
+        return form.score(form.read(trainer.predict(rows), tokenizer), split, metrics_of(mapped, other))
     # Without its labels: the model's loss would read them as classes of its own.
-    rows, _ = encode(replace(split, labels=None), tokenizer, max_length, other.kind)
-    outputs, labels = _predict(trainer, rows), split.labels or []
-    if mapped is not None:
-        outputs, labels = mapped.outputs(outputs), mapped.labels([int(label) for label in labels])
-    return compute(metrics_of(mapped, other), outputs, np.asarray(labels))
-
-
-def _dominant_share(logits: np.ndarray[Any, Any]) -> float:
-    counts = np.bincount(logits.argmax(-1))
-    return float(counts.max() / counts.sum())
+    rows, _ = form.encode(replace(split, labels=None), tokenizer, training=False)
+    outputs = mapped.outputs(form.read(trainer.predict(rows), tokenizer))
+    return form.score(outputs, replace(split, labels=mapped.labels(split.classes)), metrics_of(mapped, other))

@@ -33,6 +33,12 @@ class TrainingSettings(BaseModel):
     adam_epsilon: float = Field(default=1e-8, gt=0)
     max_length: int = Field(default=128, gt=0)
     """Tokens kept of a text or pair."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of each label that is spread over all classes, or all tokens, alike."""
+    max_target_length: int = Field(default=64, gt=1)
+    """Tokens kept of a text to write, and written at most."""
+    num_beams: int = Field(default=1, gt=0)
+    """Texts that the search for the likeliest text to write keeps in view; 1 takes the likeliest token each time."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     activation_checkpointing: bool = False
 
@@ -108,6 +114,8 @@ class RunSpec(BaseModel):
     settings: TrainingSettings = TrainingSettings()
     remote_code: bool = False
     pickled_weights: bool = False
+    seq2seq_from_encoder: bool = False
+    """``model`` is an encoder, of which encoder and decoder are made."""
     perturb: Perturbation | None = None
     after: str | None = None
     """Id of the run of the same study whose tuned body this one starts from, with a new head; None: ``model``'s."""
@@ -137,9 +145,12 @@ class RunSpec(BaseModel):
         Runs that were made before there was such a field keep their identity.
         """
         fields = self.model_dump(mode="json")
-        for name in ("perturb", "after", "ood", "probed", "probe", "monitor"):
+        for name in ("seq2seq_from_encoder", "perturb", "after", "ood", "probed", "probe", "monitor"):
             if not fields[name]:
                 del fields[name]
+        for name in ("label_smoothing", "max_target_length", "num_beams"):
+            if fields["settings"][name] == TrainingSettings.model_fields[name].default:
+                del fields["settings"][name]
         text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -227,7 +238,8 @@ class RunRecord(BaseModel):
     constant_scores: dict[str, float] = {}
     """What the best constant prediction scores, per metric, on the scored split."""
     dominant_share: float | None = None
-    """Largest share of the scored rows predicted as one class; None for regression."""
+    """Largest share of the scored rows predicted as one class; None where no classes are predicted.
+    For texts, of the rows for which the same text was written."""
     diverged: bool = False
     """A loss or an output was not finite; fp16 steps skipped for an overflow do not count."""
     extra_metrics: dict[str, dict[str, float | None]] = {}

@@ -1,0 +1,95 @@
+"""Which kind of task a user's tables are, where it is neither classification nor regression."""
+
+from __future__ import annotations
+
+from holdfast.errors import HoldfastError
+from holdfast.tasks.columns import LABELS, SINGLES, is_prose
+from holdfast.tasks.multiple_choice import MultipleChoice, choice_columns
+from holdfast.tasks.source import Reader
+from holdfast.tasks.spec import TaskSpec
+from holdfast.tasks.table import Table, listed
+from holdfast.tasks.tagged import TAGS, WORDS, Tagged, has_lists, metrics_of, tag_names
+from holdfast.tasks.task import Kind
+from holdfast.tasks.text_to_text import METRICS, PAIRS, TextToText
+
+_QUESTIONS = (*SINGLES, "premise", "question", "context", "prompt")
+"""Column names that the field uses for what the choices may follow."""
+
+
+def kind_of(table: Table, spec: TaskSpec) -> Kind | None:
+    """Return what ``spec`` says, else what the columns' names do; None for classification and regression."""
+    if spec.kind is not None:
+        return None if spec.kind in ("classification", "regression") else spec.kind
+    if has_lists(table, spec.text or _first(table, WORDS) or ""):
+        return "tokens"
+    if choice_columns(table) and spec.text_pair is None:
+        return "choice"
+    pairs = _pairs(table) if spec.text is None and spec.label is None else []
+    # A source and its target may be a text and its class.
+    return "generation" if len(pairs) == 1 and is_prose(table, pairs[0][1]) and not _has_label(table) else None
+
+
+def read_other(
+    kind: Kind, first: Table, tables: dict[str, Table], spec: TaskSpec, editable: bool
+) -> tuple[Reader, tuple[str, ...], list[str]]:
+    """Return what reads the tables, the metrics, and notes of what was decided. ``first``: the one to look at.
+
+    Raises ``HoldfastError`` where the columns cannot be told, naming those there are.
+    """
+    if spec.text_pair is not None:
+        raise HoldfastError(f"{first.place}: --text-pair belongs to classification and regression; leave it out")
+    if kind == "tokens":
+        words = spec.text or _found(first, WORDS, "the words", "--text")
+        tags = spec.label or _found(first, TAGS, "their classes", "--label")
+        names = tag_names(tables.get("train", first), tags)
+        notes = [f"words: column {words!r}, classes: column {tags!r}, {listed(names)}"]
+        return Tagged(words, tags, names), metrics_of(names), notes
+    if kind == "choice":
+        choices = choice_columns(first)
+        if not choices:
+            raise HoldfastError(
+                f"{first.place}: no columns of choices, such as choice1 and choice2; the columns are "
+                f"{listed(first.columns)}: rename those that hold the choices"
+            )
+        text = spec.text or _found(first, _QUESTIONS, "the text that the choices follow", "--text")
+        label = spec.label or _found(first, LABELS, "the right choice", "--label")
+        notes = [f"text: column {text!r}, choices: {listed(choices)}, right choice: column {label!r}"]
+        return MultipleChoice(text, choices, label, editable), ("accuracy",), notes
+    text, target = _text_and_target(first, spec)
+    return TextToText(text, target, editable), METRICS, [f"text: column {text!r}, to write: column {target!r}"]
+
+
+def _text_and_target(table: Table, spec: TaskSpec) -> tuple[str, str]:
+    if spec.text is not None and spec.label is not None:
+        return spec.text, spec.label
+    fitting = [(a, b) for a, b in _pairs(table) if spec.text in (None, a) and spec.label in (None, b)]
+    if len(fitting) == 1:
+        return fitting[0]
+    raise HoldfastError(
+        f"{table.place}: cannot tell which column is the text and which the text to write; the columns are "
+        f"{listed(table.columns)}: name them with --text and --label"
+    )
+
+
+def _pairs(table: Table) -> list[tuple[str, str]]:
+    by_lower = {name.lower(): name for name in table.columns}
+    return [(by_lower[a], by_lower[b]) for a, b in PAIRS if a in by_lower and b in by_lower]
+
+
+def _has_label(table: Table) -> bool:
+    return any(name.lower() in LABELS for name in table.columns if name.lower() != "target")
+
+
+def _first(table: Table, names: tuple[str, ...]) -> str | None:
+    by_lower = {name.lower(): name for name in table.columns}
+    return next((by_lower[name] for name in names if name in by_lower), None)
+
+
+def _found(table: Table, names: tuple[str, ...], what: str, option: str) -> str:
+    found = _first(table, names)
+    if found is None:
+        raise HoldfastError(
+            f"{table.place}: cannot tell which column holds {what}; the columns are {listed(table.columns)}: "
+            f"name it with {option}"
+        )
+    return found

@@ -1,0 +1,114 @@
+"""Rows of words with a class each: names, parts of speech."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from holdfast.errors import HoldfastError
+from holdfast.tasks.labels import written
+from holdfast.tasks.source import row_names
+from holdfast.tasks.table import Table, listed
+from holdfast.tasks.task import Kind, Split
+
+WORDS = ("tokens", "words")
+TAGS = ("ner_tags", "tags", "ner", "labels", "label", "pos_tags", "pos", "chunk_tags")
+"""Column names that the field uses for words and for their classes; of several the first."""
+
+
+def has_lists(table: Table, column: str) -> bool:
+    """Whether most values of ``column`` are lists."""
+    values = table.columns.get(column, [])
+    return 2 * sum(isinstance(value, list) for value in values) > len(values)
+
+
+def metrics_of(names: Sequence[str]) -> tuple[str, ...]:
+    """Return F1 of whole entities and accuracy where the classes are those of spans (B-PER, I-PER, O), else accuracy.
+
+    Accuracy is over words.
+    """
+    spans = [name for name in names if name[:2] in ("B-", "I-")]
+    return ("entity_f1", "accuracy") if spans else ("accuracy",)
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """Reads words and their classes, as names or as numbers of ``names``."""
+
+    words: str
+    tags: str
+    names: tuple[str, ...]
+
+    kind: ClassVar[Kind] = "tokens"
+
+    def is_unlabelled(self, table: Table, train: Table | None) -> bool:
+        """Whether there are no classes."""
+        return not any(table.columns.get(self.tags, ()))
+
+    def read(self, table: Table, labelled: bool) -> tuple[Split, list[str]]:
+        """Return the rows. Raises ``HoldfastError`` as ``Reader`` says."""
+        words = _lists(table, self.words, "--text")
+        bad = [i for i, row in enumerate(words) if not all(isinstance(word, str) and word.strip() for word in row)]
+        if bad:
+            raise HoldfastError(
+                f"{table.place}: column {self.words!r} holds a word that is empty or no text in {table.where(bad)}; "
+                f"correct it"
+            )
+        tags = self._tags(table, words) if labelled else None
+        texts = [" ".join(row) for row in words]
+        return Split(texts, None, tags, row_names(table), words=words), []
+
+    def _tags(self, table: Table, words: list[list[Any]]) -> list[list[int]]:
+        tags = _lists(table, self.tags, "--label")
+        uneven = [i for i, row in enumerate(tags) if len(row) != len(words[i])]
+        if uneven:
+            first = uneven[0]
+            raise HoldfastError(
+                f"{table.place}: {len(words[first])} words and {len(tags[first])} classes in {table.where(uneven)}; "
+                f"give every word one"
+            )
+        numbers = all(isinstance(tag, int) for row in tags for tag in row)
+        index: dict[object, int] = {name: i for i, name in enumerate(self.names)}
+        if numbers:
+            index = {int(name) if name.lstrip("-").isdigit() else i: i for i, name in enumerate(self.names)}
+        unknown = [
+            i for i, row in enumerate(tags) if any((tag if numbers else written(tag)) not in index for tag in row)
+        ]
+        if unknown:
+            wrong = next(tag for tag in tags[unknown[0]] if (tag if numbers else written(tag)) not in index)
+            raise HoldfastError(
+                f"{table.place}: class {wrong!r} in column {self.tags!r} is none of the training rows' "
+                f"{listed(self.names)} ({table.where(unknown)}); correct it, or drop these rows"
+            )
+        return [[index[tag if numbers else written(tag)] for tag in row] for row in tags]
+
+    def check(self, place: str, train: Split) -> Sequence[str]:
+        """Raise ``HoldfastError`` where all words are of one class."""
+        if len({tag for row in train.tags for tag in row}) < 2:
+            raise HoldfastError(f"{place}: all words of the training rows have one class; at least two are needed")
+        return ()
+
+
+def tag_names(table: Table, column: str) -> tuple[str, ...]:
+    """Return the classes' names: those that the format declares, else what stands there, O first.
+
+    Raises ``HoldfastError`` for a column without lists.
+    """
+    if column in table.class_names:
+        return table.class_names[column]
+    found = {written(tag) for row in _lists(table, column, "--label") for tag in row}
+    if all(name.lstrip("-").isdigit() for name in found):
+        return tuple(sorted(found, key=int))
+    return tuple(sorted(found, key=lambda name: (name != "O", name)))
+
+
+def _lists(table: Table, column: str, option: str) -> list[list[Any]]:
+    values = table.column(column, f"all splits need the column chosen with {option}")
+    wrong = [i for i, value in enumerate(values) if not isinstance(value, list) or not value]
+    if wrong:
+        raise HoldfastError(
+            f"{table.place}: column {column!r} is empty or no list in {table.where(wrong)}; "
+            f"give a list of words and one of classes in every row (JSON Lines or Parquet)"
+        )
+    return values

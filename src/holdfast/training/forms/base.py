@@ -1,0 +1,85 @@
+"""What a run does differently for each kind of task."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import Trainer
+
+from holdfast.tasks.encode import EncodedSplit
+from holdfast.tasks.task import Split, Task
+from holdfast.training.representations import layer_states
+from holdfast.training.spec import RunSpec
+
+Outputs = Any
+"""What a model predicts for the rows of a split, in their order; each form has a type of its own for it."""
+
+
+@dataclass(frozen=True)
+class Form(ABC):
+    """One kind of task, and a model that fits it: from texts to tensors, and from tensors to scores."""
+
+    spec: RunSpec
+    task: Task
+
+    @abstractmethod
+    def config(self) -> Any:
+        """Return the model's configuration with a head for the task."""
+
+    @abstractmethod
+    def empty(self) -> Any:
+        """Return the model without memory for its weights. Raises ``HoldfastError`` where it does not fit the task."""
+
+    @abstractmethod
+    def load(self) -> Any:
+        """Return the pre-trained model with a head for the task, in float32; what is new in it is drawn at random.
+
+        Seed the global random generator first. Raises ``HoldfastError`` as ``load_weights`` does.
+        """
+
+    @abstractmethod
+    def encode(self, split: Split, tokenizer: Any, *, training: bool) -> tuple[EncodedSplit, int]:
+        """Return the rows as the trainer's collator takes them, and how many were cut.
+
+        ``training``: to learn from, with labels; else to be scored, with labels where the split has them. Raises
+        ``HoldfastError`` when no room is left for text.
+        """
+
+    @abstractmethod
+    def count_cut(self, split: Split, tokenizer: Any) -> dict[str, int]:
+        """Return how many rows ``encode`` would cut, by the option that would keep them whole (``--max-length``)."""
+
+    @abstractmethod
+    def collator(self, tokenizer: Any, model: Any) -> Any:
+        """Return what makes a batch of rows that ``encode`` returned."""
+
+    @abstractmethod
+    def trainer(self, arguments: Mapping[str, Any], **parts: Any) -> Trainer:
+        """Return a trainer; ``arguments`` are those of ``TrainingArguments``, ``parts`` those of ``Trainer``."""
+
+    @abstractmethod
+    def read(self, prediction: Any, tokenizer: Any) -> Outputs:
+        """Return the outputs in ``prediction``, a trainer's ``PredictionOutput`` or ``EvalPrediction``."""
+
+    @abstractmethod
+    def score(self, outputs: Outputs, split: Split, metrics: Sequence[str]) -> dict[str, float | None]:
+        """Return the scores of outputs for the rows of a labelled split; None where undefined."""
+
+    @abstractmethod
+    def finite(self, outputs: Outputs) -> bool:
+        """Return whether all numbers in ``outputs`` are finite."""
+
+    @abstractmethod
+    def dominant_share(self, outputs: Outputs) -> float | None:
+        """Return the share of rows with the most frequent prediction; None where predictions are numbers."""
+
+    @abstractmethod
+    def kept(self, split: Split, outputs: Outputs) -> dict[str, NDArray[Any]]:
+        """Return what is kept of the scored rows: ``ids``, one a prediction, and more that numpy saves unpickled."""
+
+    def states(self, model: Any, batches: Iterable[Mapping[str, Any]]) -> NDArray[np.float32] | None:
+        """Return (layers, rows, width): hidden states, one vector a row; None where there are none to line up."""
+        return layer_states(model, batches)
