@@ -65,6 +65,19 @@ def test_targets_tell_their_rows_metric_and_mapping(data):
         assert loaded[target].fingerprint == target.data
 
 
+def test_several_languages_have_a_mean_one_has_none(data):
+    for code, rows in (("en", 6), ("sw", 4)):
+        write(data, f"xnli_{code}", "test", [(i, i % 3) for i in range(rows)])
+    (stored,) = plan(data, ood=["xnli_en", "scitail", "xnli_sw"]).stored
+    *targets, mean = stored.info.targets
+    assert [target.name for target in targets] == ["xnli_en", "scitail", "xnli_sw"]
+    assert (mean.name, mean.members, mean.rows) == ("xnli, mean of 2", ["xnli_en", "xnli_sw"], 4)
+    # Of six rows a third is of one class, of four rows half.
+    assert mean.constant_score == pytest.approx((100 / 3 + 50) / 2)
+    (alone,) = plan(data, ood=["xnli_en", "scitail"]).stored
+    assert [target.name for target in alone.info.targets] == ["xnli_en", "scitail"]
+
+
 def test_every_size_counts_its_own_overlap(data):
     prepared = plan(data, ood=["scitail"], train_size=[3, 30])
     assert [stored.info.task for stored in prepared.stored] == ["snli (3 rows)", "snli (30 rows)"]

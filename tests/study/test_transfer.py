@@ -16,7 +16,8 @@ METHODS = ["vanilla", "r3f"]
 def info(name="sst2", **changes):
     values = {"metric": "accuracy", "kind": "classification", "train_rows": 50, "scored_split": "test"}
     values |= {"scored_rows": 1000, "selection": "", "constant_score": 50.0, "labels": [], "notes": [], "warnings": []}
-    return TaskInfo(task=name, base="sst2", targets=[CR, COLA], **(values | changes))
+    values |= {"targets": [CR, COLA]}
+    return TaskInfo(task=name, base="sst2", **(values | changes))
 
 
 def probe(*scores):
@@ -89,6 +90,21 @@ def test_scores_that_are_undefined_count_as_the_best_constant_predictions():
     result = summary(records)
     assert rows(result, target="cr", method="r3f")[0].scores == pytest.approx([60, 70, 70])
     assert rows(result, target="cola", method="r3f")[0].scores == pytest.approx([0, 0, 30])
+
+
+def test_a_mean_over_languages_is_taken_run_by_run():
+    english, swahili = (CR.model_copy(update={"name": f"xnli_{code}"}) for code in ("en", "sw"))
+    both = CR.model_copy(update={"name": "xnli, mean of 2", "members": ["xnli_en", "xnli_sw"]})
+    scores = {"vanilla": [(0.8, 0.4), (0.7, 0.5), (0.9, 0.2)], "r3f": [(0.9, 0.5), (0.8, None), (0.9, "absent")]}
+    records = []
+    for method, pairs in scores.items():
+        for seed, (en, sw) in enumerate(pairs):
+            extra = {"xnli_en": {"accuracy": en}} | ({} if sw == "absent" else {"xnli_sw": {"accuracy": sw}})
+            records.append(run(method, seed, extra_metrics=extra))
+    result = summary(records, [info(targets=[english, swahili, both])])
+    assert rows(result, target=both.name, method="vanilla")[0].scores == pytest.approx([60, 60, 55])
+    # A language without a defined score leaves no mean: the run counts as the best constant prediction.
+    assert rows(result, target=both.name, method="r3f")[0].scores == [pytest.approx(70), 60.0, None]
 
 
 def test_runs_without_a_result_are_missing_not_zero():

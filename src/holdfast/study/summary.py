@@ -121,6 +121,8 @@ class Target(_Model):
     split: str
     notes: list[str] = []
     """How classes were mapped, how many rows also stand in the training data."""
+    members: list[str] = []
+    """Names of the targets whose mean this one is; of those that models are scored on it is empty."""
 
 
 class TransferRow(_Model):

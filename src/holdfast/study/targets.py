@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -72,6 +73,7 @@ def targets_of(task: Task, train: Split, study: StudyFile, elsewhere: Elsewhere)
     """
     found = [_further_split(task, train, name) for name in further_splits(task)]
     found += [_ood(task, train, elsewhere[one], one.labels) for one in study.ood]
+    found += _means(found)
     return [*found, *(_probed(elsewhere[spec]) for spec in study.probed)]
 
 
@@ -98,6 +100,32 @@ def _ood(task: Task, train: Split, other: Task, declared: tuple[tuple[str, str],
         labels = mapped.labels(scored.classes)
         notes += [mapped.note] if mapped.note else []
     return _target(other.name, "ood", other, other.scored_split, metrics_of(mapped, other)[0], labels, notes)
+
+
+def _means(targets: Sequence[Target]) -> list[Target]:
+    """Return for each family of languages of which there are several their mean."""
+    from holdfast.tasks.catalogue import NAMED
+
+    families: dict[str, list[Target]] = {}
+    for target in targets:
+        family = NAMED[target.name].family if target.name in NAMED else ""
+        if family:
+            families.setdefault(family, []).append(target)
+    return [
+        Target(
+            name=f"{family}, mean of {len(members)}",
+            kind="ood",
+            metric=members[0].metric,
+            # The same rows in other languages are no new rows.
+            rows=min(one.rows for one in members),
+            constant_score=fmean(one.constant_score for one in members),
+            split=members[0].split,
+            notes=[f"the mean over {', '.join(one.name for one in members)}, of each run"],
+            members=[one.name for one in members],
+        )
+        for family, members in families.items()
+        if len(members) > 1
+    ]
 
 
 def _probed(task: Task) -> Target:

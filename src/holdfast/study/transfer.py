@@ -95,14 +95,15 @@ def _outcome(cell: Cell, target: Target) -> Outcome | None:
         return None
     if target.kind == "probe":
         return probe_outcome(cell.record, target.name, target.constant_score)
-    scores = cell.record.extra_metrics.get(target.name)
-    if scores is None:
+    told = [cell.record.extra_metrics.get(name) for name in target.members or [target.name]]
+    scores = [scores.get(target.metric) for scores in told if scores is not None]
+    if len(scores) < len(told):
         return None
-    value = scores.get(target.metric)
-    if value is None or not math.isfinite(value):
+    known = [score for score in scores if score is not None and math.isfinite(score)]
+    if len(known) < len(scores):
         return Outcome(target.constant_score, f"{target.metric} is undefined")
     # A run that learned nothing has nothing to carry over.
-    return Outcome(100 * value, cell.outcome.reason)
+    return Outcome(100 * fmean(known), cell.outcome.reason)
 
 
 def _probe_points(reference: RunRecord | None, target: Target) -> float | None:

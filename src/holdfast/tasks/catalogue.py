@@ -56,6 +56,8 @@ class Entry:
     """Column names of the hub's copy that differ: hub name to the name used here."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Other ways in which the hub's copy writes a class name."""
+    family: str = ""
+    """What tasks that hold the same rows in other languages share."""
     kind: Kind = "classification"
     choices: tuple[str, ...] = ()
     """Columns that hold the choices, where one of them is right."""
@@ -126,7 +128,7 @@ NAMED = {entry.name: entry for entry in (
     _pair("scitail", "Entailment from science sentences", _PREMISE, _RTE, "allenai/scitail:tsv_format",
           aliases={"entails": "entailment", "neutral": "not_entailment"}),
     _pair("sick", "Entailment between captions made to differ in structure", _PREMISE, _NLI, None),
-    *(_pair(f"xnli_{code}", f"MNLI-like entailment, {language}", _PREMISE, _NLI, f"facebook/xnli:{code}")
+    *(_pair(f"xnli_{code}", f"MNLI-like entailment, {language}", _PREMISE, _NLI, f"facebook/xnli:{code}", family="xnli")
       for code, language in _LANGUAGES.items()),
     _single("trec", "What does the question ask for?", "text",
             ("abbreviation", "entity", "description", "human", "location", "number"), None),
