@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 
 from holdfast.report import remarks
+from holdfast.report.further_metrics import TITLE as FURTHER
+from holdfast.report.further_metrics import metric_table
 from holdfast.report.luck import TITLE, luck_notes, luck_tables
 from holdfast.report.representations import PRETRAINED, representation_tables
 from holdfast.report.representations import TITLE as REPRESENTATION
@@ -26,6 +28,9 @@ def markdown(summary: Summary) -> str:
             f"**{escape(heading(info))}**. {escape(description(info, decimals(settings.delta)))}",
             table(rows_of(summary, info.task), settings),
         ]
+        if further := metric_table(summary, info.task):
+            lines = [[code(name), *line] for name, line in zip(further.methods, further.lines, strict=True)]
+            parts += [f"{FURTHER.capitalize()}:", grid(["method", *map(escape, further.header)], lines)]
     if summary.overall:
         header = ["method", f"mean difference [{level(settings.alpha)} CI]", "tasks"]
         lines = []

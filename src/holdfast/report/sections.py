@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from holdfast.report.figures.style import Panel, colour, dash, symbol
+from holdfast.report.further_metrics import TITLE as FURTHER
+from holdfast.report.further_metrics import metric_table
 from holdfast.report.luck import luck_tables
 from holdfast.report.marked import Marked
 from holdfast.report.representations import PRETRAINED, representation_tables
@@ -65,6 +67,10 @@ def results(summary: Summary) -> str:
     for info in summary.tasks:
         caption = f"<h3>{text(heading(info))}</h3>\n<p class=quiet>{text(description(info, digits))}</p>"
         parts.append(f"{caption}\n{_result_table(summary, info)}")
+        if further := metric_table(summary, info.task):
+            found = zip(further.methods, further.lines, strict=True)
+            numbers = [("", [name(method), *map(text, line)]) for method, line in found]
+            parts.append(f"<p class=quiet>{FURTHER.capitalize()}:</p>\n{table(['method', *further.header], numbers)}")
     if summary.overall:
         header = ["method", f"mean difference [{level(summary.settings.alpha)} CI]", "tasks"]
         lines = []

@@ -11,6 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.report import remarks
+from holdfast.report.further_metrics import TITLE as FURTHER
+from holdfast.report.further_metrics import metric_table
 from holdfast.report.layout import BlocksTable, NumbersTable, TaskTable
 from holdfast.report.luck import TITLE, luck_notes, luck_tables
 from holdfast.report.table import cells, description, heading, overall_cells, overall_title, rows_of
@@ -71,6 +73,9 @@ def render(summary: Summary, width: int | None = None) -> RenderableType:
             TaskTable(rows, level(settings.alpha)),
             Text(),
         ]
+        if further := metric_table(summary, info.task):
+            parts += [Text(FURTHER, style="dim"), BlocksTable(further.methods, further.header, further.lines)]
+            parts.append(Text())
     if summary.overall:
         parts += [Text(overall_title(summary), style="bold"), Text(), _overall(summary), Text()]
     parts += [item(clean(sentence)) for sentence in summary.sentences]

@@ -21,6 +21,7 @@ from holdfast.study.cells import (
 )
 from holdfast.study.columns import comparison_columns, spread_columns
 from holdfast.study.controls import control_notes
+from holdfast.study.further_metrics import further_metrics
 from holdfast.study.prepare import Arm
 from holdfast.study.statistics.findings import average, judge, sentences
 from holdfast.study.statistics.looks import looks_note
@@ -116,6 +117,7 @@ def summarise(
         transfer=elsewhere,
         transfer_sentences=elsewhere_sentences,
         representations=list(representations),
+        metrics=further_metrics(by_task, tasks, methods),
     )
 
 

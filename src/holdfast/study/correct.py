@@ -11,12 +11,13 @@ from holdfast.training.spec import RunRecord
 def correct_rows(store: Store, records: Sequence[RunRecord], stored: Sequence[StoredTask]) -> dict[str, list[float]]:
     """Return, by run id, 1.0 for each scored row predicted right and 0.0 for the others, in the task's order.
 
-    Only for tasks scored by accuracy, where a score is a mean over rows; runs without predictions are left out.
+    Only for tasks scored by accuracy, where a score is a mean over rows, not over words, which hang together within
+    their row; runs without predictions are left out.
     Raises ``HoldfastError`` for predictions that cannot be read.
     """
     import numpy as np
 
-    by_accuracy = {task.arm for task in stored if task.info.metric == "accuracy"}
+    by_accuracy = {task.arm for task in stored if task.info.metric == "accuracy" and task.info.kind != "tokens"}
     right = {}
     for record in records:
         path = store.runs / record.id / "predictions.npz"

@@ -19,6 +19,9 @@ from holdfast.study.store import Store, damaged
 from holdfast.study.summary import LayerLuck, Luck
 from holdfast.training.spec import RunRecord
 
+_OF_CLASSES = ("classification", "tokens", "choice")
+"""Kinds of task whose predictions are classes, of rows or of words."""
+
 
 def measure_luck(
     store: Store, records: Sequence[RunRecord], stored: Sequence[StoredTask], methods: Sequence[str]
@@ -84,7 +87,7 @@ def _outputs(store: Store, runs: Sequence[tuple[RunRecord, Outcome]], kind: str,
         RunOutputs(
             score=outcome.score,
             failed=outcome.failed,
-            logits=_read(_predictions(store, record), "logits", rows) if kind == "classification" else None,
+            logits=_read(_predictions(store, record), "logits", rows) if kind in _OF_CLASSES else None,
             states=_read(_states(store, record), "states", rows) if with_states else None,
             distance=record.distance,
             start_distance=record.start_distance,

@@ -64,6 +64,19 @@ class Row(_Model):
     failed_seeds: list[int]
 
 
+class MetricRow(_Model):
+    """One method on one metric of a task that is not the one compared, in points."""
+
+    task: str
+    metric: str
+    method: str
+    n: int
+    mean: float | None
+    std: float | None
+    scores: list[float | None]
+    """By seed, in the order of ``Settings.seeds``; null where missing or undefined."""
+
+
 class LayerLuck(_Model):
     """How far the representations of the same rows lie apart in one layer, the mean over pairs of runs."""
 
@@ -252,6 +265,8 @@ class Summary(_Model):
     """Verdicts on these in words; each kind is a family of comparisons of its own."""
     representations: list[Representation] = []
     """By task, method and layer."""
+    metrics: list[MetricRow] = []
+    """By task, metric and method; the primary metric's are ``results``."""
 
 
 class Stage(_Model):
