@@ -1,5 +1,6 @@
 """What all tests share: one thread, tiny models of every architecture, small batches."""
 
+import gc
 import os
 
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -7,6 +8,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import pytest
+
+
+def pytest_collection_finish():
+    # The Trainer collects garbage whenever it ends, among all that was imported too.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

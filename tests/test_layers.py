@@ -13,13 +13,14 @@ ROOT = Path(holdfast.__file__).parent
 
 MAY_IMPORT = {
     "errors": set(),
+    "recipes": set(),
     "methods": {"errors"},
     "tasks": {"errors"},
     # A run measures what it alone has at hand: how far it moved the weights.
     "training": {"errors", "methods", "tasks", "stability"},
     "stability": {"errors"},
     "collapse": {"errors", "methods", "tasks", "training", "stability"},
-    "study": {"errors", "methods", "tasks", "training", "stability", "collapse"},
+    "study": {"errors", "methods", "tasks", "training", "stability", "collapse", "recipes"},
     "report": {"errors", "methods", "tasks", "training", "stability", "collapse", "study"},
     "cli": {"errors", "methods", "tasks", "training", "stability", "collapse", "study", "report"},
 }

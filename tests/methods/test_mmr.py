@@ -199,18 +199,16 @@ def test_micro_batches_count_by_their_rows(tmp_path):
     assert trainer.state.log_history[0]["loss/mmr"] == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["config", "labels"])
 @pytest.mark.parametrize("problem", ["regression", "multi_label_classification"])
-def test_without_classes_it_is_off_and_says_so_once(problem, caplog):
+def test_without_classes_it_is_refused(problem, told):
+    """Before anything is changed where the model's configuration tells, else at the first labels."""
     labels = 1 if problem == "regression" else 3
     data = batch(rows=4)
     data["labels"] = torch.rand(4) if labels == 1 else torch.randint(0, 2, (4, 3)).float()
-    trained = engine(classifier("bert", labels=labels, problem=problem), MMR())
-    plain = engine(classifier("bert", labels=labels, problem=problem))
-    for _ in range(3):
-        assert torch.equal(trained.loss(data), plain.loss(data))
-    assert [record.message for record in caplog.records if "mmr is off" in record.message] == [
-        "mmr is off: the labels are values or independent of each other, so there are no classes to part"
-    ]
+    model = classifier("bert", labels=labels, problem=problem if told else None)
+    with pytest.raises(HoldfastError, match=r"mmr parts the classes, .* there are none: leave mmr out"):
+        engine(model, MMR()).loss(data)
 
 
 def test_labelled_tokens_are_the_examples_of_token_classification():

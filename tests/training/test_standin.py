@@ -6,7 +6,7 @@ from test_trainer import Gradients, Log, arguments, build, masked_rows, rows, sa
 from torch.nn.functional import cross_entropy
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Trainer
 
-from holdfast import R3F, R4F, HoldfastError, Vanilla, attach
+from holdfast import R3F, R4F, HoldfastError, MHLoss, Vanilla, attach
 from tiny import batch, classifier
 
 
@@ -117,24 +117,42 @@ def test_label_smoothing_on_an_adapter_model_is_that_of_the_stock_trainer(tmp_pa
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_adapters_train_and_resume_with_r3f_and_are_refused_by_r4f(tmp_path):
+@pytest.mark.parametrize("method", [R3F(sigma=0.1), R4F(sigma=0.1)], ids=lambda method: method.name)
+def test_adapters_train_save_and_resume(method, tmp_path):
+    """Checkpoints are PEFT's own: loaded by PEFT they compute what the training did, with a plain head."""
     import peft
 
     def adapted():
-        model = classifier("bert", dropout=0.1)
         torch.manual_seed(0)
-        return peft.get_peft_model(model, peft.LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["query"]))
+        settings = peft.LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["query"])
+        return peft.get_peft_model(classifier("bert", dropout=0.1), settings)
 
     options = {"max_steps": 4, "save_strategy": "steps", "save_steps": 2}
-    trainer = Trainer(adapted(), arguments(tmp_path / "a", **options), train_dataset=rows(16))
-    with pytest.raises(HoldfastError, match="cannot take over the head inside PeftModel"):
-        attach(trainer, R4F())
-    assert type(trainer) is Trainer, "refused before anything was changed"
-    attach(trainer, R3F(sigma=0.1)).train()
-    again, log = build(tmp_path / "b", R3F(sigma=0.1), model=adapted(), **options)
+    trainer, _ = build(tmp_path / "a", method, model=adapted(), **options)
+    trainer.train()
+    again, log = build(tmp_path / "b", method, model=adapted(), **options)
     again.train(resume_from_checkpoint=str(tmp_path / "a" / "checkpoint-2"))
     assert same(trainer.model, again.model)
-    assert log.values("loss/r3f")[0] > 0
+    assert log.values(f"loss/{method.name}")[0] > 0
+    loaded = peft.PeftModel.from_pretrained(classifier("bert", dropout=0.1), tmp_path / "a" / "checkpoint-4").eval()
+    with torch.no_grad():
+        assert torch.equal(loaded(**batch()).logits, trainer.model.eval()(**batch()).logits)
+    if isinstance(method, R4F):
+        head = loaded.base_model.model.classifier.modules_to_save.default
+        assert float(torch.linalg.matrix_norm(head.weight, 2)) == pytest.approx(1.0, rel=0.01)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_head_that_peft_does_not_train_is_not_taken_over(tmp_path):
+    import peft
+
+    model = peft.get_peft_model(classifier("bert"), peft.LoraConfig(r=2, target_modules=["query", "classifier"]))
+    trainer = Trainer(model, arguments(tmp_path), train_dataset=rows(16))
+    with pytest.raises(HoldfastError, match="PeftModel trains no copy of it in full: name it in modules_to_save"):
+        attach(trainer, R4F())
+    with pytest.raises(HoldfastError, match="checkpoints of PeftModel hold one: give attach the plain model"):
+        attach(trainer, MHLoss())
+    assert type(trainer) is Trainer, "refused before anything was changed"
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -13,7 +13,7 @@ def compare(
     data: Annotated[
         list[str],
         typer.Argument(
-            help="Task names, hub ids (org/name:config), files (.csv .tsv .jsonl .parquet) or folders; "
+            help="Task names, hub ids (org/name:config), files (.csv .tsv .jsonl .parquet .conll) or folders; "
             "or one study file (.yaml).",
             show_default=False,
         ),

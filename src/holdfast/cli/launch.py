@@ -1,12 +1,16 @@
 """From a study to its results: what every command that does many runs does."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from holdfast.cli import options as o
 from holdfast.cli.stopping import exit_code
 from holdfast.study.study_file import StudyFile
+
+if TYPE_CHECKING:
+    from holdfast.study.prepare import Prepared
 
 
 def launch(
@@ -22,15 +26,21 @@ def launch(
 
     ``study_file``: where the study came from, if from a file. Stopped, it tells how to go on.
     """
+    from holdfast.study.prepare import prepare
+
+    prepared = prepare(study, data_dir)
+    target = out or o.default_out(study_file, [task.name for task in prepared.tasks])
+    do(prepared, target, dry_run=dry_run, retry_failed=retry_failed)
+
+
+def do(prepared: "Prepared", target: Path, *, dry_run: bool, retry_failed: bool) -> None:
+    """Do the runs of a checked study in ``target`` and show the results, as ``launch`` does."""
     from holdfast.cli import display
     from holdfast.cli.outputs import OUTPUTS, show_results
     from holdfast.cli.plan import how_to_go_on, show_plan
     from holdfast.study.execute import run_study
-    from holdfast.study.prepare import prepare
     from holdfast.study.store import Store
 
-    prepared = prepare(study, data_dir)
-    target = out or o.default_out(study_file, [task.name for task in prepared.tasks])
     Store(target).check(prepared.study, prepared.stored)
     display.announce(prepared)
     if dry_run:

@@ -12,6 +12,7 @@ from holdfast.cli.compare import compare
 from holdfast.cli.methods import methods
 from holdfast.cli.probe import probe
 from holdfast.cli.report import report
+from holdfast.cli.reproduce import reproduce
 from holdfast.cli.stability import app as stability
 from holdfast.cli.stopping import exit_code, stoppable
 from holdfast.cli.tasks import tasks
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (compare, tune, probe, report, methods, tasks):
+for command in (compare, tune, probe, report, reproduce, methods, tasks):
     app.command()(command)
 app.add_typer(collapse)
 app.add_typer(stability)

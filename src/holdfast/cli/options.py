@@ -260,13 +260,13 @@ def read_data(data: list[str], given: Mapping[str, Any]) -> tuple[StudyFile, Pat
                     f"--{name} belongs to one DATA and there are {len(data)}; list them in a study file"
                 )
         tasks = [{"source": source, **columns} for source in data]
-        return from_options({"tasks": tasks, **_study_options(given)}), None
+        return from_options({"tasks": tasks, **study_options(given)}), None
     if len(data) > 1:
         raise HoldfastError(f"{', '.join(data)}: a study file stands alone; list the tasks in it")
     if columns:
         raise HoldfastError(f"--{next(iter(columns)).replace('_', '-')} says how to read DATA; put it into {data[0]}")
     path = Path(data[0])
-    return read_study(path, _study_options(given)), path
+    return read_study(path, study_options(given)), path
 
 
 def default_out(study_file: Path | None, tasks: Sequence[str]) -> Path:
@@ -278,7 +278,7 @@ def default_out(study_file: Path | None, tasks: Sequence[str]) -> Path:
     return Path("holdfast-runs", study_file.stem)
 
 
-def _study_options(given: Mapping[str, Any]) -> dict[str, Any]:
+def study_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys of ``StudyFile`` that a command's parameters set; parameters not given are None or False."""
     options = {name: given[name] for name in StudyFile.model_fields if _set(given.get(name))}
     encoder = options.get("seq2seq_from_encoder")

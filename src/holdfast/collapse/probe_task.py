@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.collapse.features import extract_features
 from holdfast.errors import HoldfastError
+from holdfast.tasks.mapping import ASKED
 from holdfast.tasks.subset import draw_subset
 from holdfast.tasks.task import Split, Task
 from holdfast.training.spec import ProbeScore, ProbeSettings
@@ -56,8 +57,14 @@ def probe_task(
 def probe_rows(task: Task, rows: int | None) -> tuple[Split, Split]:
     """Return the training rows that probes learn from, at most ``rows`` of them, and those that they are scored on.
 
-    Raises ``HoldfastError`` where one of them is missing or has no labels, and for fewer ``rows`` than classes.
+    Raises ``HoldfastError`` for a task without a class or a number a row, where one of the splits is missing or has no
+    labels, and for fewer ``rows`` than classes.
     """
+    if task.kind not in ("classification", "regression"):
+        raise HoldfastError(
+            f"task {task.name}: it asks for {ASKED[task.kind]}, and probes learn a class or a number a row; "
+            "leave it out"
+        )
     splits = {name: task.splits.get(name) for name in ("train", task.scored_split)}
     for name, split in splits.items():
         if split is None or split.labels is None or not len(split):

@@ -8,6 +8,7 @@ from torch import nn
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Plan, Selection
 from holdfast.methods.parts.layers import body_of
+from holdfast.methods.parts.pretrained import refuse_adapters
 from holdfast.methods.parts.trained import CHOICE, MATRICES, new_head, restore_flags, train_only
 
 
@@ -60,6 +61,7 @@ class BitFit(Method):
         restore_flags(self.memory.pop("flags", []))
 
     def _chosen(self, model: nn.Module) -> dict[str, nn.Parameter]:
+        refuse_adapters(model, self.name)
         head = new_head(model, self.name)
         biases = {name: p for name, p in model.named_parameters() if p.requires_grad and _is_bias(name)}
         inside = {id(parameter) for parameter in body_of(model).parameters()}

@@ -13,6 +13,7 @@ from holdfast.methods.base import Method, Plan, Selection, Step, TrainingData
 from holdfast.methods.parts.fisher import single_rows, squared_gradients
 from holdfast.methods.parts.layers import layer_stacks
 from holdfast.methods.parts.matrices import GRADIENTS
+from holdfast.methods.parts.real_tokens import TEXTS
 from holdfast.methods.parts.top_k import top_k_masks
 from holdfast.methods.parts.trained import BODY
 
@@ -54,8 +55,8 @@ class ChildTuningD(Method):
 
     @property
     def uses(self) -> frozenset[str]:
-        """The body's weights, and the gradients of whole matrices."""
-        return frozenset({BODY, GRADIENTS})
+        """The body's weights, and the gradients of whole matrices; texts, where each has a gradient of its own."""
+        return frozenset({BODY, GRADIENTS} | ({TEXTS} if self.fisher == "example" else set()))
 
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the model has no transformer layers, or trains none of their weights."""

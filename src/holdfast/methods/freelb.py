@@ -14,7 +14,7 @@ from holdfast.methods.parts.ascent import Delta, precise, reached
 from holdfast.methods.parts.embeddings import input_embedding
 from holdfast.methods.parts.injected import LossSum
 from holdfast.methods.parts.outputs import logits_of, other_loss, task_loss_of
-from holdfast.methods.parts.real_tokens import real_tokens
+from holdfast.methods.parts.real_tokens import TEXTS, real_tokens
 from holdfast.methods.parts.trained import BODY, INPUTS
 
 _PASSES = "at every pass"
@@ -71,8 +71,8 @@ class FreeLB(Method):
 
     @property
     def uses(self) -> frozenset[str]:
-        """The body, which runs on the perturbed rows, down to its inputs."""
-        return frozenset({BODY, INPUTS})
+        """The body, which runs on the perturbed rows, down to its inputs, and the norm over each text."""
+        return frozenset({BODY, INPUTS, TEXTS})
 
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the model does not say where its input embedding is."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Forward, Method, Plan, Step, View
 from holdfast.methods.parts.layers import bottom_stack
-from holdfast.methods.parts.real_tokens import real_tokens
+from holdfast.methods.parts.real_tokens import TEXTS, real_tokens
 from holdfast.methods.parts.rounding import warn_of_lost_noise
 from holdfast.methods.parts.trained import BODY
 
@@ -62,8 +62,8 @@ class LNSR(Method):
 
     @property
     def uses(self) -> frozenset[str]:
-        """The body, which runs on the copy."""
-        return frozenset({BODY})
+        """The body, which runs on the copy, and the mean over each text."""
+        return frozenset({BODY, TEXTS})
 
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the model has no such block."""

@@ -14,7 +14,7 @@ from holdfast.methods.base import Method, Plan, Selection
 from holdfast.methods.parts.draws import own_generator
 from holdfast.methods.parts.layers import body_of
 from holdfast.methods.parts.matrices import is_linear
-from holdfast.methods.parts.pretrained import UPDATE
+from holdfast.methods.parts.pretrained import UPDATE, has_adapters
 from holdfast.methods.parts.trained import CHOICE, new_head, restore_flags, train_only
 
 _A, _B = "lora_A.default.weight", "lora_B.default.weight"
@@ -166,7 +166,7 @@ class LoRA(Method):
         """
         kind = type(model).__name__
         listed = self._listed(model)
-        if any(hasattr(module, "lora_A") for module in model.modules()):
+        if has_adapters(model):
             raise HoldfastError(f"lora: {kind} has adapters already, merge them first or leave lora out")
         uses = Counter(id(parameter) for _, parameter in model.named_parameters(remove_duplicate=False))
         inside = {id(module) for module in body_of(model).modules()}

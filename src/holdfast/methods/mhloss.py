@@ -54,6 +54,11 @@ class MHLoss(Method):
 
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the model's head does not end in a plain linear layer that is trained."""
+        if hasattr(model, "peft_config"):
+            raise HoldfastError(
+                f"mhloss trains several heads, and checkpoints of {type(model).__name__} hold one: give attach the "
+                "plain model, with lora beside mhloss"
+            )
         name, layer = head_linears(model, self.name)[-1]
         if not layer.weight.requires_grad:
             raise HoldfastError(f"mhloss trains several heads, and {name} of {type(model).__name__} is frozen")

@@ -1,6 +1,5 @@
 """MMR: push the classes' centroids apart."""
 
-import logging
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
@@ -13,7 +12,10 @@ from holdfast.methods.base import Forward, Method
 from holdfast.methods.parts.heads import last_linear
 from holdfast.methods.parts.trained import BODY
 
-logger = logging.getLogger(__name__)
+_NO_CLASSES = (
+    "mmr parts the classes, and here the labels are values or independent of each other, so there are none: "
+    "leave mmr out"
+)
 
 
 def centroid_distances(features: Tensor, labels: Tensor) -> Tensor:
@@ -56,7 +58,7 @@ class MMR(Method):
 
     Our choices: features are exactly the vectors that the head's last linear layer is fed, dropout applied; with
     more than two classes R is the mean over pairs of classes present; a batch of one class adds nothing;
-    regression and independent labels have no classes to part, so there the method is off, with a warning.
+    regression and independent labels have no classes to part, and are refused.
     """
 
     name: ClassVar[str] = "mmr"
@@ -78,8 +80,13 @@ class MMR(Method):
         return frozenset({BODY})
 
     def check(self, model: nn.Module) -> None:
-        """Raise ``HoldfastError`` when the model has no classification head, or trains nothing below it."""
+        """Raise ``HoldfastError`` when the model has no head for classes, or trains nothing below it."""
         _, layer = last_linear(model, self.name)
+        if getattr(getattr(model, "config", None), "problem_type", None) in (
+            "regression",
+            "multi_label_classification",
+        ):
+            raise HoldfastError(_NO_CLASSES)
         head = {id(parameter) for parameter in layer.parameters()}
         if not any(p.requires_grad and id(p) not in head for p in model.parameters()):
             raise HoldfastError(
@@ -87,17 +94,15 @@ class MMR(Method):
                 "unfreeze the encoder or leave mmr out"
             )
 
-    def penalty(self, forward: Forward) -> Tensor | None:
-        """Weight times R of the clean rows, in proportion to their share of the optimizer step."""
+    def penalty(self, forward: Forward) -> Tensor:
+        """Weight times R of the clean rows, in proportion to their share of the optimizer step.
+
+        Raises ``HoldfastError`` where the labels are no classes, or there is not one vector for each.
+        """
         assert forward.features is not None
         features, labels = forward.features, forward.batch["labels"].to(forward.features.device)
         if forward.kind in ("regression", "multi_label") or labels.is_floating_point():
-            if not self.memory.get("warned"):
-                self.memory["warned"] = True
-                logger.warning(
-                    "mmr is off: the labels are values or independent of each other, so there are no classes to part"
-                )
-            return None
+            raise HoldfastError(_NO_CLASSES)
         share = len(labels) / forward.rows
         if forward.token_mask is not None:
             mask = forward.token_mask.to(features.device)

@@ -10,17 +10,18 @@ from torch import Tensor, nn
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Perturb, Probe
 from holdfast.methods.parts.embeddings import input_embedding
-from holdfast.methods.parts.real_tokens import real_tokens
+from holdfast.methods.parts.real_tokens import real_tokens, text_lengths
 from holdfast.methods.parts.trained import BODY
 
 
-def neftune_noise(embeddings: Tensor, tokens: Tensor, alpha: float) -> Tensor:
+def neftune_noise(embeddings: Tensor, tokens: Tensor, alpha: float, lengths: Tensor | None = None) -> Tensor:
     """Return U(-1, 1) * alpha / sqrt(L * d) for ``embeddings``, (rows, L, d), in float32.
 
     ``tokens``: (rows, L), 1 for tokens and 0 for padding; a row's L is the number of its tokens, and padding gets no
-    noise. Drawn from the global generator.
+    noise. ``lengths``, (rows, L): that of the text of each position, where a row holds several. Drawn from the global
+    generator.
     """
-    length = tokens.sum(-1, keepdim=True).clamp(min=1)
+    length = tokens.sum(-1, keepdim=True).clamp(min=1) if lengths is None else lengths
     scale = tokens * alpha * (length * embeddings.shape[-1]).rsqrt()
     return torch.rand_like(embeddings, dtype=torch.float32).mul_(2).sub_(1).mul_(scale[..., None])
 
@@ -67,6 +68,7 @@ class _LengthAwareNoise:
     batch: Mapping[str, Any]
 
     def __call__(self, embeddings: Tensor) -> Tensor:
-        noise = neftune_noise(embeddings, real_tokens(self.batch, embeddings, "neftune"), self.alpha)
+        tokens = real_tokens(self.batch, embeddings, "neftune")
+        noise = neftune_noise(embeddings, tokens, self.alpha, text_lengths(self.batch, tokens))
         # In float32: small noise would round away before it is added.
         return (noise + embeddings).to(embeddings.dtype)

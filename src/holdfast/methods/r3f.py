@@ -13,6 +13,7 @@ from holdfast.methods.parts.divergence import divergence
 from holdfast.methods.parts.embeddings import EmbeddingNoise, embedding_scale, input_embedding
 from holdfast.methods.parts.layers import bottom_stack
 from holdfast.methods.parts.outputs import logits_of
+from holdfast.methods.parts.real_tokens import TEXTS
 from holdfast.methods.parts.rounding import warn_of_lost_embedding_noise, warn_of_lost_noise
 from holdfast.methods.parts.trained import BODY
 
@@ -98,8 +99,9 @@ class R3F(Method):
 
     @property
     def uses(self) -> frozenset[str]:
-        """The body, which runs on the copies."""
-        return frozenset({BODY})
+        """The body, which runs on the copies; texts, where it counts them."""
+        counts = self.rows < 1 or self.positions == "sum"
+        return frozenset({BODY, TEXTS} if counts else {BODY})
 
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the model does not say where its input embedding is, or has too few blocks."""

@@ -14,6 +14,7 @@ from holdfast.methods.parts.averaging import WeightAverage, average_bytes
 from holdfast.methods.parts.divergence import divergence
 from holdfast.methods.parts.embeddings import input_embedding
 from holdfast.methods.parts.outputs import logits_of
+from holdfast.methods.parts.real_tokens import TEXTS
 from holdfast.methods.parts.rounding import warn_of_lost_embedding_noise
 from holdfast.methods.parts.trained import BODY, INPUTS
 
@@ -103,8 +104,8 @@ class SMART(Method):
 
     @property
     def uses(self) -> frozenset[str]:
-        """The body, which runs on the copies, down to its inputs."""
-        return frozenset({BODY, INPUTS})
+        """The body, which runs on the copies, down to its inputs, and the norm over each text."""
+        return frozenset({BODY, INPUTS, TEXTS})
 
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the model does not say where its input embedding is."""

@@ -1,8 +1,10 @@
 """The model card: what a saved model is, how it was made, what it scores, how to load it."""
 
+from holdfast.report import published
 from holdfast.report.front_matter import dataset, front_matter, model_name
+from holdfast.report.loading import WRITERS, loading, what
 from holdfast.report.luck import luck_rows, saying
-from holdfast.report.markdown import code, escape, grid, table
+from holdfast.report.markdown import beside, code, escape, grid, table
 from holdfast.report.marked import marked
 from holdfast.report.table import cells, rows_of, task_of
 from holdfast.report.text import count, decimals, duration, points
@@ -24,11 +26,13 @@ def model_card(best: Best | None, record: RunRecord, summary: Summary | None) ->
         front_matter(record),
         f"# {escape(model_name(record).split('/')[-1])} fine-tuned on {escape(record.task_name)}",
         _what(record, info),
+        *([f"**{published.SMOKE}**"] if summary and summary.reproduction and summary.reproduction.smoke else []),
         "## Score",
         *_score(best, record, summary),
         *_elsewhere(record, info, summary),
+        *([beside(summary.reproduction)] if summary and summary.reproduction else []),
         "## How to load it",
-        _loading(record, info),
+        f"```python\n{loading(record, _regression(record, info), _pairs(record))}\n```",
         "## How it was made",
         *_making(record),
         "## Licence",
@@ -44,15 +48,14 @@ def _regression(record: RunRecord, info: TaskInfo | None) -> bool:
 
 def _what(record: RunRecord, info: TaskInfo | None) -> str:
     regression = _regression(record, info)
-    what = "A text regression model" if regression else "A text classifier"
     said = (
-        f"{what}: {code(model_name(record))} fine-tuned on {code(record.task_name)} with "
+        f"{what(record, regression)}: {code(model_name(record))} fine-tuned on {code(record.task_name)} with "
         f"{code(record.spec.method)} by Holdfast. It is an ordinary Transformers checkpoint; Holdfast is not needed "
         "to use it."
     )
     if info and info.labels:
         said += f"\n\nLabels, in the order of the outputs: {', '.join(map(code, info.labels))}."
-    elif not regression:
+    elif not regression and record.form not in WRITERS:
         said += "\n\nThe labels are in `config.json`, under `id2label`."
     return said
 
@@ -128,38 +131,14 @@ def _elsewhere(record: RunRecord, info: TaskInfo | None, summary: Summary | None
 
 def _luck(row: Row, summary: Summary) -> str:
     found = [luck for luck in luck_rows(summary, row.task) if (luck.method, luck.varied) == (row.method, "seed")]
-    return "".join(f" {saying(luck)}" for luck in found).rstrip()
+    info = next(info for info in summary.tasks if info.task == row.task)
+    return "".join(f" {saying(luck, info)}" for luck in found).rstrip()
 
 
 def _expected(row: Row | None) -> str:
     if row is None or row.mean is None:
         return ""
     return f"The mean over the seeds of its method, {points(row.mean)}, says better what to expect."
-
-
-def _loading(record: RunRecord, info: TaskInfo | None) -> str:
-    trust = ", trust_remote_code=True" if record.spec.remote_code else ""
-    answer = (
-        "logits.squeeze(-1).tolist()"
-        if _regression(record, info)
-        else "[model.config.id2label[i] for i in logits.argmax(-1).tolist()]"
-    )
-    texts = '["A first text."], ["Its second text."]' if _pairs(record) else '["A text."]'
-    return f"""```python
-import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-folder = "."  # this folder, or its name on the hub
-tokenizer = AutoTokenizer.from_pretrained(folder{trust})
-model = AutoModelForSequenceClassification.from_pretrained(folder{trust}).eval()
-
-inputs = tokenizer(
-    {texts}, truncation=True, max_length={record.spec.settings.max_length}, padding=True, return_tensors="pt"
-)
-with torch.no_grad():
-    logits = model(**inputs).logits
-print({answer})
-```"""
 
 
 def _pairs(record: RunRecord) -> bool:

@@ -5,13 +5,17 @@ from pathlib import Path
 
 import yaml
 
+from holdfast.report.loading import pipeline_tag
 from holdfast.report.text import clean
 from holdfast.tasks.catalogue import NAMED
 from holdfast.training.models import PACKAGED
 from holdfast.training.spec import RunRecord
 
 # The hub's names for the metrics, where they differ from Holdfast's.
-_METRICS = {"macro_f1": "f1", "matthews": "matthews_correlation", "pearson": "pearsonr", "spearman": "spearmanr"}
+_METRICS = {
+    "macro_f1": "f1", "entity_f1": "seqeval", "matthews": "matthews_correlation", "pearson": "pearsonr",
+    "spearman": "spearmanr", "rouge1": "rouge", "rouge2": "rouge", "rougeL": "rouge",
+}  # fmt: skip
 _HUB_MODEL = re.compile(r"(?:[\w.-]+/)?[\w.-]+")
 _HUB_DATA = re.compile(r"([\w.-]+/[\w.-]+)(?::.*)?")
 
@@ -20,7 +24,7 @@ def front_matter(record: RunRecord) -> str:
     """Return the YAML block, delimiters included."""
     from holdfast.methods import parse
 
-    values: dict[str, object] = {"library_name": "transformers", "pipeline_tag": "text-classification"}
+    values: dict[str, object] = {"library_name": "transformers", "pipeline_tag": pipeline_tag(record)}
     if base_model(record):
         values |= {"base_model": base_model(record), "base_model_relation": "finetune"}
     values["license"] = "unknown"

@@ -45,9 +45,9 @@ def luck_notes(summary: Summary) -> list[str]:
     notes = []
     for info in summary.tasks:
         rows = luck_rows(summary, info.task)
-        notes += _disagreements(clean(info.task), [row for row in rows if row.varied == "seed"], "")
+        notes += _disagreements(info, [row for row in rows if row.varied == "seed"], "")
         apart = "with the same seed and other training rows, "
-        notes += _disagreements(clean(info.task), [row for row in rows if row.varied == "data"], apart)
+        notes += _disagreements(info, [row for row in rows if row.varied == "data"], apart)
         notes += [note for row in rows if (note := _left_out(row))]
         notes += _few_rows(info, rows)
     return [*notes, _caution(summary)]
@@ -60,8 +60,9 @@ def luck_reading(summary: Summary) -> list[str]:
     sentences = [
         "Luck: runs of a method that differ in nothing but their seeds; where data varied, the seeds are the same and "
         "each run lacks other training rows. Failed runs count.",
-        "Disagree is the share of rows that two runs put into different classes; JS the Jensen–Shannon divergence of "
-        "their predictions in nats; 1−κ is 0 when all runs agree and 1 when they agree no more than by chance.",
+        "Disagree is the share of rows, or of words with classes, that two runs put into different classes; JS the "
+        "Jensen–Shannon divergence of their predictions in nats; 1−κ is 0 when all runs agree and 1 when they agree no "
+        "more than by chance.",
     ]
     if any(row.layers for row in summary.luck):
         sentences.append(
@@ -80,13 +81,18 @@ def luck_reading(summary: Summary) -> list[str]:
     return sentences
 
 
-def saying(row: Luck) -> str:
+def unit_of(info: TaskInfo) -> str:
+    """Return what has a prediction each, and so may be disagreed on."""
+    return "words" if info.kind == "tokens" else "rows"
+
+
+def saying(row: Luck, info: TaskInfo) -> str:
     """Return what two runs of one method with differing seeds disagree on, in a sentence; empty for regression."""
     if row.disagreement is None:
         return ""
     return (
         f"Two runs of this method that differ only in their seeds disagree on "
-        f"{_share(row.disagreement)} of the scored rows ({count(row.predicted_runs, 'run')})."
+        f"{_share(row.disagreement)} of the scored {unit_of(info)} ({count(row.predicted_runs, 'run')})."
     )
 
 
@@ -124,7 +130,7 @@ def _staged(rows: Sequence[Luck]) -> bool:
     return any(row.distance_start is not None and row.distance_start != row.distance for row in rows)
 
 
-def _disagreements(task: str, rows: Sequence[Luck], apart: str) -> list[str]:
+def _disagreements(info: TaskInfo, rows: Sequence[Luck], apart: str) -> list[str]:
     """The least and the most that two runs of a method disagree."""
     known = sorted(
         ((row.disagreement, clean(row.method)) for row in rows if row.disagreement is not None),
@@ -132,12 +138,13 @@ def _disagreements(task: str, rows: Sequence[Luck], apart: str) -> list[str]:
     )
     if not known:
         return []
+    task, unit = clean(info.task), unit_of(info)
     (least, steady), (most, shaky) = known[0], known[-1]
     if _share(least) == _share(most):
         who = f"{steady} " if len(known) == 1 else "every method "
-        return [f"On {task}, {apart}two runs of {who}disagree on {_share(least)} of the rows."]
+        return [f"On {task}, {apart}two runs of {who}disagree on {_share(least)} of the {unit}."]
     return [
-        f"On {task}, {apart}two runs of {steady} disagree on {_share(least)} of the rows, "
+        f"On {task}, {apart}two runs of {steady} disagree on {_share(least)} of the {unit}, "
         f"two of {shaky} on {_share(most)}{'' if len(known) == 2 else ', those of the other methods between'}."
     ]
 
@@ -163,7 +170,8 @@ def _left_out(row: Luck) -> str:
 def _few_rows(info: TaskInfo, rows: Sequence[Luck]) -> list[str]:
     """What few scored rows do to the measures; nothing where there are enough, or no measure is over rows."""
     told = []
-    if any(row.disagreement is not None for row in rows):
+    # Of words there are more than rows, and nobody counted them.
+    if unit_of(info) == "rows" and any(row.disagreement is not None for row in rows):
         told.append(f"one is {_share(1 / info.scored_rows)} in disagree")
     if any(row.layers for row in rows):
         told.append("with fewer rows than dimensions 1−SVCCA and Procrustes hardly tell representations apart")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from holdfast.report import remarks
+from holdfast.report import published, remarks
 from holdfast.report.further_metrics import TITLE as FURTHER
 from holdfast.report.further_metrics import metric_table
 from holdfast.report.luck import TITLE, luck_notes, luck_tables
@@ -13,7 +13,7 @@ from holdfast.report.table import cells, description, heading, overall_cells, ov
 from holdfast.report.text import clean, decimals, level
 from holdfast.report.transfer import TITLE as TRANSFER
 from holdfast.report.transfer import side_grid, side_notes, side_tables
-from holdfast.study.summary import Row, Settings, Summary
+from holdfast.study.summary import Reproduction, Row, Settings, Summary
 
 _BAR = re.compile(r"(?<!\\)\|")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
@@ -48,6 +48,8 @@ def markdown(summary: Summary) -> str:
         parts += [f"**{TRANSFER}: {escape(side.task)}**", grid(["method", *map(heading_cell, header)], lines)]
     if summary.transfer:
         parts.append(items("", [*side_notes(summary), *summary.transfer_sentences]))
+    if summary.reproduction:
+        parts.append(beside(summary.reproduction))
     for found in representation_tables(summary):
         lines = [[code(method), *line] for method, line in zip(found.methods, found.lines, strict=True)]
         lines.append([escape(PRETRAINED), *found.start])
@@ -63,6 +65,22 @@ def markdown(summary: Summary) -> str:
     ):
         parts.append(items(title, sentences))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def beside(reproduction: Reproduction) -> str:
+    """Return the paper's numbers beside the measured ones, and what to read them with."""
+    rows = reproduction.rows
+    lines = [
+        [escape(name), *map(escape, line)]
+        for name, line in zip(published.names(rows), published.lines(rows), strict=True)
+    ]
+    return "\n\n".join(
+        [
+            f"**{published.TITLE}**. {escape(published.about(reproduction))}",
+            *([grid(["method", *published.HEADER], lines)] if rows else []),
+            items("", published.notes(reproduction)),
+        ]
+    )
 
 
 def heading_cell(text: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
-from holdfast.report import remarks
+from holdfast.report import published, remarks
 from holdfast.report.figures import (
     cost,
     forest,
@@ -18,7 +18,19 @@ from holdfast.report.figures import (
 )
 from holdfast.report.luck import TITLE, luck_notes
 from holdfast.report.representations import TITLE as REPRESENTATION
-from holdfast.report.sections import figures, items, key, luck, pairs, representations, results, section, sides, text
+from holdfast.report.sections import (
+    beside,
+    figures,
+    items,
+    key,
+    luck,
+    pairs,
+    representations,
+    results,
+    section,
+    sides,
+    text,
+)
 from holdfast.report.shell import html_page
 from holdfast.report.text import clean, count, level
 from holdfast.report.transfer import INTRO, by_base, side_notes
@@ -55,6 +67,7 @@ def _lead(summary: Summary) -> str:
     return (
         f"{count(len(settings.methods), 'method')} × {count(len(settings.seeds), 'seed')} × {tasks}, "
         f"model {settings.model}, compared with {settings.baseline}"
+        + (f". {published.SMOKE}" if summary.reproduction and summary.reproduction.smoke else "")
     )
 
 
@@ -72,6 +85,7 @@ def _body(summary: Summary, records: Sequence[RunRecord]) -> str:
         section("Verdict", items(summary.sentences)),
         section("Best model", items(remarks.kept(best, summary) for best in summary.best)),
         section("Results", results(summary)),
+        section(published.TITLE, beside(summary.reproduction)),
         section(
             TRANSFER,
             sides(summary),

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from holdfast.report import published
 from holdfast.report.figures.style import Panel, colour, dash, symbol
 from holdfast.report.further_metrics import TITLE as FURTHER
 from holdfast.report.further_metrics import metric_table
@@ -24,7 +25,7 @@ from holdfast.report.table import (
 from holdfast.report.text import breakable, clean, decimals, level
 from holdfast.report.transfer import TITLE as TRANSFER
 from holdfast.report.transfer import side_tables
-from holdfast.study.summary import SequenceSummary, Summary, TaskInfo
+from holdfast.study.summary import Reproduction, SequenceSummary, Summary, TaskInfo
 
 _DASH = {"solid": "", "dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3"}
 _SHAPES = {
@@ -150,6 +151,21 @@ def marked(cell: Marked) -> str:
 def wide(markup: str, label: str) -> str:
     """Return a table that may be wider than the page and then scrolls, by keyboard too."""
     return f'<div class="wide" role="region" tabindex="0" aria-label="{text(label)}">\n{markup}\n</div>'
+
+
+def beside(reproduction: Reproduction | None) -> str:
+    """Return the paper's numbers beside the measured ones; nothing for a study that follows no recipe."""
+    if reproduction is None:
+        return ""
+    rows = reproduction.rows
+    shown = [
+        ("", [name(one), *map(text, line)])
+        for one, line in zip(published.names(rows), published.lines(rows), strict=True)
+    ]
+    numbers = wide(table(["method", *published.HEADER], shown), published.TITLE) if rows else ""
+    return (
+        f"<p class=quiet>{text(published.about(reproduction))}</p>\n{numbers}\n{items(published.notes(reproduction))}"
+    )
 
 
 def representations(summary: Summary) -> str:

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from holdfast.report import remarks
+from holdfast.report import published, remarks
 from holdfast.report.further_metrics import TITLE as FURTHER
 from holdfast.report.further_metrics import metric_table
 from holdfast.report.layout import BlocksTable, NumbersTable, TaskTable
@@ -85,6 +85,8 @@ def render(summary: Summary, width: int | None = None) -> RenderableType:
         parts.append(BlocksTable(names, *side_grid(side), keep=int(side.sized)))
     if summary.transfer:
         parts += [Text(), *(item(clean(note)) for note in (*side_notes(summary), *summary.transfer_sentences))]
+    if summary.reproduction:
+        parts += [Text(), published.block(summary.reproduction)]
     for table in luck_tables(summary):
         parts += [Text(), Text(f"{TITLE}: {table.task}", style="bold"), Text()]
         parts.append(NumbersTable(table.methods, table.header, table.lines, table.first))

@@ -12,6 +12,7 @@ from holdfast.study.grid import build_grid
 from holdfast.study.looks import add_look
 from holdfast.study.prepare import StoredTask, fingerprints, task_names
 from holdfast.study.representations import mean_layers
+from holdfast.study.reproduction import reproduce
 from holdfast.study.store import Store
 from holdfast.study.study_file import StudyFile
 from holdfast.study.summary import SequenceSummary, Settings, Summary
@@ -62,6 +63,7 @@ def conclude(
     luck = measure_luck(store, trained, stored, study.methods)
     layers = mean_layers(compared, stored, study.methods)
     summary = summarise(settings, infos, grid, records, best, seen, names, correct, luck, layers)
+    summary = summary.model_copy(update={"reproduction": reproduce(study, compared)})
     place(store, best, records, summary, outputs.card)
     outputs.page(summary, compared, store.folder / "report.html")
     write_text(store.folder / "summary.json", summary.model_dump_json(indent=2) + "\n")

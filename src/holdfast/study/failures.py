@@ -54,6 +54,10 @@ def outcomes(records: Sequence[RunRecord], metric: str, constant: float) -> list
             reason = f"{metric} is undefined"
         elif _one_class(record):
             reason = "nearly all rows were predicted as one class"
+            if metric == "entity_f1":
+                reason = "nearly all words were predicted as one class"
+            if metric.startswith("rouge"):
+                reason = "the same text was written for nearly all rows"
         elif score <= limit:
             reason = "hardly better than a constant prediction"
         found.append(Outcome(score, reason))

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from holdfast.collapse.drift import layer_drift
 from holdfast.collapse.layers import measure_layers
+from holdfast.methods.parts.layers import is_encoder_decoder
 from holdfast.tasks.task import Task
 from holdfast.training.forms import form_of
 from holdfast.training.models import load_tokenizer, load_tuned
@@ -56,6 +57,9 @@ def tuned_layers(spec: RunSpec, task: Task, folder: Path) -> list[LayerState]:
     if reference is None:
         return []
     measures = measure_layers(states, reference)
+    if drift is not None and is_encoder_decoder(start):
+        # Where the states are those of the encoder alone: its layers come first.
+        drift = drift[: len(measures)]
     if drift is None or len(drift) != len(measures):
         # Some models give hidden states that are no block's.
         drift = [None] * len(measures)

@@ -1,7 +1,7 @@
 """Everything that can go wrong before the first run, found before anything is written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -69,15 +69,24 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
     ``data_dir``: folder of the named tasks' files; None takes the environment's ``HOLDFAST_DATA``. Raises
     ``HoldfastError`` for anything the user must mend first. Writes nothing.
     """
+    from holdfast.study.recipe import check_followed
     from holdfast.tasks import load_task
     from holdfast.training.check import check_run
     from holdfast.training.models import check_model
 
+    given, by_default = study, "methods" not in study.model_fields_set
     study = resolve_methods(study)
+    check_followed(study)
     # First, since data may take long to load.
     check_model(study.model, study.revision, study.remote_code, study.pickled_weights)
     tasks = [load_task(spec, data_dir) for spec in study.tasks]
     _refuse_same_names(study.tasks, tasks)
+    _check_writing(study, tasks)
+    if study.sequence is not None:
+        _refuse_other_kinds(tasks, study.sequence)
+    if by_default and any(task.kind == "generation" for task in tasks):
+        study = resolve_methods(study.model_copy(update={"methods": ["vanilla", "r3f"], "baseline": given.baseline}))
+        tasks = [replace(task, notes=(*task.notes, _NO_R4F)) for task in tasks]
     study = study.model_copy(
         update={
             "model": _absolute(study.model),
@@ -111,6 +120,20 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
         for size in study.train_sizes
     ]
     return Prepared(study, tasks, stored, grid, data_dir, elsewhere)
+
+
+_NO_R4F = "methods: vanilla and r3f; r4f normalises a head, and where texts are written that is the vocabulary's"
+
+
+def _check_writing(study: StudyFile, tasks: Sequence[Task]) -> None:
+    """Raise ``HoldfastError`` for settings about what to write where nothing is written."""
+    if any(task.kind == "generation" for task in tasks):
+        return
+    for name in ("max_target_length", "num_beams"):
+        value = getattr(study.settings, name)
+        if value != type(study.settings).model_fields[name].default:
+            option = f"--{name.replace('_', '-')} {value}"
+            raise HoldfastError(f"{option}: {tasks[0].name} asks for no text to be written; leave it out")
 
 
 def task_names(stored: Sequence[StoredTask]) -> dict[Arm, str]:
@@ -156,6 +179,17 @@ def _refuse_same_names(specs: Sequence[TaskSpec], tasks: Sequence[Task]) -> None
                 "so rename a file or compare them in two studies"
             )
         sources[task.name] = spec.source
+
+
+def _refuse_other_kinds(tasks: Sequence[Task], sequence: str) -> None:
+    from holdfast.tasks.mapping import ASKED
+
+    for task in tasks:
+        if task.kind not in ("classification", "regression"):
+            raise HoldfastError(
+                f"{task.name}: it asks for {ASKED[task.kind]}, and the tasks of a {sequence} are probed and share one "
+                "body, which takes a class or a number a row; leave it out"
+            )
 
 
 def _check_removals(grid: Sequence[RunSpec], loaded: Mapping[TaskSpec, Task]) -> None:

@@ -69,6 +69,10 @@ class StudyFile(BaseModel):
     """CPU threads of a run; None shares the cores among the workers."""
     remote_code: bool = False
     pickled_weights: bool = False
+    recipe: str | None = None
+    """The recipe that the study follows, whose paper's results are shown beside the measured ones."""
+    smoke: Literal[True] | None = None
+    """The recipe's smoke form: a tiny random model on generated text, whose scores mean nothing."""
 
     @field_validator("tasks", "probed", mode="before")
     @classmethod
@@ -190,7 +194,7 @@ def load_study(path: Path) -> StudyFile:
 
     Raises ``HoldfastError`` for an unreadable file, unknown keys and wrong values.
     """
-    return validated(StudyFile, _load(path), lambda place: f"{path}: {_key(place)}" if place else str(path))
+    return validated(StudyFile, load_yaml(path), lambda place: f"{path}: {_key(place)}" if place else str(path))
 
 
 def read_study(path: Path, options: Mapping[str, Any]) -> StudyFile:
@@ -222,7 +226,8 @@ def to_yaml(study: StudyFile) -> str:
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
-def _load(path: Path) -> dict[str, Any]:
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Return the keys of the YAML file at ``path``. Raises ``HoldfastError`` where it cannot be read."""
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:

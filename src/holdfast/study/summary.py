@@ -241,6 +241,47 @@ class Settings(_Model):
     train_size: int | list[int] | None
 
 
+class PublishedRow(_Model):
+    """One number of a paper beside the one that was measured, in points."""
+
+    place: str
+    """What was scored: the task, one that its models are scored on as they are, or a mean over such."""
+    method: str
+    called: str
+    """What the paper calls the method; empty where it is the same."""
+    metric: str
+    statistic: Literal["best", "median", "mean", "unstated"]
+    """What the paper made of its runs, and what is made of the measured ones; the mean where it is not told."""
+    published: float
+    published_runs: int | None
+    """Null where the paper does not tell."""
+    measured: float | None
+    n: int
+    """Runs with this score."""
+    difference: float | None
+    """Measured minus published; null in a smoke run."""
+
+
+class Reproduction(_Model):
+    """What a study that follows a recipe is to be seen beside."""
+
+    recipe: str
+    title: str
+    """Of the paper."""
+    arxiv: str
+    table: str
+    smoke: bool
+    """A tiny random model was trained on generated text: nothing is comparable."""
+    rows: list[PublishedRow]
+    """Empty where none of the paper's results was verified."""
+    unverified: dict[str, str]
+    """Keys of the recipe that were not read in the paper, and why they are as they are."""
+    differs: list[str]
+    """What is known to be otherwise here than in the paper or its code."""
+    changed: list[str]
+    """What this study has otherwise than its recipe."""
+
+
 class Summary(_Model):
     """The whole of ``summary.json``."""
 
@@ -267,6 +308,8 @@ class Summary(_Model):
     """By task, method and layer."""
     metrics: list[MetricRow] = []
     """By task, metric and method; the primary metric's are ``results``."""
+    reproduction: Reproduction | None = None
+    """For a study that follows a recipe."""
 
 
 class Stage(_Model):

@@ -52,12 +52,17 @@ def count_cut(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int)
 
     Raises ``HoldfastError`` when ``max_length`` leaves no room for text.
     """
+    return sum(are_cut(split, tokenizer, max_length))
+
+
+def are_cut(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[bool]:
+    """Of each row, what ``count_cut`` counts."""
     _check_room(tokenizer, split.pairs is not None, max_length)
-    cut = 0
+    cut: list[bool] = []
     for start in range(0, len(split), _AT_A_TIME):
         part = split.take(list(range(start, min(start + _AT_A_TIME, len(split)))))
         whole = _tokenise(part, tokenizer, truncation=False, verbose=False)
-        cut += sum(len(ids) > max_length for ids in whole["input_ids"])
+        cut += [len(ids) > max_length for ids in whole["input_ids"]]
     return cut
 
 

@@ -68,13 +68,14 @@ class LabelMap:
         return [self.target[label] for label in labels]
 
 
-_ASKED: dict[Kind, str] = {
+ASKED: dict[Kind, str] = {
     "classification": "classes",
     "regression": "a number",
     "tokens": "classes of words",
     "choice": "one of several choices",
     "generation": "a text",
 }
+"""What each kind of task asks for, in a sentence."""
 
 
 def map_labels(tuned: Task, target: Task, declared: Sequence[tuple[str, str]] = ()) -> LabelMap | None:
@@ -96,7 +97,7 @@ def map_labels(tuned: Task, target: Task, declared: Sequence[tuple[str, str]] = 
     if target.kind != "classification":
         if declared:
             raise HoldfastError(
-                f"--ood {target.name}: it asks for {_ASKED[target.kind]}, and only classes of rows can be mapped; "
+                f"--ood {target.name}: it asks for {ASKED[target.kind]}, and only classes of rows can be mapped; "
                 f"leave the names out"
             )
         if tuned.label_names != target.label_names:
@@ -141,7 +142,7 @@ def metrics_of(mapped: LabelMap | None, target: Task) -> tuple[str, ...]:
 def _check_kinds(tuned: Task, target: Task) -> None:
     if tuned.kind != target.kind:
         raise HoldfastError(
-            f"--ood {target.name}: it asks for {_ASKED[target.kind]} and {tuned.name} for {_ASKED[tuned.kind]}, so a "
+            f"--ood {target.name}: it asks for {ASKED[target.kind]} and {tuned.name} for {ASKED[tuned.kind]}, so a "
             f"model tuned on {tuned.name} cannot be scored there; leave it out, or give its kind in a study file where "
             f"its labels were misread"
         )

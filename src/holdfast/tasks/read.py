@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import HoldfastError
+from holdfast.tasks.conll import read_conll
 from holdfast.tasks.delimited import read_delimited
 from holdfast.tasks.table import Table
 
@@ -16,7 +17,7 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_table(path: Path) -> Table:
-    """Read a ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet`` file.
+    """Read a ``.csv``, ``.tsv``, ``.jsonl``, ``.parquet``, ``.conll``, ``.bio`` or ``.iob`` file.
 
     Raises ``HoldfastError`` naming the file, the line and the remedy when it cannot be read.
     """
@@ -60,6 +61,10 @@ def _jsonl(path: Path) -> Table:
     return Table(str(path), {name: [value.get(name) for value in objects] for name in names}, lines)
 
 
+def _conll(path: Path) -> Table:
+    return read_conll(str(path), _text(path))
+
+
 def _parquet(path: Path) -> Table:
     import pyarrow
     from pyarrow import parquet
@@ -96,5 +101,11 @@ def _text(path: Path) -> str:
     return text
 
 
-READERS: dict[str, Callable[[Path], Table]] = {".csv": _csv, ".tsv": _tsv, ".jsonl": _jsonl, ".parquet": _parquet}
+READERS: dict[str, Callable[[Path], Table]] = {
+    ".csv": _csv,
+    ".tsv": _tsv,
+    ".jsonl": _jsonl,
+    ".parquet": _parquet,
+    **dict.fromkeys((".conll", ".bio", ".iob"), _conll),
+}
 """How each file type is read, by the ending of its name."""

@@ -109,6 +109,6 @@ def _lists(table: Table, column: str, option: str) -> list[list[Any]]:
     if wrong:
         raise HoldfastError(
             f"{table.place}: column {column!r} is empty or no list in {table.where(wrong)}; "
-            f"give a list of words and one of classes in every row (JSON Lines or Parquet)"
+            f"give a list of words and one of classes in every row (JSON Lines, Parquet or CoNLL)"
         )
     return values

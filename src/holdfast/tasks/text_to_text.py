@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -56,7 +57,7 @@ class TextToText:
         targets = None
         if labelled:
             targets, more = read_texts(table, self.target, "--label", self.editable)
-            warnings += more
+            warnings += [*more, *_unseen(table, targets)]
         references = self._references(table) if labelled and REFERENCES in table.columns else None
         return Split(texts, None, targets, row_names(table), references=references), warnings
 
@@ -75,6 +76,17 @@ class TextToText:
         if len(set(train.targets)) < 2:
             raise HoldfastError(f"{place}: all training rows ask for the same text; choose its column with --label")
         return ()
+
+
+def _unseen(table: Table, targets: Sequence[str]) -> list[str]:
+    """Warn of texts in which ROUGE sees nothing, as those in Chinese or Hindi."""
+    blind = [i for i, text in enumerate(targets) if text.strip() and not re.search("[a-zA-Z0-9]", text)]
+    if not blind:
+        return []
+    return [
+        f"{table.place}: {len(blind)} of {len(targets)} texts to write have no Latin letter and no digit "
+        f"({table.where(blind)}): ROUGE counts nothing else, and they score 0 whatever is written"
+    ]
 
 
 def _all_texts(values: Sequence[object]) -> bool:

@@ -29,6 +29,8 @@ class Attachment:
         self.logged_step = 0
         self.skipped = 0
         """Steps that the Trainer counted and the gradient scaler skipped."""
+        self.fused_loss_is_own: bool | None = None
+        """Whether the loss that TRL makes of its fused outputs is the model's own; None before a batch told."""
         self.overflowed = False
         """Whether the scaler skips the current step."""
         self.fresh: dict[str, dict[str, Tensor]] = {}

@@ -12,7 +12,7 @@ from holdfast.tasks.removal import rows_removed
 from holdfast.tasks.task import Task
 from holdfast.training.corruption import check_words
 from holdfast.training.forms import form_of
-from holdfast.training.models import check_model, load_tokenizer, own_body
+from holdfast.training.models import check_model, classifier_config, empty_classifier, load_tokenizer, own_body
 from holdfast.training.rows import training_rows
 from holdfast.training.spec import RunSpec
 
@@ -34,12 +34,15 @@ def check_run(spec: RunSpec, task: Task) -> None:
     model = form.empty()
     config = model.config
     tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
-    check_lengths(spec.model, config, tokenizer, spec.settings.max_length)
+    check_lengths(spec.model, getattr(config, "encoder", config), tokenizer, spec.settings.max_length)
+    if task.kind == "generation":
+        check_target_length(spec, config, tokenizer)
     methods = parse(spec.method)
     if spec.after is not None:
         own_body(model)
     if spec.probe is not None:
         _check_layer(config, spec.probe.layer)
+        _check_probed(spec, task)
     plan = Plan(spec.settings.total_steps(_train_rows(spec, task, methods)), spec.seed)
     for method in methods:
         method.check(model)
@@ -54,6 +57,19 @@ def _train_rows(spec: RunSpec, task: Task, methods: Sequence[Method]) -> int:
     rows = len(task.splits["train"])
     rows = min(spec.train_size or rows, rows)
     return rows if spec.perturb is None else rows - rows_removed(rows, spec.perturb.remove)
+
+
+def _check_probed(spec: RunSpec, task: Task) -> None:
+    """Raise ``HoldfastError`` where the body of the tuned model cannot be loaded for probes, as a classifier is."""
+    if task.kind in ("classification", "regression"):
+        return
+    if spec.seq2seq_from_encoder:
+        raise HoldfastError(
+            f"--seq2seq-from-encoder: what is made of {spec.model} is a pair, which probes cannot load; "
+            "leave the tasks to probe out"
+        )
+    config = classifier_config(spec.model, 2, (), spec.revision, spec.remote_code)
+    empty_classifier(spec.model, config, spec.remote_code)
 
 
 def _check_layer(config: Any, layer: int) -> None:
@@ -81,4 +97,28 @@ def check_lengths(model: str, config: Any, tokenizer: Any, max_length: int) -> N
         raise HoldfastError(
             f"--max-length {max_length}: model {model} takes {min(limits)} tokens at most, "
             f"use --max-length {min(limits)}"
+        )
+
+
+def check_target_length(spec: RunSpec, config: Any, tokenizer: Any) -> None:
+    """Raise ``HoldfastError`` where the texts to write are longer than the model's positions.
+
+    ``config``: the model's. Relative positions have no end. A decoder alone needs room for prompt and response.
+    """
+    own = getattr(config, "decoder", config)
+    positions = getattr(own, "max_position_embeddings", None)
+    if not isinstance(positions, int):
+        return
+    # RoBERTa counts its positions from 2 on, and its tokenizer knows.
+    limit = min(positions, tokenizer.model_max_length)
+    settings, model = spec.settings, spec.model
+    if config.is_encoder_decoder and settings.max_target_length > limit:
+        raise HoldfastError(
+            f"--max-target-length {settings.max_target_length}: model {model} writes {limit} tokens at most, "
+            f"use --max-target-length {limit}"
+        )
+    if not config.is_encoder_decoder and settings.max_length + settings.max_target_length > limit:
+        raise HoldfastError(
+            f"--max-length {settings.max_length} and --max-target-length {settings.max_target_length}: model {model} "
+            f"takes {limit} tokens of prompt and response together at most, lower one of them"
         )

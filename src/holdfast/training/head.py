@@ -155,6 +155,20 @@ def named(model: nn.Module, outputs: Any, *names: str) -> Mapping[str, Any]:
     return outputs
 
 
+def refuse_virtual_tokens(model: nn.Module, method: str) -> None:
+    """Raise ``HoldfastError``, naming ``method``, where PEFT's learned tokens make outputs longer than labels.
+
+    In prefix tuning they enter as past keys, and nothing is longer.
+    """
+    active: Any = getattr(model, "active_peft_config", None)
+    longer = active is not None and active.is_prompt_learning and active.peft_type != "PREFIX_TUNING"
+    if longer and active.task_type in ("CAUSAL_LM", "TOKEN_CLS"):
+        raise HoldfastError(
+            f"{method} compares the outputs at each token of the text, and {active.peft_type.lower()} puts "
+            f"{active.num_virtual_tokens} learned tokens before it: use LoRA, or prefix tuning"
+        )
+
+
 def _is_causal(model: nn.Module) -> bool:
     generates = getattr(model, "can_generate", None)
     return callable(generates) and bool(generates()) and not model.config.is_encoder_decoder  # type: ignore[union-attr]

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Forward, Method, Step, View
+from holdfast.methods.parts.real_tokens import TEXTS, is_packed
 from holdfast.training.block_memo import BlockMemo
 from holdfast.training.features import FeatureHook
-from holdfast.training.head import Formula, Head, learn_head, named
+from holdfast.training.head import Formula, Head, learn_head, named, refuse_virtual_tokens
 from holdfast.training.passes import Passes, Trial, check_view, composed
 from holdfast.training.perturbing import EmbeddingHook
 from holdfast.training.stacking import unstack
@@ -68,6 +69,10 @@ class Objective:
             logger.warning("%s normalises over the batch, so copies of a batch run in turn", name)
             self._stacked = False
         self.needs_head = any(_penalises(method) for method in methods)
+        for method in methods:
+            if _penalises(method):
+                refuse_virtual_tokens(model, method.name)
+        self._by_text = next((method.name for method in methods if TEXTS in method.uses), "")
         self._disturbing = [method for method in methods if type(method).disturb is not Method.disturb]
         self._needs_blocks = any(method.needs_blocks for method in methods)
         self._memo: BlockMemo | None = None
@@ -83,6 +88,11 @@ class Objective:
         task's loss itself and took them out, ``labels`` tells what they were.
         """
         labelled = batch if labels is None else {**batch, "labels": labels}
+        if self._by_text and is_packed(batch):
+            raise HoldfastError(
+                f"{self._by_text} treats each text by itself, and this batch has several in one row: train without "
+                "padding_free, and pack with packing_strategy=wrapped or not at all"
+            )
         if self.needs_head:
             self.learn(labelled)
         wanted = list(dict.fromkeys(self._views(step)))
@@ -274,7 +284,10 @@ class Objective:
             # The model derives the decoder's input from the labels, which the copies do not get.
             derive = getattr(self.model, "prepare_decoder_input_ids_from_labels", None)
             if callable(derive) and batch["labels"].ndim == 2:
-                bare["decoder_input_ids"] = derive(labels=batch["labels"])
+                bare["decoder_input_ids"] = read = derive(labels=batch["labels"])
+                if getattr(config, "model_type", "") == "encoder-decoder" and "decoder_attention_mask" not in bare:
+                    # Transformers' pairs hide the padding of what they derive themselves; other models do not.
+                    bare["decoder_attention_mask"] = (read != config.pad_token_id).long()  # type: ignore[union-attr]
         return bare
 
 

@@ -43,16 +43,18 @@ def spread_rows(rows: int, limit: int = ROWS) -> list[int]:
     return [index * rows // limit for index in range(limit)] if rows > limit else list(range(rows))
 
 
-def layer_states(model: nn.Module, batches: Iterable[Mapping[str, Any]]) -> NDArray[np.float32] | None:
-    """Return (layers, rows, width): each layer's hidden states, where the classification head reads the last one.
+def layer_states(
+    model: nn.Module, batches: Iterable[Mapping[str, Any]], pooling: Pooling = "auto"
+) -> NDArray[np.float32] | None:
+    """Return (layers, rows, width): each layer's hidden states, by default where the head reads the last one.
 
-    See ``pooled_states``, of which this is all that ``auto`` gives, for the places and ``batches``. Returns None,
+    See ``pooled_states``, of which this is all that it gives, for ``pooling`` and ``batches``. Returns None,
     with a line in the log, for models without hidden states and for layers that differ in width or, but for those
     read at the first token, in length.
     """
     parts: list[Tensor] = []
     try:
-        for states in pooled_states(model, batches):
+        for states in pooled_states(model, batches, pooling):
             if len({layer.shape[1] for layer in states}) > 1:
                 raise NoStatesError(_cannot_line_up(model))
             parts.append(torch.stack(states))

@@ -174,6 +174,7 @@ def run(
         id=spec.id,
         spec=spec,
         status="finished",
+        form=type(form).__name__,
         task_name=task.name,
         scored_split=task.scored_split,
         metrics=metrics,

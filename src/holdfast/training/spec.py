@@ -226,6 +226,8 @@ class RunRecord(BaseModel):
     status: Literal["finished", "error"]
     error: str | None = None
     """One line, for ``status == "error"``; the traceback is in ``error.txt`` beside the record."""
+    form: str = ""
+    """Class of ``holdfast.training.forms`` that made the model; empty in older records, of classifiers."""
     task_name: str = ""
     scored_split: str = ""
     """The split that ``metrics`` come from; it selected nothing."""

@@ -24,6 +24,8 @@ class StandIn:
         self._step = step
         self._labels = labels
         self._found: Pass | None = None
+        self.fused = False
+        """Whether the caller asked for TRL's fused output layer, and makes the loss of what that gives."""
 
     @property
     def result(self) -> Pass:
@@ -46,7 +48,7 @@ class StandIn:
         fused = batch.get("fused_lm_head", False) and self._objective.needs_head
         if fused:
             batch = {key: value for key, value in batch.items() if key not in ("fused_lm_head", "labels")}
-        self._found = self._objective.run(self._call, batch, self._step, self._labels)
+        self._found, self.fused = self._objective.run(self._call, batch, self._step, self._labels), fused
         return fused_outputs(self._found.outputs, self._labels) if fused else self._found.outputs
 
     def __getattr__(self, name: str) -> Any:

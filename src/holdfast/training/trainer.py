@@ -1,5 +1,6 @@
 """Methods on a Transformers ``Trainer``: everything else in the script stays as it is."""
 
+import copy
 import functools
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -21,6 +22,10 @@ from holdfast.training.trainer_checkpoints import Saving
 from holdfast.training.trainer_evaluation import Evaluating
 from holdfast.training.trainer_stages import carry_out, check_stages
 from holdfast.training.traits import alters_gradients, measures, needs_whole, operates, trains_first
+from holdfast.training.wrapping import guard_hooks
+
+_TALLIES = ("_metrics", "_total_train_tokens")
+"""What TRL's trainers count in ``compute_loss``, which is not to count the passes of methods that measure."""
 
 
 def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
@@ -56,6 +61,8 @@ def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
             f"{describe(needing[:1])} chooses by validation, and the trainer has no eval_dataset: give it one, "
             "or the method the value that it would choose"
         )
+    if trainer.args.torch_compile:
+        guard_hooks()
     plain = type(trainer)
     trainer.__class__ = type(type(trainer).__name__, (_Attached, type(trainer)), {})
     attached = cast(_Attached, trainer)
@@ -168,7 +175,9 @@ class _Attached(Saving, Evaluating):
             return
         methods = [method for method in own.methods if measures(method)]
         if methods:
+            tallies = {name: copy.deepcopy(vars(self)[name]) for name in _TALLIES if name in vars(self)}
             measure(model, methods, TrainingData(self._holdfast_batches, self._holdfast_plain_loss))
+            vars(self).update(tallies)
         if self.args.auto_find_batch_size:
             for method in own.methods:
                 if not operates(method):
@@ -241,12 +250,29 @@ class _Attached(Saving, Evaluating):
             if share == 0.0:
                 loss = loss.nan_to_num(0.0)  # the mean over no labels
             loss = loss if share == 1.0 else loss * share
+        if stand_in.fused:
+            own_loss = self._holdfast_fused_is_own(loss.detach() * term_scale, stand_in.result.outputs, inputs)
         penalties = objective.penalties(stand_in.result, inputs, step, window, own_loss)
         self._holdfast_note("task", loss.detach() * term_scale)
         for name, penalty in penalties.items():
             self._holdfast_note(name, penalty.detach() / accumulation)
             loss = loss + penalty / (accumulation * term_scale)
         return (loss, outputs) if return_outputs else loss
+
+    def _holdfast_fused_is_own(self, part: Tensor, outputs: Mapping[str, Any], inputs: Mapping[str, Any]) -> bool:
+        """Whether ``part``, of the optimizer step's loss, is what the model's own would be; one batch tells for all."""
+        own = self._holdfast
+        head = None if own.objective is None else own.objective.head
+        if head is None or head.kind != "tokens" or head.formula is None:
+            return False
+        if own.fused_loss_is_own is None:
+            share = self._holdfast_share(inputs, self._holdfast_window()) / self.current_gradient_accumulation_steps
+            if share == 0.0:
+                return True
+            with torch.no_grad():
+                expected = head.formula(outputs["logits"], inputs["labels"]) * share
+            own.fused_loss_is_own = bool(torch.isclose(part.float(), expected, rtol=1e-3))
+        return own.fused_loss_is_own
 
     def _loss_is_scaled(self, num_items_in_batch: Any) -> bool:
         """Whether the loss is a mean over the optimizer step already, as ``training_step`` will judge it."""

@@ -19,6 +19,17 @@ def unwrap(model: nn.Module) -> nn.Module:
         model = inner
 
 
+def guard_hooks() -> None:
+    """Make compiled graphs notice hooks.
+
+    By default a graph that was traced without them, of another model of the same class in this process, is taken for
+    a model that has some, and they never run.
+    """
+    import torch._dynamo.config
+
+    torch._dynamo.config.skip_nnmodule_hook_guards = False
+
+
 def ddp_problem(model: nn.Module, given: set[int]) -> str:
     """Return why processes would not stay in step; ``given``: ids of the parameters before the methods came."""
     wrapped = next((m for m in model.modules() if isinstance(m, nn.parallel.DistributedDataParallel)), None)

@@ -16,20 +16,29 @@ def input_embedding(model: nn.Module) -> nn.Module:
 
     Raises ``HoldfastError`` when the model does not say which module that is.
     """
-    owner: Any = model
+    encoder: Any = getattr(model, "get_encoder", lambda: None)()
     if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
-        owner = model.get_encoder()  # type: ignore[operator]
-    find = getattr(owner, "get_input_embeddings", None)
-    try:
-        module = find() if callable(find) else None
-    except NotImplementedError:
-        module = None
+        module = _declared(encoder)
+    else:
+        module = _declared(model)
+        inner = _declared(encoder)
+        # Token classifiers of T5 are encoders alone, whose stack calls a table of its own, of the same weights.
+        if inner is not None and getattr(inner, "weight", None) is getattr(module, "weight", inner):
+            module = inner
     if not isinstance(module, nn.Module):
         raise HoldfastError(
             f"{type(model).__name__} does not say which module embeds its input: "
             "define get_input_embeddings() on it, returning that module"
         )
     return module
+
+
+def _declared(owner: Any) -> Any:
+    find = getattr(owner, "get_input_embeddings", None)
+    try:
+        return find() if callable(find) else None
+    except NotImplementedError:
+        return None
 
 
 @torch.no_grad()

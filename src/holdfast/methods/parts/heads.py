@@ -5,6 +5,9 @@ from torch import nn
 from holdfast.errors import HoldfastError
 from holdfast.methods.parts.layers import body_of
 
+_TRAINED_COPY = ".modules_to_save."
+"""In the names of modules that PEFT trains in full beside its adapters."""
+
 
 def head_linears(model: nn.Module, method: str) -> list[tuple[str, nn.Linear]]:
     """Return the head's linear layers with their names, in the order in which they are defined.
@@ -16,9 +19,15 @@ def head_linears(model: nn.Module, method: str) -> list[tuple[str, nn.Linear]]:
     layer is the vocabulary's) and models without ``base_model``; and when its layers are not plain.
     """
     kind = type(model).__name__
-    if hasattr(model, "peft_config"):
-        raise HoldfastError(f"{method} cannot take over the head inside {kind}: use r3f, or train without adapters")
     found = _above_body(model, method)
+    if hasattr(model, "peft_config"):
+        # PEFT keeps the head as it was beside the copy that it trains.
+        found = [(name, layer) for name, layer in found if _TRAINED_COPY in name and layer.weight.requires_grad]
+        if not found:
+            raise HoldfastError(
+                f"{method} takes over the head, and {kind} trains no copy of it in full: name it in modules_to_save, "
+                "use r3f, or train without adapters"
+            )
     for name, module in found:
         if type(module) is not nn.Linear:
             raise HoldfastError(

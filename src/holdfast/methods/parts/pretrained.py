@@ -32,10 +32,15 @@ def body_parameters(model: nn.Module, method: str) -> dict[str, nn.Parameter]:
     return {name: parameter for name, parameter in model.named_parameters() if id(parameter) in inside}
 
 
+def has_adapters(model: nn.Module) -> bool:
+    """Return whether ``model`` has adapters of PEFT in or around it."""
+    # By the home of a module's class, since PEFT need not be installed.
+    return hasattr(model, "peft_config") or any(type(m).__module__.startswith("peft.") for m in model.modules())
+
+
 def refuse_adapters(model: nn.Module, method: str) -> None:
     """Raise ``HoldfastError``, naming ``method``, where adapters are trained in place of the pre-trained weights."""
-    # By the home of a module's class, since PEFT need not be installed.
-    if hasattr(model, "peft_config") or any(type(m).__module__.startswith("peft.") for m in model.modules()):
+    if has_adapters(model):
         raise HoldfastError(
             f"{method} acts on the pre-trained weights, and adapters leave those frozen: train without adapters"
         )

@@ -1,4 +1,4 @@
-"""Which hidden vectors belong to tokens and which to padding."""
+"""Which hidden vectors belong to tokens and which to padding, and where a text ends."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,9 @@ import torch
 from torch import Tensor
 
 from holdfast.errors import HoldfastError
+
+TEXTS = "rows of one text each"
+"""What methods use that treat each row by itself: lengths, norms and means of a row, or a share of the rows."""
 
 
 def real_tokens(batch: Mapping[str, Any], hidden: Tensor, method: str) -> Tensor:
@@ -25,3 +28,27 @@ def real_tokens(batch: Mapping[str, Any], hidden: Tensor, method: str) -> Tensor
             f"{tuple(hidden.shape)}: pass one of 1 for tokens and 0 for padding, of the size of input_ids"
         )
     return mask.flatten(0, -2).to(hidden.device).ne(0).float()
+
+
+def is_packed(batch: Mapping[str, Any]) -> bool:
+    """Return whether a row of ``batch`` holds several texts, told apart by position ids that begin anew.
+
+    With an ``attention_mask`` position ids say nothing of that, and Transformers does not look at them either.
+    """
+    positions = batch.get("position_ids")
+    if not isinstance(positions, Tensor) or positions.ndim != 2 or batch.get("attention_mask") is not None:
+        return False
+    return bool((positions.diff(dim=-1) != 1).any())
+
+
+def text_lengths(batch: Mapping[str, Any], tokens: Tensor) -> Tensor:
+    """Return the number of tokens of the text that each position belongs to, at least 1: of the shape of ``tokens``.
+
+    ``tokens``: (rows, L) from ``real_tokens``. A row is one text, or in a packed batch several.
+    """
+    if not is_packed(batch):
+        return tokens.sum(-1, keepdim=True).clamp(min=1).expand_as(tokens)
+    begins = batch["position_ids"].diff(dim=-1, prepend=batch["position_ids"][:, :1] - 2) != 1
+    text = begins.cumsum(-1) - 1
+    counts = torch.zeros_like(tokens).scatter_add_(-1, text, tokens)
+    return counts.gather(-1, text).clamp(min=1)

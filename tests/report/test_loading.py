@@ -1,0 +1,94 @@
+"""The lines in a model card load and run the saved model, whatever it is for."""
+
+import ast
+import contextlib
+import io
+
+import pytest
+import torch
+import transformers as t
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+
+from holdfast.report.card import model_card
+from holdfast.report.loading import loading, pipeline_tag
+from report.studies import record
+from tiny import _ENCODER, bart_config
+
+WORDS = ["[UNK]", "[PAD]", "[CLS]", "[END]", "A", "text", "prompt", ".", "One", "Another", "one", "choice"]
+NAMES = {"id2label": {0: "O", 1: "B-PER"}, "label2id": {"O": 0, "B-PER": 1}}
+
+
+def tagger():
+    return t.BertForTokenClassification(t.BertConfig(**_ENCODER, **NAMES))
+
+
+def chooser():
+    return t.BertForMultipleChoice(t.BertConfig(**_ENCODER))
+
+
+def rewriter():
+    return t.BartForConditionalGeneration(bart_config(0.0))
+
+
+def pair():
+    decoder = t.BertConfig(**_ENCODER, is_decoder=True, add_cross_attention=True)
+    config = t.EncoderDecoderConfig.from_encoder_decoder_configs(t.BertConfig(**_ENCODER), decoder)
+    config.decoder_start_token_id, config.pad_token_id, config.eos_token_id = 2, 1, 3
+    return t.EncoderDecoderModel(config)
+
+
+def continuer():
+    return t.LlamaForCausalLM(t.LlamaConfig(**_ENCODER, num_key_value_heads=2, bos_token_id=2, eos_token_id=3))
+
+
+@pytest.mark.parametrize(
+    ("form", "make", "tag"),
+    [
+        ("Tagger", tagger, "token-classification"),
+        ("Chooser", chooser, "multiple-choice"),
+        ("Rewriter", rewriter, "text2text-generation"),
+        ("EncoderPair", pair, "text2text-generation"),
+        ("Continuer", continuer, "text-generation"),
+    ],
+)
+def test_the_lines_run_on_the_saved_model(tmp_path, monkeypatch, form, make, tag):
+    torch.manual_seed(0)
+    model = make()
+    if model.can_generate():
+        model.generation_config.max_length, model.generation_config.max_new_tokens = None, 4
+    model.save_pretrained(tmp_path)
+    raw = Tokenizer(WordLevel({word: index for index, word in enumerate(WORDS)}, "[UNK]"))
+    raw.pre_tokenizer = Whitespace()
+    marks = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "eos_token": "[END]"}
+    t.PreTrainedTokenizerFast(tokenizer_object=raw, model_max_length=64, **marks).save_pretrained(tmp_path)
+    made = record("r3f", 0, "mine.csv", form=form)
+    lines = loading(made, False, False)
+    assert f"```python\n{lines}\n```" in model_card(None, made, None)
+    assert pipeline_tag(made) == tag
+    monkeypatch.chdir(tmp_path)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(lines, "card", "exec"), {})
+    said = printed.getvalue().strip()
+    if form == "Chooser":
+        assert said in ("One choice.", "Another one.")
+        return
+    answer = ast.literal_eval(said)
+    assert len(answer) == (3 if form == "Tagger" else 1)
+    if form == "Tagger":
+        assert set(answer) <= {"O", "B-PER"}
+        return
+    ids = torch.tensor([[WORDS.index(word) for word in ("A", "prompt" if form == "Continuer" else "text", ".")]])
+    with torch.no_grad():
+        written = model.eval().generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=4)[0]
+    written = written[3:] if form == "Continuer" else written[1:]
+    expected = " ".join(WORDS[int(one)] for one in written if 3 < int(one) < len(WORDS))
+    assert [token for token in answer[0].split() if not token.startswith("[")] == expected.split()
+
+
+def test_named_tasks_that_ask_for_a_text_ask_for_a_summary():
+    assert pipeline_tag(record("r3f", 0, "gigaword", form="EncoderPair")) == "summarization"
+    assert pipeline_tag(record("r3f", 0, "gigaword", form="Continuer")) == "text-generation"
+    assert pipeline_tag(record("r3f", 0)) == "text-classification"

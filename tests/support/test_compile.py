@@ -1,0 +1,45 @@
+"""Every method on a compiled classifier."""
+
+import pytest
+import torch
+from torch._dynamo.utils import counters
+
+from holdfast import Engine, HyPe, Vanilla
+from support.page import hold_against
+from support.situations import COMPILED
+from support.trying import column
+from tiny import batch, classifier
+
+pytestmark = [
+    # Of PyTorch, as it traces.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _one_process_for_many_models():
+    """Models beyond the eighth would not be compiled, without a word."""
+    torch._dynamo.reset()
+    counters.clear()
+    limits = {"recompile_limit": 10_000, "accumulated_recompile_limit": 10_000}
+    with torch._dynamo.config.patch(**limits, fail_on_recompile_limit_hit=True):
+        yield
+
+
+def test_every_method_works_or_is_refused(tmp_path):
+    cells, failed = column(COMPILED, tmp_path)
+    assert not failed, "\n".join(failed)
+    assert counters["stats"]["unique_graphs"] > 0
+    hold_against(COMPILED.title, cells)
+
+
+def test_hooks_run_also_where_a_model_without_them_was_compiled_before():
+    """One architecture, one process: the graph of the first model is not taken for the second."""
+    losses = []
+    for method in (Vanilla(), HyPe(sigma=5.0, dropout=None)):
+        model = classifier("bert")
+        compiled = torch.compile(model, backend="eager")
+        engine = Engine(compiled, [method], optimizer=torch.optim.SGD(model.parameters(), 0.1))
+        losses.append(float(engine.loss(batch()).detach()))
+    assert abs(losses[0] - losses[1]) > 1e-3

@@ -1,0 +1,53 @@
+"""Which kind of task a file is, by its columns and by what the user says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from holdfast.errors import HoldfastError
+
+Load = Callable[..., Any]
+
+LONG = "a text of several words that nobody would take for a class, number {}"
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        (lambda i: {"tokens": [f"a{i}", "b"], "tags": ["x", "y"]}, "tokens"),
+        (lambda i: {"text": f"a {i}", "choice1": "x", "choice2": "y", "label": i % 2}, "choice"),
+        (lambda i: {"document": LONG.format(i), "summary": LONG.format(i)}, "generation"),
+        (lambda i: {"text": f"a {i}", "label": i % 2}, "classification"),
+        (lambda i: {"text": f"a {i}", "option1": "x", "label": i % 2}, "classification"),
+        (lambda i: {"text": f"a {i}", "score": i / 7}, "regression"),
+    ],
+)
+def test_columns_tell_the_kind(load: Load, row: Callable[[int], dict[str, Any]], kind: str) -> None:
+    assert load([row(i) for i in range(20)], "f.jsonl").kind == kind
+
+
+def test_what_the_user_says_goes_first(load: Load) -> None:
+    rows = [{"text": f"a {i}", "choice1": "x", "choice2": "y", "label": i % 2} for i in range(20)]
+    assert load(rows, "f.jsonl", kind="classification", text="text", label="label").kind == "classification"
+    words = [{"text": [f"a{i}", "b"], "label": ["x", "y"]} for i in range(20)]
+    task = load(words, "g.jsonl", kind="tokens", text="text", label="label")
+    assert (task.kind, task.label_names) == ("tokens", ("x", "y"))
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ({"kind": "choice"}, "no columns of choices, such as choice1 and choice2; the columns are 'text', 'label'"),
+        ({"kind": "tokens"}, "cannot tell which column holds the words; the columns are 'text', 'label'"),
+        ({"kind": "tokens", "text_pair": "label"}, "--text-pair belongs to classification and regression"),
+        ({"kind": "tokens", "text": "text", "label": "label"}, "empty or no list"),
+    ],
+)
+def test_columns_that_are_not_there(load: Load, options: dict[str, Any], part: str) -> None:
+    with pytest.raises(HoldfastError) as error:
+        load([{"text": f"a {i}", "label": i % 2} for i in range(20)], "f.jsonl", **options)
+    assert part in str(error.value)
+    assert "\n" not in str(error.value)

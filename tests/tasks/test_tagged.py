@@ -1,0 +1,64 @@
+"""Rows of words with a class each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from holdfast.errors import HoldfastError
+
+Load = Callable[..., Any]
+
+
+def names(rows: int, words: str = "tokens", tags: str = "ner_tags") -> list[dict[str, Any]]:
+    return [{words: [f"Ann{i}", "wins"], tags: ["B-PER", "O"]} for i in range(rows)]
+
+
+def test_names_and_what_they_are_scored_by(load: Load) -> None:
+    task = load(names(10), "n.jsonl")
+    assert (task.kind, task.label_names, task.metrics) == ("tokens", ("O", "B-PER"), ("entity_f1", "accuracy"))
+    train = task.splits["train"]
+    assert train.words is not None
+    assert train.texts[0] == " ".join(train.words[0])
+    assert train.tags == [[1, 0]] * 8
+    assert any("words: column 'tokens', classes: column 'ner_tags', 'O', 'B-PER'" in note for note in task.notes)
+
+
+def test_numbers_are_classes_in_their_own_order_and_have_no_entities(load: Load) -> None:
+    rows = [{"words": ["a", "b", "c"], "pos_tags": [10, 2, 2]} for _ in range(9)] + [{"words": ["x"], "pos_tags": [10]}]
+    task = load(rows, "n.jsonl", holdout=0.1)
+    assert (task.label_names, task.metrics) == (("2", "10"), ("accuracy",))
+    assert task.splits["train"].tags[0] == [1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"tokens": ["Ann"]}, "1 words and 2 classes in line 3; give every word one"),
+        ({"tokens": ["Ann", " "]}, "a word that is empty or no text in line 3"),
+        ({"tokens": ["Ann", 3]}, "a word that is empty or no text in line 3"),
+        ({"tokens": "Ann wins"}, "empty or no list in line 3"),
+        ({"tokens": [], "ner_tags": []}, "empty or no list in line 3"),
+        ({"ner_tags": "O O"}, "empty or no list in line 3"),
+    ],
+)
+def test_rows_that_do_not_fit_are_named(load: Load, change: dict[str, Any], part: str) -> None:
+    rows = names(10)
+    rows[2] |= change
+    with pytest.raises(HoldfastError, match=r"n\.jsonl") as error:
+        load(rows, "n.jsonl")
+    assert part in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_class_that_only_other_splits_have_is_named(load: Load, write: Callable[..., Any]) -> None:
+    other = write("v.jsonl", [{"tokens": ["EU"], "ner_tags": ["B-ORG"]}])
+    with pytest.raises(HoldfastError, match=r"class 'B-ORG' in column 'ner_tags' is none of the training.*line 1"):
+        load(names(10), "n.jsonl", validation=str(other))
+
+
+def test_one_class_alone_teaches_nothing(load: Load) -> None:
+    with pytest.raises(HoldfastError, match="all words of the training rows have one class"):
+        load([{"tokens": ["a"], "ner_tags": ["O"]}] * 9, "n.jsonl")
