@@ -80,7 +80,7 @@ def test_two_methods_that_replace_the_head_are_refused():
 
 def register(monkeypatch, name, value):
     entry = EntryPoint(name, value, registry.GROUP)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
+    monkeypatch.setattr(registry, "_registered", lambda: (entry,))
 
 
 def test_other_packages_bring_methods(monkeypatch):

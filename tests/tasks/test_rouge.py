@@ -67,3 +67,10 @@ def test_endings_do_not_count():
 def test_without_texts_there_is_no_score():
     assert rouge([], [], METRICS) == dict.fromkeys(METRICS)
     assert rouge([""], [["a cat"]], METRICS) == dict.fromkeys(METRICS, 0.0)
+
+
+def test_line_by_line_their_order_does_not_count():
+    metrics = ("rougeL", "rougeLsum")
+    assert rouge(["two cats\nsat down"], [["sat down\ntwo cats"]], metrics) == {"rougeL": 0.5, "rougeLsum": 1.0}
+    # One line of the two: two of four words.
+    assert rouge(["two cats"], [["sat down\ntwo cats"]], metrics)["rougeLsum"] == pytest.approx(2 / 3)

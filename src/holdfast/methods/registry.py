@@ -1,7 +1,8 @@
 """Which methods there are: Holdfast's own, and those other packages bring."""
 
+from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method
@@ -53,7 +54,7 @@ def catalogue() -> dict[str, type[Method]]:
     for name, path in _OWN.items():
         module, _, attribute = path.partition(":")
         found[name] = getattr(import_module(module), attribute)
-    for entry in entry_points(group=GROUP):
+    for entry in _registered():
         method = entry.load()
         if not (isinstance(method, type) and issubclass(method, Method) and method.name == entry.name):
             raise HoldfastError(
@@ -67,3 +68,9 @@ def catalogue() -> dict[str, type[Method]]:
             )
         found[entry.name] = method
     return found
+
+
+@cache
+def _registered() -> tuple[EntryPoint, ...]:
+    # Looks through the metadata of every installed package, and methods are asked for by every run.
+    return tuple(entry_points(group=GROUP))

@@ -14,7 +14,7 @@ from holdfast.training.spec import RunRecord
 # The hub's names for the metrics, where they differ from Holdfast's.
 _METRICS = {
     "macro_f1": "f1", "entity_f1": "seqeval", "matthews": "matthews_correlation", "pearson": "pearsonr",
-    "spearman": "spearmanr", "rouge1": "rouge", "rouge2": "rouge", "rougeL": "rouge",
+    "spearman": "spearmanr", "rouge1": "rouge", "rouge2": "rouge", "rougeL": "rouge", "rougeLsum": "rouge",
 }  # fmt: skip
 _HUB_MODEL = re.compile(r"(?:[\w.-]+/)?[\w.-]+")
 _HUB_DATA = re.compile(r"([\w.-]+/[\w.-]+)(?::.*)?")

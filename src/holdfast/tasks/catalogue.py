@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.tasks.task import Kind
-from holdfast.tasks.text_to_text import METRICS
+from holdfast.tasks.text_to_text import BY_SENTENCE, METRICS
 
 Template = str | Callable[[Mapping[str, Any]], str]
 """How a text is built from a row: a format string over the columns, or a function of the row."""
@@ -85,7 +85,8 @@ def _single(name: str, description: str, column: str, labels: tuple[str, ...], h
 
 def _writing(name: str, description: str, columns: tuple[str, str], hub: str | None, **more: Any) -> Entry:
     text, target = columns
-    return Entry(name, description, f"{{{text}}}", None, (), METRICS, hub, (text,), target, kind="generation", **more)
+    metrics = more.pop("metrics", METRICS)
+    return Entry(name, description, f"{{{text}}}", None, (), metrics, hub, (text,), target, kind="generation", **more)
 
 
 def _pair(
@@ -145,8 +146,10 @@ NAMED = {entry.name: entry for entry in (
           ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC"),
           ("entity_f1", "accuracy"), None, ("tokens",), "ner_tags", kind="tokens"),
     _writing("gigaword", "Headline of a news sentence", ("document", "summary"), None),
-    _writing("cnn_dailymail", "Highlights of a news article", ("article", "highlights"), "abisee/cnn_dailymail:3.0.0"),
-    _writing("cnn_dailymail_sample", "Highlights of a news article, a thousand of them", ("document", "summary"), None),
+    _writing("cnn_dailymail", "Highlights of a news article", ("article", "highlights"), "abisee/cnn_dailymail:3.0.0",
+             metrics=BY_SENTENCE),
+    _writing("cnn_dailymail_sample", "Highlights of a news article, a thousand of them", ("document", "summary"), None,
+             metrics=BY_SENTENCE),
     _writing("xsum", "One-sentence summary of a news article", ("document", "summary"), "EdinburghNLP/xsum"),
     _writing("reddit_tifu", "What the author of a long post makes of it in a line", ("document", "summary"), None),
     _writing("scitldr", "A paper's abstract in one sentence", ("document", "summary"), None),

@@ -65,7 +65,7 @@ def constant_score(metric: str, labels: Labels | Array) -> float:
     return 0.0 if math.isnan(value) else value
 
 
-OF_SEQUENCES = ("rouge1", "rouge2", "rougeL", "entity_f1")
+OF_SEQUENCES = ("rouge1", "rouge2", "rougeL", "rougeLsum", "entity_f1")
 """Metrics that are no function of single predictions; see ``holdfast.tasks.rouge`` and ``entities``."""
 
 

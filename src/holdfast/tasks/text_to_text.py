@@ -33,6 +33,8 @@ REFERENCES = "references"
 """Column of lists of all texts that count as right."""
 
 METRICS = ("rougeL", "rouge1", "rouge2")
+BY_SENTENCE = (*METRICS, "rougeLsum")
+"""Of summaries that are lists of sentences, one a line."""
 
 
 @dataclass(frozen=True)
