@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from holdfast.cli.options import read_data
 from holdfast.training.spec import RunRecord
 from study import studies
 from study.studies import begun, script
@@ -314,3 +315,11 @@ def test_runs_on_perturbed_data_are_told_apart_while_they_run(fakes, tickets, tm
     lines = [line for line in told.err.splitlines() if line.startswith("[")]
     assert ["seed 4, data 4 " in line for line in lines] == [False, False, True, False]
     assert ["seed 4, data 5 " in line for line in lines] == [False, False, False, True]
+
+
+@pytest.mark.parametrize(("given", "pair"), [("model", False), ("seq2seq_from_encoder", True)])
+def test_a_model_takes_the_place_of_the_study_file_s_in_its_own_form(tmp_path, given, pair):
+    file = tmp_path / "study.yaml"
+    file.write_text("tasks: [gigaword]\nmodel: first\nseq2seq_from_encoder: true\n")
+    study, _ = read_data([str(file)], {given: "second"})
+    assert (study.model, study.seq2seq_from_encoder) == ("second", pair)

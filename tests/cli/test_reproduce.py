@@ -93,6 +93,17 @@ def test_the_paper_stands_beside_in_every_form_of_the_report(fakes, glue, tmp_pa
     assert "88.8 (10)" in (tmp_path / "out/rte/best/README.md").read_text()
 
 
+def test_recipes_that_share_a_folder_are_not_put_together(fakes, glue, tmp_path, holdfast):
+    options = ("--data-dir", glue, "--seeds", 1, "--workers", 0, "--out", "out")
+    assert holdfast("reproduce", "r3f-glue", "--task", "rte", *options).code == 0
+    told = holdfast("reproduce", "stability-glue", "--task", "cola", *options)
+    assert told.code == 0, told.err
+    text = (tmp_path / "out" / "beside-the-paper.md").read_text()
+    assert "Recipe stability-glue" in text
+    assert "88.5" not in text
+    assert "all tasks beside the paper" not in told.out
+
+
 def test_a_dry_run_writes_nothing(fakes, glue, tmp_path, monkeypatch, holdfast):
     from holdfast.study.estimate import Estimate
 

@@ -29,6 +29,41 @@ def test_columns_tell_the_kind(load: Load, row: Callable[[int], dict[str, Any]],
     assert load([row(i) for i in range(20)], "f.jsonl").kind == kind
 
 
+CLASSES = ("sports desk", "world news", "arts page")
+
+
+@pytest.mark.parametrize(
+    ("row", "options", "names"),
+    [
+        ({"source": LONG, "target": CLASSES}, {}, CLASSES),
+        ({"input": LONG, "output": CLASSES}, {"text": "input", "label": "output"}, CLASSES),
+        ({"text": LONG, "tokens": [["a", "b"]], "label": "xyz"}, {}, "xyz"),
+        ({"premise": LONG, "hypothesis": LONG, "words": [["a", "b"]], "label": "xyz"}, {}, "xyz"),
+        ({"text": LONG, "choice1": LONG, "choice2": LONG, "label": CLASSES}, {}, CLASSES),
+        ({"text": LONG, "answer1": LONG, "answer2": LONG, "label": "xyz"}, {"text": "text", "label": "label"}, "xyz"),
+        ({"text": LONG, "summary": LONG, "label": "xyz"}, {}, "xyz"),
+        ({"prompt": LONG, "label": "xyz"}, {}, "xyz"),
+    ],
+)
+def test_what_was_a_text_and_its_class_stays_one(
+    load: Load, row: dict[str, Any], options: dict[str, str], names: tuple[str, ...] | str
+) -> None:
+    rows = [{name: LONG.format(i) if of is LONG else of[i % len(of)] for name, of in row.items()} for i in range(60)]
+    task = load(rows, "f.jsonl", **options)
+    assert (task.kind, task.label_names) == ("classification", tuple(sorted(names)))
+
+
+def test_a_pair_that_the_user_names_is_a_text_and_the_one_to_write(load: Load) -> None:
+    rows = [{"instruction": LONG.format(i), "input": "", "output": LONG.format(i)} for i in range(20)]
+    assert load(rows, "f.jsonl", text="instruction", label="output").kind == "generation"
+
+
+def test_choices_that_are_counted_from_one_are_told(load: Load) -> None:
+    rows = [{"text": f"a {i}", "choice1": "x", "choice2": "y", "label": 1 + i % 2} for i in range(20)]
+    with pytest.raises(HoldfastError, match=r"label '2' in column 'label' is no choice .*; give 0 to 1, or one of"):
+        load(rows, "f.jsonl")
+
+
 def test_what_the_user_says_goes_first(load: Load) -> None:
     rows = [{"text": f"a {i}", "choice1": "x", "choice2": "y", "label": i % 2} for i in range(20)]
     assert load(rows, "f.jsonl", kind="classification", text="text", label="label").kind == "classification"

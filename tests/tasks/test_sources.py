@@ -237,6 +237,31 @@ def test_hub_data_with_declared_classes(hub: Hub) -> None:
     assert rows_of(task.splits["validation"]) == [(f"row {i}", None, i % 3) for i in range(5)]
 
 
+def test_lists_of_the_hub_stand_in_no_label_s_way(hub: Hub) -> None:
+    rows = [{"text": f"a row {i}", "mood": "xy"[i % 2], "input_ids": [1, 2]} for i in range(20)]
+    hub.data["org/lists", None] = DatasetDict(train=dataset(rows))
+    assert load_task(TaskSpec(source="org/lists")).label_names == ("x", "y")
+
+
+def test_numbers_of_the_hub_s_classes_are_places_whatever_their_names(hub: Hub) -> None:
+    made = Dataset.from_list([{"tokens": ["a", "b"], "tags": [0, 1]}, {"tokens": ["c"], "tags": [1]}])
+    features = made.features.copy()
+    features["tags"] = datasets.List(ClassLabel(names=["1", "2"]))
+    hub.data["org/words", None] = DatasetDict(
+        train=made.cast(features), test=made.cast(features), dev=made.cast(features)
+    )
+    task = load_task(TaskSpec(source="org/words"))
+    assert (task.label_names, task.splits["test"].tags[0]) == (("1", "2"), [0, 1])
+
+
+def test_papers_that_a_paper_refers_to_are_no_texts_to_write(hub: Hub) -> None:
+    rows = [{"article": f"a paper {i}", "abstract": f"it is {i}", "references": ["Another one"]} for i in range(20)]
+    hub.data["org/papers", None] = DatasetDict(train=dataset(rows))
+    task = load_task(TaskSpec(source="org/papers"))
+    assert task.splits["train"].references is None
+    assert any("'references' is no list of texts" in warning and "left out" in warning for warning in task.warnings)
+
+
 def test_hub_data_with_options_and_held_out_rows(hub: Hub) -> None:
     rows = [{"a": f"long text {i}", "b": f"other text {i}", "c": "xy"[i % 2]} for i in range(20)]
     hub.data["org/pairs", None] = DatasetDict(train=dataset(rows))

@@ -50,10 +50,18 @@ def test_several_texts_that_count_as_right(tmp_path):
         assert split.accepted == [[target, "a number"] for target in split.targets]
 
 
-@pytest.mark.parametrize("wrong", ["a number", [], ["a number", 3], [" "]])
+@pytest.mark.parametrize("missing", [None, []])
+def test_a_row_without_further_texts_has_its_own(tmp_path, missing):
+    task = load(tmp_path, rows(references=[missing, *([row["summary"]] for row in rows()[1:])]))
+    for split in task.splits.values():
+        assert split.accepted == [[target] for target in split.targets]
+
+
+@pytest.mark.parametrize("wrong", ["about the number five", ["about the number five", 3], [" "], ["another paper"]])
 def test_what_is_no_list_of_texts_is_refused_by_its_row(tmp_path, wrong):
-    accepted = [["a number"]] * 4 + [wrong] + [["a number"]] * 7
-    with pytest.raises(HoldfastError, match=r"column 'references' is no list of texts in line 5"):
+    accepted = [[row["summary"]] for row in rows()]
+    accepted[4] = wrong
+    with pytest.raises(HoldfastError, match=r"column 'references' is no list of texts, .* in line 5; correct it"):
         load(tmp_path, rows(references=accepted))
 
 

@@ -216,6 +216,12 @@ def test_regression_is_trained_and_scored(model, tmp_path):
     assert record.dominant_share is None
 
 
+def test_numbers_have_no_classes_to_spread_a_label_over(model):
+    given = spec(model, settings={"label_smoothing": 0.1})
+    with pytest.raises(HoldfastError, match=r"--label-smoothing 0\.1: .* asks for a number"):
+        check_run(given, task(kind="regression"))
+
+
 def test_progress_counts_every_step(model, tmp_path):
     seen: list[Progress] = []
     run(spec(model), task(), tmp_path, seen.append)

@@ -272,3 +272,42 @@ def test_settings_that_contradict_each_other_are_refused(settings, message):
 def test_more_layers_than_there_are_is_refused():
     with pytest.raises(HoldfastError, match=r"r3f\(layers=9\): BertForSequenceClassification has 2 blocks"):
         engine(classifier("bert"), R3F(layers=9))
+
+
+class Twice(torch.nn.Module):
+    """A body of one layer that the model has under two names, a head tied to it, and a name for the embedding."""
+
+    main_input_name = "input_ids"
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = torch.nn.Embedding(VOCABULARY, 4)
+        self.first = self.second = torch.nn.Linear(4, 4)
+        self.head = torch.nn.Linear(4, 4)
+        self.head.weight = self.first.weight
+
+    def get_input_embeddings(self):
+        return self.embedding
+
+    def forward(self, input_ids, labels=None):
+        logits = self.head(self.second(self.first(self.embedding(input_ids)).tanh()).tanh()).mean(1)
+        return (
+            {"loss": torch.nn.functional.cross_entropy(logits, labels), "logits": logits}
+            if labels is not None
+            else {"logits": logits}
+        )
+
+
+def test_other_weights_reach_every_place_and_leave_none():
+    model = Twice()
+    data = {key: batch()[key] for key in ("input_ids", "labels")}
+    parameters = dict(model.named_parameters())
+    values = {"first.weight": torch.randn(4, 4), "head.bias": torch.randn(4)}
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        other.first.weight.copy_(values["first.weight"])
+        other.head.bias.copy_(values["head.bias"])
+    trained = engine(model, Apart(View(grad=False, weights=Weights(values))))
+    trained.loss(data)
+    torch.testing.assert_close(told(trained).views[0]["logits"], other(data["input_ids"])["logits"])
+    assert all(p is parameters[name] for name, p in model.named_parameters())

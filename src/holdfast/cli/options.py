@@ -286,6 +286,9 @@ def study_options(given: Mapping[str, Any]) -> dict[str, Any]:
         if "model" in options:
             raise HoldfastError(f"--model and --seq2seq-from-encoder {encoder}: both name a model; give one of them")
         options |= {"model": encoder, "seq2seq_from_encoder": True}
+    elif "model" in options:
+        # One takes the place of the other, also of one in a study file.
+        options["seq2seq_from_encoder"] = False
     settings = {name: given[name] for name in TrainingSettings.model_fields if _set(given.get(name))}
     return {**options, "settings": settings} if settings else options
 

@@ -11,6 +11,7 @@ from holdfast.cli import options as o
 if TYPE_CHECKING:
     from holdfast.study.recipe import Recipe
     from holdfast.study.study_file import StudyFile
+    from holdfast.study.summary import Reproduction
 
 
 @o.taking(o.TRAINING, o.ARITHMETIC, o.RUNS, o.TRUST)
@@ -156,6 +157,9 @@ def _run(
         return
     files = sorted(target.glob("*/summary.json"))
     summaries = [Summary.model_validate_json(file.read_bytes()) for file in files]
+    # The folder may hold other studies too: of another recipe, or a smoke run's.
+    of = next(iter(studies.values()))
+    summaries = [one for one in summaries if one.reproduction and _kind(one.reproduction) == _kind(of)]
     path = target / "beside-the-paper.md"
     all_tasks = together(summaries)
     assert all_tasks is not None
@@ -164,3 +168,7 @@ def _run(
         put(Console(), block(all_tasks), {"all tasks beside the paper": path})
     if failed == len(studies):
         raise typer.Exit(1)
+
+
+def _kind(one: "StudyFile | Reproduction") -> tuple[str | None, bool]:
+    return one.recipe, bool(one.smoke)

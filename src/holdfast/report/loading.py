@@ -10,7 +10,7 @@ _WHAT = {
     "Tagger": "A tagger of words",
     "Chooser": "A model for multiple choice",
     "Rewriter": "A model that writes a text from a text",
-    "EncoderPair": "A model that writes a text from a text, its encoder and decoder made of one encoder,",
+    "EncoderPair": "A model, its encoder and decoder made of one encoder, that writes a text from a text",
     "Continuer": "A language model that answers prompts",
 }
 _PIPELINES = {"Tagger": "token-classification", "Chooser": "multiple-choice", "Continuer": "text-generation"}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from holdfast.errors import HoldfastError
+from holdfast.tasks import columns
 from holdfast.tasks.columns import LABELS, SINGLES, is_prose
+from holdfast.tasks.labels import HIDDEN, written
 from holdfast.tasks.multiple_choice import MultipleChoice, choice_columns
 from holdfast.tasks.source import Reader
 from holdfast.tasks.spec import TaskSpec
@@ -15,18 +17,25 @@ from holdfast.tasks.text_to_text import METRICS, PAIRS, TextToText
 _QUESTIONS = (*SINGLES, "premise", "question", "context", "prompt")
 """Column names that the field uses for what the choices may follow."""
 
+_SUMMARIES = ("summary", "highlights", "abstract")
+_ROWS_A_CLASS = 3
+"""Values of which there are so many on average are classes of several words rather than texts to write."""
+
 
 def kind_of(table: Table, spec: TaskSpec) -> Kind | None:
     """Return what ``spec`` says, else what the columns' names do; None for classification and regression."""
     if spec.kind is not None:
         return None if spec.kind in ("classification", "regression") else spec.kind
-    if has_lists(table, spec.text or _first(table, WORDS) or ""):
+    # Some files keep the words of their texts beside them.
+    if has_lists(table, spec.text or _first(table, WORDS) or "") and not _has_labelled_text(table, spec):
         return "tokens"
-    if choice_columns(table) and spec.text_pair is None:
+    if spec.text_pair is not None:
+        return None
+    if _offers_choices(table, spec):
         return "choice"
-    pairs = _pairs(table) if spec.text is None and spec.label is None else []
+    pairs = _fitting(table, spec) if spec.label is not None or not _has_label(table) else []
     # A source and its target may be a text and its class.
-    return "generation" if len(pairs) == 1 and is_prose(table, pairs[0][1]) and not _has_label(table) else None
+    return "generation" if len(pairs) == 1 and _is_written(table, pairs[0][1]) else None
 
 
 def read_other(
@@ -62,7 +71,7 @@ def read_other(
 def _text_and_target(table: Table, spec: TaskSpec) -> tuple[str, str]:
     if spec.text is not None and spec.label is not None:
         return spec.text, spec.label
-    fitting = [(a, b) for a, b in _pairs(table) if spec.text in (None, a) and spec.label in (None, b)]
+    fitting = _fitting(table, spec)
     if len(fitting) == 1:
         return fitting[0]
     raise HoldfastError(
@@ -71,9 +80,35 @@ def _text_and_target(table: Table, spec: TaskSpec) -> tuple[str, str]:
     )
 
 
-def _pairs(table: Table) -> list[tuple[str, str]]:
+def _fitting(table: Table, spec: TaskSpec) -> list[tuple[str, str]]:
+    """Return the pairs of columns that the field's names tell and the user's do not exclude."""
     by_lower = {name.lower(): name for name in table.columns}
-    return [(by_lower[a], by_lower[b]) for a, b in PAIRS if a in by_lower and b in by_lower]
+    pairs = [(by_lower[a], by_lower[b]) for a, b in PAIRS if a in by_lower and b in by_lower]
+    return [(a, b) for a, b in pairs if spec.text in (None, a) and spec.label in (None, b)]
+
+
+def _is_written(table: Table, column: str) -> bool:
+    """Whether the values are texts of their own, not the names of classes."""
+    values = [value for value in table.columns[column] if value]
+    # Nobody calls classes a summary.
+    own = column.lower() in _SUMMARIES or _ROWS_A_CLASS * len(set(values)) > len(values)
+    return own and is_prose(table, column)
+
+
+def _has_labelled_text(table: Table, spec: TaskSpec) -> bool:
+    """Whether a text and a class of each row stand in columns of their own."""
+    text = spec.text or _first(table, (*SINGLES, *(name for pair in columns.PAIRS for name in pair)))
+    label = spec.label or _first(table, LABELS)
+    given = [name for name in (text, label) if name in table.columns]
+    return len(given) == 2 and not any(has_lists(table, name) for name in given)
+
+
+def _offers_choices(table: Table, spec: TaskSpec) -> bool:
+    """Whether there are columns of choices, and labels, if any, of which some name one."""
+    choices = choice_columns(table)
+    label = spec.label or _first(table, LABELS) or ""
+    values = {written(value) for value in table.columns.get(label, ())} - {"", HIDDEN}
+    return bool(choices) and (not values or not values.isdisjoint({*choices, *map(str, range(len(choices)))}))
 
 
 def _has_label(table: Table) -> bool:

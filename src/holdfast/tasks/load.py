@@ -23,6 +23,7 @@ from holdfast.tasks.read import READERS
 from holdfast.tasks.source import Source
 from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.table import Table, listed
+from holdfast.tasks.tagged import has_lists
 from holdfast.tasks.task import Task
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(:[\w.,-]+)?")
@@ -123,6 +124,9 @@ def _read_columns(name: str, tables: dict[str, Table], spec: TaskSpec, editable:
         reader, found, told = read_other(kind, first, tables, spec, editable)
         notes = [note for table in tables.values() for note in table.notes]
         return Source(name, tables, reader, found, (*notes, *told))
+    if not editable:
+        # The hub keeps lists beside what is labelled, and nobody can take them out.
+        tables, first = {split: _without_lists(table) for split, table in tables.items()}, _without_lists(first)
     columns = choose_columns(first, spec)
     if columns.label in first.class_names:  # such a column can only hold class numbers, so -1 means "no label"
         tables = {
@@ -143,6 +147,10 @@ def _read_columns(name: str, tables: dict[str, Table], spec: TaskSpec, editable:
         if len(labels.names) == 2:
             notes[-1] += f"; f1 counts {labels.names[1]!r} as the positive one"
     return Source(name, tables, Labelled(columns, labels, editable), metrics, tuple(notes))
+
+
+def _without_lists(table: Table) -> Table:
+    return replace(table, columns={name: v for name, v in table.columns.items() if not has_lists(table, name)})
 
 
 def _telling(tables: dict[str, Table], column: str) -> Table:

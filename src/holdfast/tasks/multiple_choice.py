@@ -69,7 +69,8 @@ class MultipleChoice:
         if wrong:
             raise HoldfastError(
                 f"{table.place}: label {written(values[wrong[0]])!r} in column {self.label!r} is no choice "
-                f"({table.where(wrong)}); give 0 to {len(self.choices) - 1}, or one of {listed(self.choices)}"
+                f"({table.where(wrong)}); give 0 to {len(self.choices) - 1}, or one of {listed(self.choices)}, or "
+                f"--kind classification where the label is a class of the text"
             )
         return [places[written(value)] for value in values]
 

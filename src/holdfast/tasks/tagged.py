@@ -71,7 +71,9 @@ class Tagged:
         numbers = all(isinstance(tag, int) for row in tags for tag in row)
         index: dict[object, int] = {name: i for i, name in enumerate(self.names)}
         if numbers:
-            index = {int(name) if name.lstrip("-").isdigit() else i: i for i, name in enumerate(self.names)}
+            # Where the format declares names, numbers are their places, whatever the names look like.
+            own = self.tags not in table.class_names
+            index = {int(name) if own and name.lstrip("-").isdigit() else i: i for i, name in enumerate(self.names)}
         unknown = [
             i for i, row in enumerate(tags) if any((tag if numbers else written(tag)) not in index for tag in row)
         ]

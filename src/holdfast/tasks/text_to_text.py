@@ -60,18 +60,30 @@ class TextToText:
         if labelled:
             targets, more = read_texts(table, self.target, "--label", self.editable)
             warnings += [*more, *_unseen(table, targets)]
-        references = self._references(table) if labelled and REFERENCES in table.columns else None
+        references = None
+        if targets is not None and REFERENCES in table.columns:
+            references, more = self._references(table, targets)
+            warnings += more
         return Split(texts, None, targets, row_names(table), references=references), warnings
 
-    def _references(self, table: Table) -> list[list[str]]:
-        values = table.columns[REFERENCES]
-        wrong = [i for i, one in enumerate(values) if not (isinstance(one, list) and one and _all_texts(one))]
-        if wrong:
-            raise HoldfastError(
-                f"{table.place}: column {REFERENCES!r} is no list of texts in {table.where(wrong)}; "
-                f"give each row a list, or take the column out"
-            )
-        return [list(one) for one in values]
+    def _references(self, table: Table, targets: list[str]) -> tuple[list[list[str]] | None, list[str]]:
+        """Return all texts that count as right; rows without a list have the one to write alone."""
+        found = [one or [target] for one, target in zip(table.columns[REFERENCES], targets, strict=True)]
+        # A paper's references are other papers.
+        wrong = [
+            i
+            for i, one in enumerate(found)
+            if not (isinstance(one, list) and (targets[i] in one or not targets[i].strip()) and _all_texts(one))
+        ]
+        if not wrong:
+            return found, []
+        problem = (
+            f"{table.place}: column {REFERENCES!r} is no list of texts, with that of column {self.target!r} among "
+            f"them, in {table.where(wrong)}"
+        )
+        if self.editable:
+            raise HoldfastError(f"{problem}; correct it, or rename the column")
+        return None, [f"{problem}; it is left out"]
 
     def check(self, place: str, train: Split) -> Sequence[str]:
         """Raise ``HoldfastError`` where all rows ask for the same text."""

@@ -78,12 +78,14 @@ def check_classes(place: str, labels: list[int], names: tuple[str, ...]) -> tupl
     if len(labels) < len(names):
         raise HoldfastError(
             f"{place}: {len(labels)} training rows for {len(names)} classes; add rows or merge classes "
-            f"(a number to predict needs --kind regression)"
+            f"(a number to predict needs --kind regression, "
+            f"a text to write --kind generation)"
         )
     if len(counts) == len(labels):
         raise HoldfastError(
             f"{place}: each of the {len(labels)} training rows has a label of its own, so there is nothing to learn; "
-            f"choose the label column with --label (a number to predict needs --kind regression)"
+            f"choose the label column with --label (a number to predict needs --kind regression, "
+            f"a text to write --kind generation)"
         )
     warnings = []
     single = [names[label] for label in range(len(names)) if counts[label] == 1]

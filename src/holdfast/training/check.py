@@ -29,6 +29,11 @@ def check_run(spec: RunSpec, task: Task) -> None:
         raise HoldfastError(f"task {task.name}: its rows changed since the run was planned; restore them or plan anew")
     if spec.settings.precision == "fp16" and not torch.cuda.is_available():
         raise HoldfastError("--precision fp16: there is no GPU here, use bf16 or fp32")
+    if task.kind == "regression" and spec.settings.label_smoothing:
+        raise HoldfastError(
+            f"--label-smoothing {spec.settings.label_smoothing:g}: {task.name} asks for a number, and there are no "
+            "classes to spread it over; leave it out"
+        )
     check_model(spec.model, spec.revision, spec.remote_code, spec.pickled_weights)
     form = form_of(spec, task)
     model = form.empty()

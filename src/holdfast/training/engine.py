@@ -33,7 +33,7 @@ from holdfast.training.objective import Call, Objective
 from holdfast.training.optimizers import check_covered, split_groups
 from holdfast.training.self_supervised import Text, log_progress, retrain
 from holdfast.training.traits import measures
-from holdfast.training.wrapping import ddp_problem, guard_hooks, unwrap
+from holdfast.training.wrapping import ddp_problem, guard_hooks, is_compiled, unwrap
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Engine:
             raise HoldfastError(f"accumulation={accumulation}: it counts micro-batches and must be at least 1")
         self._call: Call = model
         self.model = unwrap(model)
-        if model is not self.model:
+        if is_compiled(model):
             guard_hooks()
         given = {id(p) for p in self.model.parameters()}
         self._data = data

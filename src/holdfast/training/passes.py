@@ -124,10 +124,26 @@ class Passes:
         training = [module for module in self.model.modules() if module.training]
         self.model.eval()
         try:
-            return torch.func.functional_call(self.model, dict(view.weights.values), (), dict(inputs))
+            values = _at_every_module(self.model, view.weights.values)
+            return torch.func.functional_call(self.model, values, (), dict(inputs), tie_weights=False)
         finally:
             for module in training:
                 module.training = True
+
+
+def _at_every_module(model: nn.Module, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return ``values`` under the name of every module that has the weight, tied ones too, each module once.
+
+    ``functional_call`` ties by names, and leaves the values in a module that the model has under two.
+    """
+    names = set(values)
+    given = {id(p): name for name, p in model.named_parameters(remove_duplicate=False) if name in names}
+    return {
+        f"{place}.{key}" if place else key: values[given[id(p)]]
+        for place, module in model.named_modules()
+        for key, p in module._parameters.items()
+        if id(p) in given
+    }
 
 
 class Trial(Probe):

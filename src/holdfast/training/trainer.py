@@ -22,7 +22,7 @@ from holdfast.training.trainer_checkpoints import Saving
 from holdfast.training.trainer_evaluation import Evaluating
 from holdfast.training.trainer_stages import carry_out, check_stages
 from holdfast.training.traits import alters_gradients, measures, needs_whole, operates, trains_first
-from holdfast.training.wrapping import guard_hooks
+from holdfast.training.wrapping import guard_hooks, is_compiled
 
 _TALLIES = ("_metrics", "_total_train_tokens")
 """What TRL's trainers count in ``compute_loss``, which is not to count the passes of methods that measure."""
@@ -61,8 +61,6 @@ def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
             f"{describe(needing[:1])} chooses by validation, and the trainer has no eval_dataset: give it one, "
             "or the method the value that it would choose"
         )
-    if trainer.args.torch_compile:
-        guard_hooks()
     plain = type(trainer)
     trainer.__class__ = type(type(trainer).__name__, (_Attached, type(trainer)), {})
     attached = cast(_Attached, trainer)
@@ -87,6 +85,8 @@ class _Attached(Saving, Evaluating):
 
     def _holdfast_prepare(self, model: nn.Module | None) -> None:
         assert model is not None
+        if self.args.torch_compile or is_compiled(model):
+            guard_hooks()
         own = self._holdfast
         total = self.args.max_steps if self.args.max_steps > 0 else None
         plan = Plan(total, self.args.seed)

@@ -19,15 +19,22 @@ def unwrap(model: nn.Module) -> nn.Module:
         model = inner
 
 
+def is_compiled(model: nn.Module) -> bool:
+    """Return whether ``model``, or a part of it, is compiled: wrapped by ``torch.compile``, or in place."""
+    return any(m._compiled_call_impl is not None or hasattr(m, "_orig_mod") for m in model.modules())
+
+
 def guard_hooks() -> None:
     """Make compiled graphs notice hooks.
 
     By default a graph that was traced without them, of another model of the same class in this process, is taken for
-    a model that has some, and they never run.
+    a model that has some, and they never run. Graphs of before that is switched are dropped, and traced again.
     """
     import torch._dynamo.config
 
-    torch._dynamo.config.skip_nnmodule_hook_guards = False
+    if torch._dynamo.config.skip_nnmodule_hook_guards:
+        torch._dynamo.config.skip_nnmodule_hook_guards = False
+        torch._dynamo.reset()
 
 
 def ddp_problem(model: nn.Module, given: set[int]) -> str:
