@@ -216,6 +216,16 @@ def test_regression_is_trained_and_scored(model, tmp_path):
     assert record.dominant_share is None
 
 
+def test_bf16_also_runs_without_an_accelerator(model, tmp_path):
+    exact, rounded = (
+        run(spec(model, settings={"precision": precision}), task(), tmp_path / precision, keep_model=False)
+        for precision in ("fp32", "bf16")
+    )
+    assert not rounded.diverged
+    assert rounded.losses[0]["loss"] != exact.losses[0]["loss"]
+    assert rounded.losses[0]["loss"] == pytest.approx(exact.losses[0]["loss"], rel=0.02)
+
+
 def test_numbers_have_no_classes_to_spread_a_label_over(model):
     given = spec(model, settings={"label_smoothing": 0.1})
     with pytest.raises(HoldfastError, match=r"--label-smoothing 0\.1: .* asks for a number"):

@@ -7,9 +7,9 @@ def rouge(written: Sequence[str], accepted: Sequence[Sequence[str]], metrics: Se
     """Return the mean F1 over the texts, in 0 to 1, of each of ``metrics``.
 
     ``rouge1`` and ``rouge2`` count words and pairs of words, ``rougeL`` takes the longest common subsequence of words,
-    ``rougeLsum`` that of every line. ``accepted``: of each text all that count as right; the best of them is taken, for each metric by itself. As the
-    library rouge-score computes it (Lin 2004), with Porter's stemmer: lower-cased, words of Latin letters and digits
-    alone; an empty text scores 0. None where there are no texts.
+    ``rougeLsum`` that of every line. ``accepted``: of each text all that count as right; the best of them is taken, for
+    each metric by itself. As the library rouge-score computes it (Lin 2004), with Porter's stemmer: lower-cased, words
+    of Latin letters and digits alone; an empty text scores 0. None where there are no texts.
     """
     from rouge_score.rouge_scorer import RougeScorer
 

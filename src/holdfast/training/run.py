@@ -295,6 +295,8 @@ def _arguments(
         adam_beta2=settings.adam_beta2,
         adam_epsilon=settings.adam_epsilon,
         bf16=settings.precision == "bf16",
+        # Said of itself it would refuse bf16, which CPUs can do.
+        use_cpu=not torch.accelerator.is_available(),
         fp16=settings.precision == "fp16",
         activation_checkpointing=settings.activation_checkpointing,
         seed=spec.seed,
