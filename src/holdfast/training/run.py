@@ -295,7 +295,7 @@ def _arguments(
         adam_beta2=settings.adam_beta2,
         adam_epsilon=settings.adam_epsilon,
         bf16=settings.precision == "bf16",
-        # Said of itself it would refuse bf16, which CPUs can do.
+        # Not told so, it refuses bf16 where there is no accelerator, though CPUs can do it.
         use_cpu=not torch.accelerator.is_available(),
         fp16=settings.precision == "fp16",
         activation_checkpointing=settings.activation_checkpointing,

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from transformers import Trainer
 
 from holdfast.tasks.encode import EncodedSplit
 from holdfast.tasks.task import Split, Task
+from holdfast.training.models import empty_model, load_weights
 from holdfast.training.representations import layer_states
 from holdfast.training.spec import RunSpec
 
@@ -25,20 +26,26 @@ class Form(ABC):
     spec: RunSpec
     task: Task
 
+    kind: ClassVar[Any]
+    """Class with ``from_pretrained`` and ``from_config`` that gives a model its head."""
+    what: ClassVar[str]
+    """What models without such a head cannot do."""
+
     @abstractmethod
     def config(self) -> Any:
         """Return the model's configuration with a head for the task."""
 
-    @abstractmethod
     def empty(self) -> Any:
         """Return the model without memory for its weights. Raises ``HoldfastError`` where it does not fit the task."""
+        return empty_model(self.kind, self.spec.model, self.config(), self.what, self.spec.remote_code)
 
-    @abstractmethod
     def load(self) -> Any:
         """Return the pre-trained model with a head for the task, in float32; what is new in it is drawn at random.
 
         Seed the global random generator first. Raises ``HoldfastError`` as ``load_weights`` does.
         """
+        spec = self.spec
+        return load_weights(self.kind, spec.model, self.config(), spec.revision, spec.remote_code, spec.pickled_weights)
 
     @abstractmethod
     def encode(self, split: Split, tokenizer: Any, *, training: bool) -> tuple[EncodedSplit, int]:

@@ -1,7 +1,7 @@
 """Texts that one of several choices follows."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from transformers import AutoModelForMultipleChoice, DataCollatorForMultipleChoi
 from holdfast.tasks.encode import EncodedSplit, are_cut, encode
 from holdfast.tasks.task import Split
 from holdfast.training.forms.classifier import Classifier
-from holdfast.training.models import empty_model, load_weights, model_config, name_classes
+from holdfast.training.forms.scoring import Scorer
 from holdfast.training.representations import layer_states
 
 
@@ -20,26 +20,10 @@ class Chooser(Classifier):
     The model takes tensors of (rows, choices, tokens) and lays them out as rows x choices texts.
     """
 
-    def config(self) -> Any:  # noqa: D102
-        config = model_config(self.spec.model, self.spec.revision, self.spec.remote_code)
-        config.problem_type = None
-        name_classes(config, self.task.label_names)
-        return config
-
-    def empty(self) -> Any:  # noqa: D102
-        kind = AutoModelForMultipleChoice
-        return empty_model(kind, self.spec.model, self.config(), "answer multiple choice", self.spec.remote_code)
-
-    def load(self) -> Any:  # noqa: D102
-        spec = self.spec
-        return load_weights(
-            AutoModelForMultipleChoice,
-            spec.model,
-            self.config(),
-            spec.revision,
-            spec.remote_code,
-            spec.pickled_weights,
-        )
+    kind: ClassVar[Any] = AutoModelForMultipleChoice
+    what = "answer multiple choice"
+    # Names for all choices, and one output.
+    config = Scorer.config
 
     def encode(self, split: Split, tokenizer: Any, *, training: bool) -> tuple[EncodedSplit, int]:
         """Return rows of a list of values a choice; a row is cut where one of its pairs is."""

@@ -1,45 +1,28 @@
 """Texts and pairs of texts with a class or a number each."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, Trainer, TrainingArguments
+from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
 
 from holdfast.tasks.encode import EncodedSplit, count_cut, encode
 from holdfast.tasks.metrics import compute
 from holdfast.tasks.task import Split
-from holdfast.training.forms.base import Form
-from holdfast.training.models import classifier_config, empty_model, load_weights
+from holdfast.training.forms.scoring import Scorer
+from holdfast.training.models import classifier_config
 
 
-def only_logits(outputs: Any, labels: Any) -> Any:
-    """Return the logits among a model's outputs: encoder-decoders return hidden states beside them."""
-    return outputs[0] if isinstance(outputs, tuple) else outputs
-
-
-class Classifier(Form):
+class Classifier(Scorer):
     """A sequence classifier, for regression with one output. Outputs are logits, (rows, classes) or (rows, 1)."""
+
+    kind: ClassVar[Any] = AutoModelForSequenceClassification
+    what = "classify sequences"
 
     def config(self) -> Any:  # noqa: D102
         spec, task = self.spec, self.task
         return classifier_config(spec.model, task.num_outputs, task.label_names, spec.revision, spec.remote_code)
-
-    def empty(self) -> Any:  # noqa: D102
-        kind = AutoModelForSequenceClassification
-        return empty_model(kind, self.spec.model, self.config(), "classify sequences", self.spec.remote_code)
-
-    def load(self) -> Any:  # noqa: D102
-        spec = self.spec
-        return load_weights(
-            AutoModelForSequenceClassification,
-            spec.model,
-            self.config(),
-            spec.revision,
-            spec.remote_code,
-            spec.pickled_weights,
-        )
 
     def encode(self, split: Split, tokenizer: Any, *, training: bool) -> tuple[EncodedSplit, int]:  # noqa: D102
         return encode(split, tokenizer, self.spec.settings.max_length, self.task.kind)
@@ -49,15 +32,6 @@ class Classifier(Form):
 
     def collator(self, tokenizer: Any, model: Any) -> Any:  # noqa: D102
         return DataCollatorWithPadding(tokenizer)
-
-    def trainer(self, arguments: Mapping[str, Any], **parts: Any) -> Trainer:  # noqa: D102
-        collator = self.collator(parts.pop("processing_class"), parts["model"])
-        return Trainer(
-            args=TrainingArguments(**arguments),
-            data_collator=collator,
-            preprocess_logits_for_metrics=only_logits,
-            **parts,
-        )
 
     def read(self, prediction: Any, tokenizer: Any) -> NDArray[Any]:  # noqa: D102
         return np.asarray(prediction.predictions)

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from holdfast.errors import HoldfastError
 from holdfast.tasks.encode import EncodedSplit, are_cut, count_cut
 from holdfast.tasks.task import Split
 from holdfast.training.forms.writing import IGNORED, Writer
-from holdfast.training.models import empty_model, load_tokenizer, load_weights, model_config
+from holdfast.training.models import load_tokenizer, model_config
 from holdfast.training.representations import layer_states
 
 
@@ -29,6 +29,9 @@ class Continuer(Writer):
 
     Only the response is learnt. Rows to be scored hold the prompt, as ``prompt``, apart from the labels.
     """
+
+    kind: ClassVar[Any] = AutoModelForCausalLM
+    what = "write texts"
 
     def config(self) -> Any:
         """Return the model's configuration. Raises ``HoldfastError`` for an encoder."""
@@ -41,16 +44,11 @@ class Continuer(Writer):
             )
         return config
 
-    def empty(self) -> Any:  # noqa: D102
-        return empty_model(AutoModelForCausalLM, self.spec.model, self.config(), "write texts", self.spec.remote_code)
-
     def load(self) -> Any:  # noqa: D102
         spec = self.spec
-        kind, config = AutoModelForCausalLM, self.config()
-        model = load_weights(kind, spec.model, config, spec.revision, spec.remote_code, spec.pickled_weights)
         tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
         return self.ask(
-            model,
+            super().load(),
             eos_token_id=_end(spec.model, tokenizer),
             pad_token_id=tokenizer.pad_token_id,
             max_new_tokens=spec.settings.max_target_length,

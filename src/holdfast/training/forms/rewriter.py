@@ -1,29 +1,25 @@
 """Texts to write from texts, by encoder-decoders such as BART, T5 and Pegasus."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from transformers import AutoModelForSeq2SeqLM, DataCollatorForSeq2Seq, Seq2SeqTrainer, Seq2SeqTrainingArguments
 
 from holdfast.training.forms.writing import PairWriter
-from holdfast.training.models import empty_model, load_weights, model_config
+from holdfast.training.models import model_config
 
 
 class Rewriter(PairWriter):
     """An encoder-decoder as it was pre-trained, with ``Seq2SeqTrainer``."""
 
+    kind: ClassVar[Any] = AutoModelForSeq2SeqLM
+    what = "write texts from texts"
+
     def config(self) -> Any:  # noqa: D102
         return model_config(self.spec.model, self.spec.revision, self.spec.remote_code)
 
-    def empty(self) -> Any:  # noqa: D102
-        kind = AutoModelForSeq2SeqLM
-        return empty_model(kind, self.spec.model, self.config(), "write texts from texts", self.spec.remote_code)
-
     def load(self) -> Any:  # noqa: D102
-        spec = self.spec
-        kind, config = AutoModelForSeq2SeqLM, self.config()
-        model = load_weights(kind, spec.model, config, spec.revision, spec.remote_code, spec.pickled_weights)
-        return self.ask(model)
+        return self.ask(super().load())
 
     def collator(self, tokenizer: Any, model: Any) -> Any:
         """Return ``DataCollatorForSeq2Seq``, which also makes the decoder's input: label smoothing needs it."""

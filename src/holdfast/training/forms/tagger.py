@@ -1,7 +1,7 @@
 """Words with a class each."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,17 +10,13 @@ from tokenizers.pre_tokenizers import Sequence as PreTokenizers
 from transformers import (
     AutoModelForTokenClassification,
     DataCollatorForTokenClassification,
-    Trainer,
-    TrainingArguments,
 )
 
 from holdfast.errors import HoldfastError
 from holdfast.tasks.encode import EncodedSplit
 from holdfast.tasks.entities import entity_f1
 from holdfast.tasks.task import Split
-from holdfast.training.forms.base import Form
-from holdfast.training.forms.classifier import only_logits
-from holdfast.training.models import empty_model, load_weights, model_config, name_classes
+from holdfast.training.forms.scoring import Scorer
 from holdfast.training.representations import layer_states
 
 WordLogits = list[NDArray[Any]]
@@ -32,29 +28,11 @@ _AT_A_TIME = 1000
 """Rows whose tokens are held while counting."""
 
 
-class Tagger(Form):
+class Tagger(Scorer):
     """A token classifier; a word's class is read at its first piece, the others count nowhere."""
 
-    def config(self) -> Any:  # noqa: D102
-        config = model_config(self.spec.model, self.spec.revision, self.spec.remote_code)
-        config.problem_type = None
-        name_classes(config, self.task.label_names)
-        return config
-
-    def empty(self) -> Any:  # noqa: D102
-        kind = AutoModelForTokenClassification
-        return empty_model(kind, self.spec.model, self.config(), "classify words", self.spec.remote_code)
-
-    def load(self) -> Any:  # noqa: D102
-        spec = self.spec
-        return load_weights(
-            AutoModelForTokenClassification,
-            spec.model,
-            self.config(),
-            spec.revision,
-            spec.remote_code,
-            spec.pickled_weights,
-        )
+    kind: ClassVar[Any] = AutoModelForTokenClassification
+    what = "classify words"
 
     def encode(self, split: Split, tokenizer: Any, *, training: bool) -> tuple[EncodedSplit, int]:
         """Return rows whose ``labels`` hold a word's class at its first piece, and how many were cut.
@@ -83,15 +61,6 @@ class Tagger(Form):
 
     def collator(self, tokenizer: Any, model: Any) -> Any:  # noqa: D102
         return DataCollatorForTokenClassification(tokenizer)
-
-    def trainer(self, arguments: Mapping[str, Any], **parts: Any) -> Trainer:  # noqa: D102
-        collator = self.collator(parts.pop("processing_class"), parts["model"])
-        return Trainer(
-            args=TrainingArguments(**arguments),
-            data_collator=collator,
-            preprocess_logits_for_metrics=only_logits,
-            **parts,
-        )
 
     def read(self, prediction: Any, tokenizer: Any) -> WordLogits:  # noqa: D102
         rows = zip(prediction.predictions, prediction.label_ids, strict=True)
