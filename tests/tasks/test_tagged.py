@@ -59,6 +59,12 @@ def test_a_class_that_only_other_splits_have_is_named(load: Load, write: Callabl
         load(names(10), "n.jsonl", validation=str(other))
 
 
+def test_words_without_a_class_are_named(load: Load) -> None:
+    rows = [{"tokens": ["a", "b"], "ner_tags": [0, i % 2 if i != 4 else -100]} for i in range(9)]
+    with pytest.raises(HoldfastError, match=r"'ner_tags' has -100, which stands for no class, in line 5; give every"):
+        load(rows, "n.jsonl")
+
+
 def test_one_class_alone_teaches_nothing(load: Load) -> None:
     with pytest.raises(HoldfastError, match="all words of the training rows have one class"):
         load([{"tokens": ["a"], "ner_tags": ["O"]}] * 9, "n.jsonl")

@@ -226,6 +226,11 @@ def test_bf16_also_runs_without_an_accelerator(model, tmp_path):
     assert rounded.losses[0]["loss"] == pytest.approx(exact.losses[0]["loss"], rel=0.02)
 
 
+def test_what_a_method_refuses_is_told_with_the_task(model):
+    with pytest.raises(HoldfastError, match=r"^task words: mmr parts the classes"):
+        check_run(spec(model, "mmr"), task(kind="regression"))
+
+
 def test_numbers_have_no_classes_to_spread_a_label_over(model):
     given = spec(model, settings={"label_smoothing": 0.1})
     with pytest.raises(HoldfastError, match=r"--label-smoothing 0\.1: .* asks for a number"):

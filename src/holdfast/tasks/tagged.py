@@ -16,6 +16,9 @@ WORDS = ("tokens", "words")
 TAGS = ("ner_tags", "tags", "ner", "labels", "label", "pos_tags", "pos", "chunk_tags")
 """Column names that the field uses for words and for their classes; of several the first."""
 
+_NO_CLASS = "-100"
+"""What the field's code puts where a piece of a word has no class."""
+
 
 def has_lists(table: Table, column: str) -> bool:
     """Whether most values of ``column`` are lists."""
@@ -99,7 +102,14 @@ def tag_names(table: Table, column: str) -> tuple[str, ...]:
     """
     if column in table.class_names:
         return table.class_names[column]
-    found = {written(tag) for row in _lists(table, column, "--label") for tag in row}
+    rows = _lists(table, column, "--label")
+    found = {written(tag) for row in rows for tag in row}
+    if _NO_CLASS in found:
+        without = [i for i, row in enumerate(rows) if _NO_CLASS in map(written, row)]
+        raise HoldfastError(
+            f"{table.place}: column {column!r} has {_NO_CLASS}, which stands for no class, in {table.where(without)}; "
+            f"give every word a class, such as O"
+        )
     if all(name.lstrip("-").isdigit() for name in found):
         return tuple(sorted(found, key=int))
     return tuple(sorted(found, key=lambda name: (name != "O", name)))

@@ -50,8 +50,12 @@ def check_run(spec: RunSpec, task: Task) -> None:
         _check_probed(spec, task)
     plan = Plan(spec.settings.total_steps(_train_rows(spec, task, methods)), spec.seed)
     for method in methods:
-        method.check(model)
-        method.check_plan(plan)
+        try:
+            method.check(model)
+            method.check_plan(plan)
+        except HoldfastError as error:
+            # Of several tasks in a study it may be this one alone.
+            raise HoldfastError(f"task {task.name}: {error}") from None
         if method.needs_text:
             check_words(model, tokenizer, method.name)
 

@@ -158,7 +158,8 @@ def run(
     validation = score("validation", data["validation"]) if selects else metrics
     folder.mkdir(parents=True, exist_ok=True)
     kept: dict[str, Any] = form.kept(scored, outputs)
-    np.savez(folder / "predictions.npz", **kept)
+    # Texts have as many places in the file as the longest of them.
+    np.savez_compressed(folder / "predictions.npz", **kept)
     rows = spread_rows(len(scored))
     states = form.states(model, trainer.get_test_dataloader(Subset(data[task.scored_split], rows)))
     if states is not None:
