@@ -1,0 +1,34 @@
+"""What models that score classes, or a number, have in common."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from transformers import Trainer, TrainingArguments
+
+from holdfast.training.forms.base import Form
+from holdfast.training.models import model_config, name_classes
+
+
+def only_logits(outputs: Any, labels: Any) -> Any:
+    """Return the logits among a model's outputs: encoder-decoders return hidden states beside them."""
+    return outputs[0] if isinstance(outputs, tuple) else outputs
+
+
+class Scorer(Form):
+    """A model with a head of its own for the task, trained by a plain ``Trainer``."""
+
+    def config(self) -> Any:  # noqa: D102
+        config = model_config(self.spec.model, self.spec.revision, self.spec.remote_code)
+        # The checkpoint's own problem type must not meet the new classes: some pairs are refused.
+        config.problem_type = None
+        name_classes(config, self.task.label_names)
+        return config
+
+    def trainer(self, arguments: Mapping[str, Any], **parts: Any) -> Trainer:  # noqa: D102
+        collator = self.collator(parts.pop("processing_class"), parts["model"])
+        return Trainer(
+            args=TrainingArguments(**arguments),
+            data_collator=collator,
+            preprocess_logits_for_metrics=only_logits,
+            **parts,
+        )
