@@ -9,7 +9,7 @@ from tokenizers.processors import TemplateProcessing
 
 VOCABULARY, PAD = 97, 1
 
-_ENCODER = {
+ENCODER = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
     "num_hidden_layers": 2,
@@ -27,12 +27,12 @@ def _dropout(p, *names):
 
 def _bert(p, k):
     d = _dropout(p, "hidden_dropout_prob", "attention_probs_dropout_prob")
-    return t.BertForSequenceClassification(t.BertConfig(**_ENCODER, **d, **k))
+    return t.BertForSequenceClassification(t.BertConfig(**ENCODER, **d, **k))
 
 
 def _roberta(p, k):
     d = _dropout(p, "hidden_dropout_prob", "attention_probs_dropout_prob")
-    return t.RobertaForSequenceClassification(t.RobertaConfig(**_ENCODER, **d, **k))
+    return t.RobertaForSequenceClassification(t.RobertaConfig(**ENCODER, **d, **k))
 
 
 def _deberta(p, k):
@@ -46,7 +46,7 @@ def _deberta(p, k):
         "position_biased_input": False,
         "type_vocab_size": 0,
     }
-    return t.DebertaV2ForSequenceClassification(t.DebertaV2Config(**_ENCODER, **v3, **d, **k))
+    return t.DebertaV2ForSequenceClassification(t.DebertaV2Config(**ENCODER, **v3, **d, **k))
 
 
 def _distilbert(p, k):
@@ -67,13 +67,13 @@ def _distilbert(p, k):
 
 def _electra(p, k):
     d = _dropout(p, "hidden_dropout_prob", "attention_probs_dropout_prob")
-    return t.ElectraForSequenceClassification(t.ElectraConfig(**_ENCODER, embedding_size=16, **d, **k))
+    return t.ElectraForSequenceClassification(t.ElectraConfig(**ENCODER, embedding_size=16, **d, **k))
 
 
 def _modernbert(p, k):
     d = _dropout(p, "attention_dropout", "embedding_dropout", "mlp_dropout", "classifier_dropout")
     c = t.ModernBertConfig(
-        **_ENCODER,
+        **ENCODER,
         **d,
         **k,
         bos_token_id=2,
@@ -104,7 +104,7 @@ def _gpt2(p, k):
 
 
 def _llama(p, k):
-    c = t.LlamaConfig(**_ENCODER, num_key_value_heads=2, attention_dropout=p, **k)
+    c = t.LlamaConfig(**ENCODER, num_key_value_heads=2, attention_dropout=p, **k)
     return t.LlamaForSequenceClassification(c)
 
 

@@ -1,35 +1,18 @@
 """Multiple choice: inputs of (rows, choices, tokens), which the model lays out as rows x choices texts."""
 
 import copy
-from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import pytest
 import torch
+from test_views import Apart
 from transformers import AutoModelForMultipleChoice
 
-from holdfast import R3F, Engine, FreeLB, Method, View
+from holdfast import R3F, Engine, FreeLB, View
 from holdfast.methods.parts.layers import layer_stacks
 from tiny import PAD, VOCABULARY, classifier
 
 CHOICES = 3
 MODELS = ("bert", "roberta", "deberta_v3", "distilbert", "electra", "modernbert")
-
-
-@dataclass(frozen=True)
-class Apart(Method):
-    """The squared distance of one view's logits from the clean ones."""
-
-    name: ClassVar[str] = "apart"
-    view: Any = None
-
-    def views(self, step):
-        return (self.view,)
-
-    def penalty(self, forward):
-        self.memory["forward"] = forward
-        view = forward.views[0]["logits"]
-        return (forward.outputs["logits"][: len(view)] - view).square().sum() / len(view)
 
 
 def chooser(name="bert", dropout=0.0):

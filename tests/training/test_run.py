@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, TrainingArguments
 
 from holdfast import HoldfastError
 from holdfast.tasks import draw_subset
@@ -14,6 +14,7 @@ from holdfast.tasks.removal import remove_rows
 from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.task import Split, Task
 from holdfast.training.check import check_run
+from holdfast.training.forms.base import on_one_gpu
 from holdfast.training.run import Progress, _Watch, run
 from holdfast.training.self_supervised import StageProgress
 from holdfast.training.spec import Perturbation, ProbeSettings, RunSpec, TrainingSettings
@@ -333,3 +334,11 @@ def test_checking_loads_no_weights(tmp_path):
     other = save_model(tmp_path / "a")
     (tmp_path / "a" / "model.safetensors").write_bytes(b"")
     check_run(spec(other, "r4f"), task())
+
+
+def test_a_run_takes_one_gpu_of_several(tmp_path):
+    arguments = TrainingArguments(output_dir=str(tmp_path), per_device_train_batch_size=4, report_to="none")
+    assert arguments.n_gpu == 0
+    arguments._n_gpu = 3
+    assert arguments.train_batch_size == 12
+    assert on_one_gpu(arguments).train_batch_size == 4

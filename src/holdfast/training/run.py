@@ -127,8 +127,6 @@ def run(
         compute_metrics=rank,
         callbacks=[watch],
     )
-    # One run, one GPU: on a machine with several, the Trainer would replicate the model over them.
-    trainer.args._n_gpu = min(1, trainer.args.n_gpu)
     trainer.remove_callback(PrinterCallback)
     # Before methods change the model, which the pre-trained one is to be compared with.
     for callback in around.watch(trainer):

@@ -11,20 +11,10 @@ from tokenizers.processors import TemplateProcessing
 from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.task import Split, Task
 from holdfast.training.spec import RunSpec, TrainingSettings
-from tiny import WORDS, bart_config, t5_config
+from tiny import ENCODER, WORDS, bart_config, t5_config
 
 PAD, START, END = 1, 2, 3
 VOCABULARY = [*"UPSE", *WORDS]
-SIZES = {
-    "vocab_size": 97,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 48,
-    "max_position_embeddings": 64,
-    "initializer_range": 0.2,
-    "pad_token_id": PAD,
-}
 
 
 def tokenizer(**marks):
@@ -53,12 +43,12 @@ def made(name, dropout=0.0, seed=0):
             )  # fmt: skip
             return t.GPT2LMHeadModel(config)
         case "llama":
-            sizes = {**SIZES, "num_key_value_heads": 2, "attention_dropout": dropout}
+            sizes = {**ENCODER, "num_key_value_heads": 2, "attention_dropout": dropout}
             return t.LlamaForCausalLM(t.LlamaConfig(**sizes, bos_token_id=START, eos_token_id=END))
         case "bert":
-            return t.BertModel(t.BertConfig(**SIZES, **drop))
+            return t.BertModel(t.BertConfig(**ENCODER, **drop))
         case "roberta":
-            return t.RobertaForMaskedLM(t.RobertaConfig(**SIZES, **drop, bos_token_id=START, eos_token_id=END))
+            return t.RobertaForMaskedLM(t.RobertaConfig(**ENCODER, **drop, bos_token_id=START, eos_token_id=END))
         case "distilbert":
             config = t.DistilBertConfig(vocab_size=97, dim=32, n_layers=1, n_heads=2, hidden_dim=48, pad_token_id=PAD)
             return t.DistilBertForMaskedLM(config)

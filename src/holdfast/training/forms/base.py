@@ -3,11 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import Trainer
+from transformers import Trainer, TrainingArguments
 
 from holdfast.tasks.encode import EncodedSplit
 from holdfast.tasks.task import Split, Task
@@ -17,6 +17,18 @@ from holdfast.training.spec import RunSpec
 
 Outputs = Any
 """What a model predicts for the rows of a split, in their order; each form has a type of its own for it."""
+
+
+Arguments = TypeVar("Arguments", bound=TrainingArguments)
+
+
+def on_one_gpu(arguments: Arguments) -> Arguments:
+    """Return ``arguments`` for one GPU: on a machine with several, the trainer would replicate the model over them.
+
+    Before the trainer is made, which multiplies its batch by their number.
+    """
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments
 
 
 @dataclass(frozen=True)

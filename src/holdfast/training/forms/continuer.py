@@ -19,6 +19,7 @@ from transformers import (
 from holdfast.errors import HoldfastError
 from holdfast.tasks.encode import EncodedSplit, are_cut, count_cut
 from holdfast.tasks.task import Split
+from holdfast.training.forms.base import on_one_gpu
 from holdfast.training.forms.writing import IGNORED, Writer
 from holdfast.training.models import load_tokenizer, model_config
 from holdfast.training.representations import layer_states
@@ -83,7 +84,7 @@ class Continuer(Writer):
     def trainer(self, arguments: Mapping[str, Any], **parts: Any) -> Trainer:  # noqa: D102
         collator = self.collator(parts["processing_class"], parts["model"])
         # No model's forward has an argument named prompt.
-        settings = TrainingArguments(**arguments, remove_unused_columns=False)
+        settings = on_one_gpu(TrainingArguments(**arguments, remove_unused_columns=False))
         return _Writing(args=settings, data_collator=collator, **parts)
 
     def states(self, model: Any, batches: Iterable[Mapping[str, Any]]) -> NDArray[np.float32] | None:

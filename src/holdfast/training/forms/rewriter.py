@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from transformers import AutoModelForSeq2SeqLM, DataCollatorForSeq2Seq, Seq2SeqTrainer, Seq2SeqTrainingArguments
 
+from holdfast.training.forms.base import on_one_gpu
 from holdfast.training.forms.writing import PairWriter
 from holdfast.training.models import model_config
 
@@ -28,5 +29,7 @@ class Rewriter(PairWriter):
     def trainer(self, arguments: Mapping[str, Any], **parts: Any) -> Seq2SeqTrainer:  # noqa: D102
         collator = self.collator(parts["processing_class"], parts["model"])
         return Seq2SeqTrainer(
-            args=Seq2SeqTrainingArguments(**arguments, predict_with_generate=True), data_collator=collator, **parts
+            args=on_one_gpu(Seq2SeqTrainingArguments(**arguments, predict_with_generate=True)),
+            data_collator=collator,
+            **parts,
         )

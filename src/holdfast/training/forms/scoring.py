@@ -5,7 +5,7 @@ from typing import Any
 
 from transformers import Trainer, TrainingArguments
 
-from holdfast.training.forms.base import Form
+from holdfast.training.forms.base import Form, on_one_gpu
 from holdfast.training.models import model_config, name_classes
 
 
@@ -27,7 +27,7 @@ class Scorer(Form):
     def trainer(self, arguments: Mapping[str, Any], **parts: Any) -> Trainer:  # noqa: D102
         collator = self.collator(parts.pop("processing_class"), parts["model"])
         return Trainer(
-            args=TrainingArguments(**arguments),
+            args=on_one_gpu(TrainingArguments(**arguments)),
             data_collator=collator,
             preprocess_logits_for_metrics=only_logits,
             **parts,
