@@ -9,7 +9,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from holdfast import R3F
 from holdfast.methods.parts.layers import layer_stacks
 from holdfast.training.engine import Engine
-from tiny import _ENCODER, bart_config, t5_config
+from tiny import ENCODER, bart_config, t5_config
 
 ROWS, PAD, START, SIGMA = 4, 1, 3, 0.3
 KINDS = ("t5", "bart", "pair")
@@ -25,8 +25,8 @@ def writer(name):
         model = t.BartForConditionalGeneration(bart_config(0.0))
     else:
         still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-        encoder = t.BertConfig(**_ENCODER, **still)
-        decoder = t.BertConfig(**_ENCODER, **still, is_decoder=True, add_cross_attention=True)
+        encoder = t.BertConfig(**ENCODER, **still)
+        decoder = t.BertConfig(**ENCODER, **still, is_decoder=True, add_cross_attention=True)
         config = t.EncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder)
         config.decoder_start_token_id, config.pad_token_id, config.vocab_size = START, PAD, 97
         model = t.EncoderDecoderModel(config)

@@ -14,18 +14,18 @@ from tokenizers.pre_tokenizers import Whitespace
 from holdfast.report.card import model_card
 from holdfast.report.loading import loading, pipeline_tag
 from report.studies import record
-from tiny import _ENCODER, bart_config
+from tiny import ENCODER, bart_config
 
 WORDS = ["[UNK]", "[PAD]", "[CLS]", "[END]", "A", "text", "prompt", ".", "One", "Another", "one", "choice"]
 NAMES = {"id2label": {0: "O", 1: "B-PER"}, "label2id": {"O": 0, "B-PER": 1}}
 
 
 def tagger():
-    return t.BertForTokenClassification(t.BertConfig(**_ENCODER, **NAMES))
+    return t.BertForTokenClassification(t.BertConfig(**ENCODER, **NAMES))
 
 
 def chooser():
-    return t.BertForMultipleChoice(t.BertConfig(**_ENCODER))
+    return t.BertForMultipleChoice(t.BertConfig(**ENCODER))
 
 
 def rewriter():
@@ -33,14 +33,14 @@ def rewriter():
 
 
 def pair():
-    decoder = t.BertConfig(**_ENCODER, is_decoder=True, add_cross_attention=True)
-    config = t.EncoderDecoderConfig.from_encoder_decoder_configs(t.BertConfig(**_ENCODER), decoder)
+    decoder = t.BertConfig(**ENCODER, is_decoder=True, add_cross_attention=True)
+    config = t.EncoderDecoderConfig.from_encoder_decoder_configs(t.BertConfig(**ENCODER), decoder)
     config.decoder_start_token_id, config.pad_token_id, config.eos_token_id = 2, 1, 3
     return t.EncoderDecoderModel(config)
 
 
 def continuer():
-    return t.LlamaForCausalLM(t.LlamaConfig(**_ENCODER, num_key_value_heads=2, bos_token_id=2, eos_token_id=3))
+    return t.LlamaForCausalLM(t.LlamaConfig(**ENCODER, num_key_value_heads=2, bos_token_id=2, eos_token_id=3))
 
 
 @pytest.mark.parametrize(
