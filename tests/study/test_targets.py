@@ -54,7 +54,7 @@ def test_targets_tell_their_rows_metric_and_mapping(data):
         "test",
     )
     assert scitail.constant_score == 50.0
-    assert any("2 of its 8 rows also stand in the training rows" in note for note in scitail.notes)
+    assert any("2 of its 8 rows also stand in the rows tuned on" in note for note in scitail.notes)
     assert any("not_entailment" in note for note in scitail.notes)
     assert (cb.name, cb.kind, cb.rows, cb.split) == ("cb", "probe", 6, "validation")
     reference, run = prepared.grid
@@ -85,6 +85,16 @@ def test_every_size_counts_its_own_overlap(data):
     shared = [any("2 of its 8" in n for n in stored.info.targets[0].notes) for stored in prepared.stored]
     assert shared[1]
     assert not shared[0]
+
+
+def test_probes_count_their_overlap_too(data):
+    shared = [
+        {"premise": f"snli train {i}" if i < 3 else f"cb {i}", "hypothesis": "it is", "label": i % 3} for i in range(6)
+    ]
+    (data / "cb" / "validation.jsonl").write_text("\n".join(map(json.dumps, shared)) + "\n")
+    cb, snli = plan(data, probed=["cb", "snli"]).stored[0].info.targets
+    assert "3 of its 6 rows also stand in the rows tuned on, so its scores flatter" in cb.notes
+    assert not [note for note in snli.notes if "rows tuned on" in note], "its own splits share no row"
 
 
 def test_a_splits_own_out_of_domain_rows_are_a_target(fakes):

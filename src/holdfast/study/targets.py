@@ -74,7 +74,7 @@ def targets_of(task: Task, train: Split, study: StudyFile, elsewhere: Elsewhere)
     found = [_further_split(task, train, name) for name in further_splits(task)]
     found += [_ood(task, train, elsewhere[one], one.labels) for one in study.ood]
     found += _means(found)
-    return [*found, *(_probed(elsewhere[spec]) for spec in study.probed)]
+    return [*found, *(_probed(task, train, elsewhere[spec]) for spec in study.probed)]
 
 
 def further_splits(task: Task) -> list[str]:
@@ -128,10 +128,12 @@ def _means(targets: Sequence[Target]) -> list[Target]:
     ]
 
 
-def _probed(task: Task) -> Target:
-    labels = task.splits[task.scored_split].labels or []
-    notes = [*task.notes, *task.warnings]
-    return _target(task.name, "probe", task, task.scored_split, task.metrics[0], labels, notes)
+def _probed(task: Task, train: Split, other: Task) -> Target:
+    labels = other.splits[other.scored_split].labels or []
+    # Where a task is probed itself, its own warnings tell its overlap.
+    shared = [] if other.fingerprint == task.fingerprint else _overlap(other, train, other.scored_split)
+    notes = [*other.notes, *other.warnings, *shared]
+    return _target(other.name, "probe", other, other.scored_split, other.metrics[0], labels, notes)
 
 
 def _target(
@@ -163,7 +165,7 @@ def _overlap(task: Task, train: Split, split: str) -> list[str]:
     shared = overlapping(train, scored)
     if not shared:
         return []
-    return [f"{shared} of its {len(scored)} rows also stand in the training rows, so its scores flatter"]
+    return [f"{shared} of its {len(scored)} rows also stand in the rows tuned on, so its scores flatter"]
 
 
 def _refuse_same_names(option: str, given: Sequence[tuple[str, str]], own: Mapping[TaskSpec, Task]) -> None:
