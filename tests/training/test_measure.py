@@ -7,8 +7,9 @@ from typing import ClassVar
 
 import pytest
 import torch
-from test_trainer import build, distributed, rows, same
+from ranks import distributed
 from torch.utils.data import DataLoader
+from trainers import build, rows, same
 from transformers import TrainerCallback, set_seed
 
 from holdfast import ChildTuningD, Engine, HoldfastError, Method, Vanilla
@@ -271,7 +272,8 @@ import json, sys
 import torch
 sys.path.insert(0, {tests!r})
 from test_measure import Looking, looked, masks_of
-from test_trainer import build, classifier, rows
+from trainers import build, rows
+from tiny import classifier
 from holdfast import ChildTuningD, ChildTuningF, Vanilla
 torch.set_num_threads(1)
 result = {{}}

@@ -6,7 +6,7 @@ from pathlib import Path
 import peft
 import pytest
 import torch
-from test_trainer import arguments, rows
+from trainers import arguments, rows
 from transformers import LlamaForCausalLM, Trainer
 
 from holdfast import DPS, EMA, LLRD, R3F, BitFit, ChildTuningD, HeadTuning, HoldfastError, Mixout, TopKLayers, attach

@@ -11,9 +11,9 @@ import pytest
 import torch
 import transformers as t
 import trl
-from test_trainer import Gradients, Log, arguments
 from tokenizers.pre_tokenizers import Whitespace
 from torch.nn.functional import cross_entropy
+from trainers import Gradients, Log, arguments
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from holdfast import (

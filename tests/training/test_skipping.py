@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 import torch
-from test_trainer import build, same
+from trainers import build, same
 from transformers import TrainerCallback
 
 from holdfast import DPS, L2SP, ChildTuningD, HoldfastError, Method, Mixout

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from test_trainer import Gradients, Log, arguments, build, masked_rows, rows, same
 from torch.nn.functional import cross_entropy
+from trainers import Gradients, Log, arguments, build, masked_rows, rows, same
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Trainer
 
 from holdfast import R3F, R4F, HoldfastError, MHLoss, Vanilla, attach

@@ -5,8 +5,9 @@ import math
 
 import pytest
 import torch
-from test_trainer import build, distributed, rows, same
+from ranks import distributed
 from torch.utils.data import DataLoader, Dataset, IterableDataset
+from trainers import build, rows, same
 from transformers import Trainer, TrainerCallback, set_seed
 
 from holdfast import L2SP, SURT, Engine, HoldfastError, LoRA, MHLoss, Vanilla, attach
@@ -378,7 +379,7 @@ def test_refusals(tmp_path):
 TWO = """
 import sys, json
 sys.path.insert(0, {tests!r})
-from test_trainer import build, rows
+from trainers import build, rows
 from test_trainer_stages import Stages
 from holdfast import SURT
 from tiny import classifier
