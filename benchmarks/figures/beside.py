@@ -60,6 +60,8 @@ def _panel(axes: Axes, summary: Summary, target: Target | None) -> None:
     axes.set_title((first.base if target is None else target.name) + kind, fontsize=9)
     axes.set_ylabel(f"{first.metric if target is None else target.metric} (points)", fontsize=8)
     axes.tick_params(labelsize=7)
+    # A level just above the runs would lie under the frame.
+    axes.margins(y=0.1)
     if curve:
         axes.set_xscale("log")
         axes.set_xticks(sizes, map(str, sizes))
