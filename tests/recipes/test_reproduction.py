@@ -6,7 +6,7 @@ from holdfast.report import published
 from holdfast.report.markdown import beside
 from holdfast.study.grid import resolve_methods
 from holdfast.study.recipe import load_recipe
-from holdfast.study.reproduction import reproduce
+from holdfast.study.reproduction import reproduce, together
 from holdfast.study.study_file import from_options
 from holdfast.training.spec import RunRecord, RunSpec
 
@@ -100,12 +100,11 @@ def test_tables_say_what_was_made_of_how_many_runs():
 
 
 def test_several_tasks_are_put_together_once():
-    from types import SimpleNamespace
-
-    found = [reproduce(study("r3f-glue", task), []) for task in ("rte", "cola")]
-    whole = published.together([SimpleNamespace(reproduction=one) for one in (*found, None)])
+    found = [reproduce(study("r3f-glue", task, model="minilm"), []) for task in ("rte", "cola")]
+    whole = together(found)
     assert [row.place for row in whole.rows] == ["rte"] * 6 + ["cola"] * 6
-    assert published.together([SimpleNamespace(reproduction=None)]) is None
+    assert len(whole.changed) == 1
+    assert "model minilm" in whole.changed[0]
 
 
 def test_reasons_that_keys_share_are_told_once():

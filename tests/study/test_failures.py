@@ -75,3 +75,17 @@ def test_reasons_are_told() -> None:
 
 def test_no_runs_give_no_outcomes() -> None:
     assert outcomes([], "accuracy", 50.0) == []
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        ("", "nearly all rows were predicted as one class"),
+        ("Tagger", "nearly all words were predicted as one class"),
+        ("Continuer", "the same text was written for nearly all rows"),
+    ],
+)
+def test_a_collapse_is_told_by_what_the_model_does(form: str, told: str) -> None:
+    """Also where the metric does not say it: parts of speech are scored by accuracy."""
+    record = run_record(0.7, seed=9, dominant_share=1.0, form=form)
+    assert outcomes([*HEALTHY, record], "accuracy", 50.0)[-1].reason == told

@@ -11,6 +11,7 @@ from holdfast.cli.ood import parse_ood
 from holdfast.errors import HoldfastError
 from holdfast.study.best import folder_name
 from holdfast.study.study_file import StudyFile, from_options, read_study
+from holdfast.tasks import task
 from holdfast.tasks.spec import TaskSpec
 from holdfast.training.spec import ProbeSettings, TrainingSettings
 
@@ -100,7 +101,7 @@ Text = Annotated[str | None, option("Column with the text. Default: guessed wher
 TextPair = Annotated[str | None, option("Column with the second text of a pair.")]
 Label = Annotated[str | None, option("Column with the label. Default: guessed, like --text.")]
 Kind = Annotated[
-    Literal["classification", "regression", "tokens", "choice", "generation"] | None,
+    task.Kind | None,
     option("Overrides what the columns suggest."),
 ]
 Validation = Annotated[Path | None, option("File with the validation rows, for a local DATA file.")]

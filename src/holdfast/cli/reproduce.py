@@ -11,7 +11,6 @@ from holdfast.cli import options as o
 if TYPE_CHECKING:
     from holdfast.study.recipe import Recipe
     from holdfast.study.study_file import StudyFile
-    from holdfast.study.summary import Reproduction
 
 
 @o.taking(o.TRAINING, o.ARITHMETIC, o.RUNS, o.TRUST)
@@ -103,10 +102,7 @@ def _list() -> None:
 
     for name in recipe_names():
         recipe = load_recipe(name)
-        results = sum(
-            len(scores) for block in recipe.published for rows in block.scores.values() for scores in rows.values()
-        )
-        said = f"{results} results of the paper" if results else "none of the paper's results"
+        said = f"{recipe.results} results of the paper" if recipe.results else "none of the paper's results"
         typer.echo(f"{name}: {recipe.paper.title} (arXiv {recipe.paper.arxiv}), {recipe.table}")
         typer.echo(f"  {recipe.about}: {recipe.study['model']}")
         typer.echo(f"  tasks    {', '.join(recipe.tasks)}")
@@ -134,12 +130,12 @@ def _run(
 
     from holdfast.cli.launch import do
     from holdfast.report.markdown import beside
-    from holdfast.report.published import block, together
+    from holdfast.report.published import block
     from holdfast.report.terminal import put
     from holdfast.study.atomic import write_text
     from holdfast.study.prepare import prepare
+    from holdfast.study.reproduction import reproductions, together
     from holdfast.study.store import Store
-    from holdfast.study.summary import Summary
 
     # Before the first run, since the last task's turn may come after days.
     prepared = {task: prepare(study, data_dir) for task, study in studies.items()}
@@ -155,20 +151,10 @@ def _run(
             failed += 1
     if dry_run:
         return
-    files = sorted(target.glob("*/summary.json"))
-    summaries = [Summary.model_validate_json(file.read_bytes()) for file in files]
-    # The folder may hold other studies too: of another recipe, or a smoke run's.
-    of = next(iter(studies.values()))
-    summaries = [one for one in summaries if one.reproduction and _kind(one.reproduction) == _kind(of)]
-    path = target / "beside-the-paper.md"
-    all_tasks = together(summaries)
-    assert all_tasks is not None
+    found = reproductions(target, next(iter(studies.values())))
+    path, all_tasks = target / "beside-the-paper.md", together(found)
     write_text(path, beside(all_tasks) + "\n")
-    if len(summaries) > 1:
+    if len(found) > 1:
         put(Console(), block(all_tasks), {"all tasks beside the paper": path})
     if failed == len(studies):
         raise typer.Exit(1)
-
-
-def _kind(one: "StudyFile | Reproduction") -> tuple[str | None, bool]:
-    return one.recipe, bool(one.smoke)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.collapse.features import extract_features
 from holdfast.errors import HoldfastError
-from holdfast.tasks.mapping import ASKED
+from holdfast.tasks.asked import check_labels_rows
 from holdfast.tasks.subset import draw_subset
 from holdfast.tasks.task import Split, Task
 from holdfast.training.spec import ProbeScore, ProbeSettings
@@ -60,11 +60,7 @@ def probe_rows(task: Task, rows: int | None) -> tuple[Split, Split]:
     Raises ``HoldfastError`` for a task without a class or a number a row, where one of the splits is missing or has no
     labels, and for fewer ``rows`` than classes.
     """
-    if task.kind not in ("classification", "regression"):
-        raise HoldfastError(
-            f"task {task.name}: it asks for {ASKED[task.kind]}, and probes learn a class or a number a row; "
-            "leave it out"
-        )
+    check_labels_rows(task, "probes learn a class or a number a row; leave it out")
     splits = {name: task.splits.get(name) for name in ("train", task.scored_split)}
     for name, split in splits.items():
         if split is None or split.labels is None or not len(split):

@@ -3,8 +3,3 @@
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-
-
-def names() -> list[str]:
-    """Return the names of all recipes, sorted."""
-    return sorted(file.stem for file in FOLDER.glob("*.yaml"))

@@ -2,7 +2,7 @@
 
 from holdfast.report import published
 from holdfast.report.front_matter import dataset, front_matter, model_name
-from holdfast.report.loading import WRITERS, loading, what
+from holdfast.report.loading import loading, what
 from holdfast.report.luck import luck_rows, saying
 from holdfast.report.markdown import beside, code, escape, grid, table
 from holdfast.report.marked import marked
@@ -12,7 +12,7 @@ from holdfast.report.transfer import KINDS, transfer_rows
 from holdfast.study.controls import control_notes
 from holdfast.study.summary import Best, Row, Summary, TaskInfo
 from holdfast.tasks.catalogue import NAMED
-from holdfast.training.spec import RunRecord
+from holdfast.training.spec import WRITERS, RunRecord
 
 
 def model_card(best: Best | None, record: RunRecord, summary: Summary | None) -> str:

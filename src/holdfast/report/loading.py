@@ -1,10 +1,7 @@
 """What a saved model is called, and the lines that load it, by the form of its run."""
 
 from holdfast.tasks.catalogue import NAMED
-from holdfast.training.spec import RunRecord
-
-WRITERS = ("Rewriter", "EncoderPair", "Continuer")
-"""Forms whose models write texts."""
+from holdfast.training.spec import WRITERS, RunRecord
 
 _WHAT = {
     "Tagger": "A tagger of words",

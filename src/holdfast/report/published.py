@@ -9,7 +9,7 @@ from rich.text import Text
 
 from holdfast.report.layout import NumbersTable
 from holdfast.report.text import clean, points, signed
-from holdfast.study.summary import PublishedRow, Reproduction, Summary
+from holdfast.study.summary import PublishedRow, Reproduction
 
 TITLE = "Beside the paper"
 SMOKE = "Smoke run: a tiny random model on generated text. It shows that the recipe runs; no score here means anything."
@@ -83,18 +83,3 @@ def block(reproduction: Reproduction) -> RenderableType:
         marked.add_row("•", Text(note))
         parts.append(Padding(marked, (0, 0, 0, 1), expand=False))
     return Group(*parts)
-
-
-def together(summaries: Sequence[Summary]) -> Reproduction | None:
-    """Return what several studies of one recipe have beside the paper; None where none follows one."""
-    found = [summary.reproduction for summary in summaries if summary.reproduction is not None]
-    if not found:
-        return None
-    changed = {line: None for one in found for line in one.changed}
-    return found[0].model_copy(
-        update={
-            "rows": [row for one in found for row in one.rows],
-            "changed": list(changed),
-            "smoke": any(one.smoke for one in found),
-        }
-    )

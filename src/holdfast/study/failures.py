@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from holdfast.training.spec import RunRecord
+from holdfast.training.spec import WRITERS, RunRecord
 
 DOMINANT_SHARE = 0.99
 """A classifier that puts this share of the rows into one class has collapsed."""
@@ -14,6 +14,12 @@ RARE_SHARE = 0.1
 LEAST_GAIN = 0.1
 """A run must go this share of the way from the best constant prediction to the median run: below it, a run
 has learned next to nothing that others did learn."""
+
+_SAME = {
+    "Tagger": "nearly all words were predicted as one class",
+    **dict.fromkeys(WRITERS, "the same text was written for nearly all rows"),
+}
+"""What a collapsed run did, by its form, where it did not put rows into classes."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +59,7 @@ def outcomes(records: Sequence[RunRecord], metric: str, constant: float) -> list
         elif value is None or not math.isfinite(value):
             reason = f"{metric} is undefined"
         elif _one_class(record):
-            reason = "nearly all rows were predicted as one class"
-            if metric == "entity_f1":
-                reason = "nearly all words were predicted as one class"
-            if metric.startswith("rouge"):
-                reason = "the same text was written for nearly all rows"
+            reason = _SAME.get(record.form, "nearly all rows were predicted as one class")
         elif score <= limit:
             reason = "hardly better than a constant prediction"
         found.append(Outcome(score, reason))

@@ -71,6 +71,7 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
     """
     from holdfast.study.recipe import check_followed
     from holdfast.tasks import load_task
+    from holdfast.tasks.asked import check_labels_rows
     from holdfast.training.check import check_run
     from holdfast.training.models import check_model
 
@@ -83,7 +84,12 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
     _refuse_same_names(study.tasks, tasks)
     _check_writing(study, tasks)
     if study.sequence is not None:
-        _refuse_other_kinds(tasks, study.sequence)
+        for task in tasks:
+            check_labels_rows(
+                task,
+                f"the tasks of a {study.sequence} are probed and share one body, which takes a class or a number a "
+                "row; leave it out",
+            )
     if by_default and any(task.kind == "generation" for task in tasks):
         study = resolve_methods(study.model_copy(update={"methods": ["vanilla", "r3f"], "baseline": given.baseline}))
         tasks = [replace(task, notes=(*task.notes, _NO_R4F)) for task in tasks]
@@ -179,17 +185,6 @@ def _refuse_same_names(specs: Sequence[TaskSpec], tasks: Sequence[Task]) -> None
                 "so rename a file or compare them in two studies"
             )
         sources[task.name] = spec.source
-
-
-def _refuse_other_kinds(tasks: Sequence[Task], sequence: str) -> None:
-    from holdfast.tasks.mapping import ASKED
-
-    for task in tasks:
-        if task.kind not in ("classification", "regression"):
-            raise HoldfastError(
-                f"{task.name}: it asks for {ASKED[task.kind]}, and the tasks of a {sequence} are probed and share one "
-                "body, which takes a class or a number a row; leave it out"
-            )
 
 
 def _check_removals(grid: Sequence[RunSpec], loaded: Mapping[TaskSpec, Task]) -> None:

@@ -73,6 +73,12 @@ class Recipe(_Part):
     """What is known to be otherwise here than in the paper or its code."""
     smoke: Smoke
 
+    @property
+    def results(self) -> int:
+        """How many numbers were read in the paper."""
+        tables = [by_method for block in self.published for by_method in block.scores.values()]
+        return sum(len(scores) for by_method in tables for scores in by_method.values())
+
     def values(self, task: str) -> dict[str, Any]:
         """Return the keys of the study of one task."""
         own = self.tasks[task]
@@ -99,8 +105,8 @@ class Recipe(_Part):
 
 
 def recipe_names() -> list[str]:
-    """Return the names of all recipes."""
-    return recipes.names()
+    """Return the names of all recipes, sorted."""
+    return sorted(file.stem for file in recipes.FOLDER.glob("*.yaml"))
 
 
 @cache

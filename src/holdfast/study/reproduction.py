@@ -1,12 +1,13 @@
 """The results of a study that follows a recipe, beside those of its paper."""
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from statistics import fmean, median
 
 from holdfast.study.grid import resolve_methods
 from holdfast.study.recipe import Recipe, load_recipe
 from holdfast.study.study_file import StudyFile
-from holdfast.study.summary import PublishedRow, Reproduction
+from holdfast.study.summary import PublishedRow, Reproduction, Summary
 from holdfast.training.spec import RunRecord
 
 _MEASURED: dict[str, Callable[[list[float]], float]] = {"best": max, "median": median, "mean": fmean, "unstated": fmean}
@@ -31,6 +32,26 @@ def reproduce(study: StudyFile, records: Iterable[RunRecord]) -> Reproduction | 
         unverified=recipe.unverified,
         differs=recipe.differs,
         changed=[] if study.smoke else _changed(study, resolve_methods(recipe.study_of(task))),
+    )
+
+
+def reproductions(folder: Path, like: StudyFile) -> list[Reproduction]:
+    """Return what the studies below ``folder`` that follow the recipe of ``like``, in its form, have beside the paper.
+
+    There may be others: of another recipe, or a smoke run's.
+    """
+    summaries = [Summary.model_validate_json(file.read_bytes()) for file in sorted(folder.glob("*/summary.json"))]
+    found = [summary.reproduction for summary in summaries if summary.reproduction is not None]
+    return [one for one in found if (one.recipe, one.smoke) == (like.recipe, bool(like.smoke))]
+
+
+def together(found: Sequence[Reproduction]) -> Reproduction:
+    """Return what one or several studies of one recipe, in one form, have beside the paper."""
+    return found[0].model_copy(
+        update={
+            "rows": [row for one in found for row in one.rows],
+            "changed": list(dict.fromkeys(line for one in found for line in one.changed)),
+        }
     )
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError, nearest
+from holdfast.tasks.asked import ASKED
 from holdfast.tasks.delimited import is_number
 from holdfast.tasks.overlap import plain
 from holdfast.tasks.table import listed
-from holdfast.tasks.task import Kind, Task
+from holdfast.tasks.task import Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,16 +67,6 @@ class LabelMap:
     def labels(self, labels: Iterable[int]) -> list[int]:
         """Turn class indices of the target into indices of ``names``."""
         return [self.target[label] for label in labels]
-
-
-ASKED: dict[Kind, str] = {
-    "classification": "classes",
-    "regression": "a number",
-    "tokens": "classes of words",
-    "choice": "one of several choices",
-    "generation": "a text",
-}
-"""What each kind of task asks for, in a sentence."""
 
 
 def map_labels(tuned: Task, target: Task, declared: Sequence[tuple[str, str]] = ()) -> LabelMap | None:

@@ -91,6 +91,11 @@ class Task:
         return "test" if test is not None and test.labels is not None else "validation"
 
     @property
+    def labels_rows(self) -> bool:
+        """Whether each row has a class or a number: what any classifier's body takes, and linear probes learn."""
+        return self.kind in ("classification", "regression")
+
+    @property
     def num_outputs(self) -> int:
         """Size of the model's head: one output for regression, and one for every choice."""
         return 1 if self.kind in ("regression", "choice") else len(self.label_names)

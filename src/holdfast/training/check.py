@@ -70,7 +70,7 @@ def _train_rows(spec: RunSpec, task: Task, methods: Sequence[Method]) -> int:
 
 def _check_probed(spec: RunSpec, task: Task) -> None:
     """Raise ``HoldfastError`` where the body of the tuned model cannot be loaded for probes, as a classifier is."""
-    if task.kind in ("classification", "regression"):
+    if task.labels_rows:
         return
     if spec.seq2seq_from_encoder:
         raise HoldfastError(

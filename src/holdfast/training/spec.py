@@ -216,6 +216,10 @@ class ProbeScore(BaseModel):
     """Wall time of features and probes."""
 
 
+WRITERS = ("Rewriter", "EncoderPair", "Continuer")
+"""``RunRecord.form`` of models that write texts."""
+
+
 class RunRecord(BaseModel):
     """What came of a run. Written once, when the run ends, whether it trained or stopped with an error."""
 

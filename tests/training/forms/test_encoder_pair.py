@@ -83,13 +83,6 @@ def test_without_steps_of_any_size_it_has_not_moved(bert, tmp_path):
     assert record.distance < 1e-6, "what was drawn at the start is drawn again"
 
 
-def test_it_learns_to_write(tmp_path):
-    given = task(train=8, validation=split(8, 0))
-    settings = {"epochs": 70, "learning_rate": 5e-3, "warmup": 0.0}
-    record = run(pair(save(tmp_path / "start", "bert"), "r3f", settings=settings), given, tmp_path, keep_model=False)
-    assert record.metrics["rougeL"] > 0.9
-
-
 @pytest.mark.parametrize(
     ("name", "told"),
     [

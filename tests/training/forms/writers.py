@@ -64,6 +64,10 @@ def save(folder, name, dropout=0.0, marks=(), **generation):
     return str(folder)
 
 
+def of(text):
+    return [VOCABULARY.index(word) for word in text.split()]
+
+
 def split(rows, seed, several=False, labelled=True):
     """The text to write is the first word and the last one."""
     draw = np.random.default_rng(seed)

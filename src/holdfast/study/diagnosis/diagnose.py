@@ -14,7 +14,7 @@ from holdfast.study.diagnosis.inputs import Inputs, head_features, load_inputs
 from holdfast.study.diagnosis.reading import judge, sentences
 from holdfast.study.diagnosis.results import Diagnosis, Features, HeadTuning
 from holdfast.study.prepare import Prepared
-from holdfast.tasks.mapping import ASKED
+from holdfast.tasks.asked import check_labels_rows
 
 OnProgress = Callable[[str, int, int], None]
 """(phase, done, of)"""
@@ -28,11 +28,11 @@ def diagnose(prepared: Prepared, tune_steps: int, on_progress: OnProgress | None
     """
     tell = on_progress or (lambda phase, done, total: None)
     spec, task = prepared.grid[0], prepared.tasks[0]
-    if task.kind not in ("classification", "regression"):
-        raise HoldfastError(
-            f"{task.name}: it asks for {ASKED[task.kind]}, and stability task looks at tasks with a class or a "
-            "number a row; to see how runs differ, use holdfast compare with several seeds"
-        )
+    check_labels_rows(
+        task,
+        "stability task looks at tasks with a class or a number a row; to see how runs differ, use holdfast compare "
+        "with several seeds",
+    )
     if task.kind == "regression" and tune_steps < 1:
         raise HoldfastError(f"{task.name}: for regression only full tuning is measured; give --tune-steps 1 or more")
     tell("loading the model", 0, 1)

@@ -16,7 +16,7 @@ def form_of(spec: RunSpec, task: Task) -> Form:
         raise HoldfastError(
             f"--seq2seq-from-encoder: {task.name} asks for no text to be written; give the encoder as --model"
         )
-    if task.kind in ("classification", "regression"):
+    if task.labels_rows:
         from holdfast.training.forms.classifier import Classifier
 
         return Classifier(spec, task)

@@ -56,13 +56,11 @@ class Continuer(Writer):
         )
 
     def encode(self, split: Split, tokenizer: Any, *, training: bool) -> tuple[EncodedSplit, int]:  # noqa: D102
-        longest, end = self.spec.settings.max_target_length, _end(self.spec.model, tokenizer)
+        end = _end(self.spec.model, tokenizer)
         prompts, cut = self._prompts(split, tokenizer, end)
         if split.labels is None:
             return EncodedSplit([{"prompt": prompt} for prompt in prompts]), cut
-        found = tokenizer(split.targets, add_special_tokens=False, truncation=True, max_length=longest - 1)
-        responses = [[*ids, end] for ids in found["input_ids"]]
-        pairs = zip(prompts, responses, strict=True)
+        pairs = zip(prompts, self._ended(split, tokenizer, end), strict=True)
         if training:
             rows = [{"input_ids": [*a, *b], "labels": [*[IGNORED] * len(a), *b]} for a, b in pairs]
         else:
@@ -70,11 +68,9 @@ class Continuer(Writer):
         return EncodedSplit(rows), cut
 
     def count_cut(self, split: Split, tokenizer: Any) -> dict[str, int]:  # noqa: D102
-        longest = self.spec.settings.max_target_length
-        found = tokenizer(split.targets, add_special_tokens=False, verbose=False)
         return {
             "--max-length": count_cut(_with_line_break(split), tokenizer, self.spec.settings.max_length),
-            "--max-target-length": sum(len(ids) + 1 > longest for ids in found["input_ids"]),
+            "--max-target-length": self._ended_cut(split, tokenizer),
         }
 
     def collator(self, tokenizer: Any, model: Any) -> Any:

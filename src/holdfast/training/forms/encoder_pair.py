@@ -75,14 +75,10 @@ class EncoderPair(Rewriter):
 
     def _targets(self, split: Split, tokenizer: Any) -> list[list[int]]:
         # The encoder's tokenizer would put first what the decoder starts from.
-        longest, end = self.spec.settings.max_target_length, _marks(self.spec.model, tokenizer)["eos_token_id"]
-        found = tokenizer(split.targets, add_special_tokens=False, truncation=True, max_length=longest - 1)
-        return [[*ids, end] for ids in found["input_ids"]]
+        return self._ended(split, tokenizer, _marks(self.spec.model, tokenizer)["eos_token_id"])
 
     def _targets_cut(self, split: Split, tokenizer: Any) -> int:
-        longest = self.spec.settings.max_target_length
-        found = tokenizer(split.targets, add_special_tokens=False, verbose=False)
-        return sum(len(ids) + 1 > longest for ids in found["input_ids"])
+        return self._ended_cut(split, tokenizer)
 
 
 class _Masking:

@@ -65,6 +65,18 @@ class Writer(Form):
         # Token types, which some tokenizers give, are those of single texts.
         return [{name: row[name] for name in ("input_ids", "attention_mask")} for row in encoded.rows], cut
 
+    def _ended(self, split: Split, tokenizer: Any, end: int) -> list[list[int]]:
+        """Return the ids of the texts to write, cut, with ``end`` alone of all special tokens."""
+        longest = self.spec.settings.max_target_length
+        found = tokenizer(split.targets, add_special_tokens=False, truncation=True, max_length=longest - 1)
+        return [[*ids, end] for ids in found["input_ids"]]
+
+    def _ended_cut(self, split: Split, tokenizer: Any) -> int:
+        """Return how many texts ``_ended`` cuts."""
+        longest = self.spec.settings.max_target_length
+        found = tokenizer(split.targets, add_special_tokens=False, verbose=False)
+        return sum(len(ids) + 1 > longest for ids in found["input_ids"])
+
 
 class PairWriter(Writer):
     """Writes with an encoder that reads and a decoder that writes."""

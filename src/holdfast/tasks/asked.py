@@ -1,0 +1,18 @@
+"""What each kind of task asks for, in a sentence."""
+
+from holdfast.errors import HoldfastError
+from holdfast.tasks.task import Kind, Task
+
+ASKED: dict[Kind, str] = {
+    "classification": "classes",
+    "regression": "a number",
+    "tokens": "classes of words",
+    "choice": "one of several choices",
+    "generation": "a text",
+}
+
+
+def check_labels_rows(task: Task, why: str) -> None:
+    """Raise ``HoldfastError``, saying ``why``, unless ``task`` asks for a class or a number a row."""
+    if not task.labels_rows:
+        raise HoldfastError(f"{task.name}: it asks for {ASKED[task.kind]}, and {why}")
