@@ -1,4 +1,4 @@
-"""Texts that one of several choices follows: tensors, what is cut, runs, and models that cannot."""
+"""Texts that one of several choices follows: tensors, what is cut, and runs."""
 
 from types import SimpleNamespace
 
@@ -13,7 +13,7 @@ from holdfast.tasks.task import Split, Task
 from holdfast.training.forms import form_of
 from holdfast.training.run import run
 from holdfast.training.spec import RunSpec, TrainingSettings
-from tiny import WORDS, save_model
+from tiny import WORDS
 
 NAMES = ("choice1", "choice2", "choice3")
 
@@ -44,16 +44,6 @@ def spec(model, method="vanilla", **settings):
 
 def form(model="unused", **settings):
     return form_of(spec(model, **settings), task())
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return save_model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
-def tokenizer(model):
-    return t.AutoTokenizer.from_pretrained(model)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

@@ -15,7 +15,7 @@ from holdfast.tasks.task import Split, Task
 from holdfast.training.forms import form_of
 from holdfast.training.run import run
 from holdfast.training.spec import RunSpec, TrainingSettings
-from tiny import WORDS, batch, classifier, save_model
+from tiny import WORDS, batch, classifier
 
 NAMES = ("O", "B-PER", "I-PER")
 PEOPLE = ("good", "bad")
@@ -52,16 +52,6 @@ def spec(model, method="vanilla", **settings):
 
 def form(model="unused", names=NAMES, **settings):
     return form_of(spec(model, **settings), task(names))
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return save_model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
-def tokenizer(model):
-    return t.AutoTokenizer.from_pretrained(model)
 
 
 def test_a_word_has_its_class_at_its_first_piece(tokenizer):
