@@ -153,7 +153,7 @@ def test_what_cannot_be_scored(write: Write, tmp_path: Path) -> None:
         ("trec", r"trec: comes only from a local folder .*trec/test\.jsonl"),
         (str(tmp_path / "mail"), r"no test or validation file to score in this folder, only 'train\.csv'"),
         (str(one), r"one\.csv: the rows to score all have the same label"),
-        (str(gap), r"gap\.csv: column 'text' is empty in line 3"),
+        (str(gap), r"gap\.csv: column 'text' has no text in line 3"),
         ("snly", "did you mean 'snli'"),
         ("", "name or path is empty"),
     ):

@@ -39,9 +39,9 @@ CLASSES = ("sports desk", "world news", "arts page")
         ({"input": LONG, "output": CLASSES}, {"text": "input", "label": "output"}, CLASSES),
         ({"text": LONG, "tokens": [["a", "b"]], "label": "xyz"}, {}, "xyz"),
         ({"premise": LONG, "hypothesis": LONG, "words": [["a", "b"]], "label": "xyz"}, {}, "xyz"),
-        ({"text": LONG, "choice1": LONG, "choice2": LONG, "label": CLASSES}, {}, CLASSES),
+        ({"text": LONG, "choice1": LONG, "choice2": LONG, "label": CLASSES}, {"text": "text"}, CLASSES),
         ({"text": LONG, "answer1": LONG, "answer2": LONG, "label": "xyz"}, {"text": "text", "label": "label"}, "xyz"),
-        ({"text": LONG, "summary": LONG, "label": "xyz"}, {}, "xyz"),
+        ({"text": LONG, "summary": LONG, "label": "xyz"}, {"text": "text"}, "xyz"),
         ({"prompt": LONG, "label": "xyz"}, {}, "xyz"),
     ],
 )

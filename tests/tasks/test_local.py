@@ -142,7 +142,10 @@ GOOD = "one good text,a\nanother text,b\nthird text here,a\nfourth text here,b\n
 @pytest.mark.parametrize(
     ("content", "parts"),
     [
-        ("text,label\n" + GOOD + ",a\n  ,b\n", ["column 'text' is empty", "lines 6, 7"]),
+        (
+            "text,label\n" + GOOD + ",a\n  ,b\n",
+            ["column 'text' has no text in lines 6, 7 (2 of 6 rows: 2 empty)", "--read missing=drop"],
+        ),
         ("text,label\n" + GOOD + "no label,\n", ["column 'label' has no label", "line 6"]),
         ("text,label\n" + GOOD.replace(",b", ",a"), ["one class, 'a'"]),
         ("text,label\n" + "a text,x\nb text,y\nc text,z\n", ["label of its own", "--label"]),
@@ -161,7 +164,7 @@ def test_rows_that_cannot_be_trained_on(load: Load, content: str, parts: list[st
     [
         ([{"text": 3, "label": 1}], "holds int values instead of text"),
         ([{"text": ["a"], "label": 1}], "holds list values instead of text"),
-        ([{"text": None, "label": 1}], "is empty in line 5"),
+        ([{"text": None, "label": 1}], "has no text in line 5"),
         ([{"text": "cut \ud83d", "label": 1}], "surrogate"),
     ],
 )
@@ -174,7 +177,7 @@ def test_texts_that_are_none(load: Load, rows: list[dict[str, Any]], part: str) 
 
 def test_empty_second_texts_are_refused(load: Load) -> None:
     rows = [{"premise": f"p {i}", "hypothesis": "" if i == 3 else f"h {i}", "label": i % 2} for i in range(10)]
-    with pytest.raises(HoldfastError, match=r"column 'hypothesis' is empty in line 4 \(1 of 10"):
+    with pytest.raises(HoldfastError, match=r"column 'hypothesis' has no second text in line 4 \(1 of 10"):
         load(rows, "a.jsonl")
 
 

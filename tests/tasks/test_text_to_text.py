@@ -74,7 +74,7 @@ def test_one_text_for_all_rows_is_nothing_to_learn(tmp_path):
 def test_empty_texts_are_refused_by_their_row(tmp_path):
     made = rows()
     made[2]["summary"] = "  "
-    with pytest.raises(HoldfastError, match="'summary' is empty in line 3"):
+    with pytest.raises(HoldfastError, match="'summary' has no text to write in line 3"):
         load(tmp_path, made)
 
 

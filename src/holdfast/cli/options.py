@@ -106,6 +106,13 @@ Kind = Annotated[
 ]
 Validation = Annotated[Path | None, option("File with the validation rows, for a local DATA file.")]
 Test = Annotated[Path | None, option("File with the test rows, for a local DATA file.")]
+Read = Annotated[
+    list[str] | None,
+    option(
+        "How a file is laid out, KEY=VALUE, where it leaves more than one way: encoding=windows-1252, separator=tab, "
+        "quotes=no, header=no, missing=drop (or keep), first=1 (of numbered choices); may be given several times."
+    ),
+]
 Holdout = Annotated[
     float | None,
     option(f"Share of the training rows held out when there is no validation split. Default: {_HOLDOUT}."),
@@ -169,6 +176,7 @@ READING: dict[str, Any] = {
     "validation": Validation,
     "test": Test,
     "holdout": Holdout,
+    "read": Read,
     "size": Size,
     "data_dir": DataDir,
 }
@@ -253,7 +261,7 @@ def read_data(data: list[str], given: Mapping[str, Any]) -> tuple[StudyFile, Pat
 
     Raises ``HoldfastError`` for parameters that do not fit DATA or each other.
     """
-    columns = _task_options(given)
+    columns = task_options(given)
     if not any(Path(item).suffix.lower() in (".yaml", ".yml") for item in data):
         for name in ("validation", "test"):
             if name in columns and len(data) > 1:
@@ -294,10 +302,30 @@ def study_options(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**options, "settings": settings} if settings else options
 
 
-def _task_options(given: Mapping[str, Any]) -> dict[str, Any]:
+def task_spec(source: str, given: Mapping[str, Any]) -> TaskSpec:
+    """Return the task that a command's parameters describe. Raises ``HoldfastError`` for values that do not fit."""
+    return from_options({"tasks": [{"source": source, **task_options(given)}]}).tasks[0]
+
+
+def task_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys of ``TaskSpec``, apart from its source, that a command's parameters set."""
-    values = {name: given.get(name) for name in TaskSpec.model_fields if _set(given.get(name))}
+    values: dict[str, Any] = {name: given.get(name) for name in TaskSpec.model_fields if _set(given.get(name))}
+    if "read" in values:
+        values["read"] = read_pairs(values["read"], "--read")
     return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def read_pairs(texts: Sequence[str], option: str) -> dict[str, str]:
+    """Return ``["header=no"]`` as a dict. Raises ``HoldfastError`` for another form, and for a key given twice."""
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip() or not value:
+            raise HoldfastError(f"{option} {text!r}: give a key and a value, such as header=no")
+        if key.strip() in pairs:
+            raise HoldfastError(f"{option}: {key.strip()} is given twice; keep one")
+        pairs[key.strip()] = value
+    return pairs
 
 
 def task_names(text: str, option: str) -> list[str]:

@@ -11,6 +11,7 @@ from holdfast.study.prepare import Prepared
 from holdfast.study.store import Store
 from holdfast.study.study_file import StudyFile
 from holdfast.study.summary import Target
+from holdfast.tasks.show import show_task
 
 
 def show_plan(prepared: Prepared, target: Path) -> None:
@@ -33,6 +34,9 @@ def show_plan(prepared: Prepared, target: Path) -> None:
             f"task     {info.task}: {info.train_rows} training rows, {steps} steps a run, "
             f"{info.metric} on {info.scored_rows} {info.scored_split} rows"
         )
+    for task in prepared.tasks:
+        for line in show_task(task):
+            typer.echo(f"         {line}")
     targets = [target for stored in prepared.stored for target in stored.info.targets]
     for line in dict.fromkeys(f"{target.kind:8} {_scored(target)}" for target in targets):
         typer.echo(line)

@@ -1,26 +1,36 @@
-"""``holdfast tasks``: which there are by name."""
+"""``holdfast tasks``: which there are by name, and what becomes of a file."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from holdfast.cli import options as o
 
+
+@o.taking(o.READING)
 def tasks(
+    context: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(help="A task, to see its columns and labels.", show_default=False)
+        str | None,
+        typer.Argument(help="A task's name, a file, a folder, or a hub id (org/name:config).", show_default=False),
     ] = None,
+    **more: Any,
 ) -> None:
-    """List the tasks that have a name, or describe one.
+    """List the tasks that have a name, describe one, or show what a file is read as.
 
-    Files, folders and data sets of the hub (org/name:config) need no name: give them to `compare` as they are.
+    Of a file or folder it shows the files and columns used and unused, how many rows came of how many lines, the
+    classes with their counts, whatever was decided or looks wrong, and two rows as they will be learned. The options
+    are those of `compare`.
 
     \b
     Examples:
       holdfast tasks
       holdfast tasks rte
+      holdfast tasks tickets.csv
+      holdfast tasks mails.tsv --text body --label folder --read quotes=no
     """
-    from holdfast.errors import HoldfastError, nearest
-    from holdfast.tasks import available
+    from holdfast.tasks import available, load_task
+    from holdfast.tasks.show import show_task
 
     entries = {entry.name: entry for entry in available()}
     if name is None:
@@ -29,7 +39,9 @@ def tasks(
             typer.echo(f"{entry.name:<{width}}  {entry.description} ({entry.metrics[0]})")
         return
     if name not in entries:
-        raise HoldfastError(f"{name}: no task of that name{nearest(name, entries)}; `holdfast tasks` lists them")
+        for line in show_task(load_task(o.task_spec(name, context.params), context.params["data_dir"])):
+            typer.echo(line)
+        return
     entry = entries[name]
     typer.echo(f"{entry.name}: {entry.description}")
     typer.echo(f"  kind     {entry.kind}")

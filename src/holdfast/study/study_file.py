@@ -265,4 +265,6 @@ def _key(place: Place) -> str:
 
 def _option(place: Place) -> str:
     names = [step for step in place if isinstance(step, str)]
+    if "read" in names[:-1]:
+        return f"--read {names[-1]}"
     return f"--{names[-1].replace('_', '-')}" if names else "options"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from holdfast.errors import HoldfastError
 from holdfast.tasks.holdout import hold_out
-from holdfast.tasks.overlap import overlap_warnings
+from holdfast.tasks.overlap import overlap_warnings, repeated_rows
 from holdfast.tasks.source import Source
 from holdfast.tasks.table import listed
-from holdfast.tasks.task import Kind, Split, Task
+from holdfast.tasks.task import Kind, Origin, Split, Task
 from holdfast.tasks.validation import class_gaps
 
 _ORDER = ("train", "validation", "test")
@@ -26,7 +26,7 @@ def assemble(source: Source, holdout: float) -> Task:
     reader = source.reader
     kind = reader.kind
     notes, warnings = list(source.notes), []
-    splits = {}
+    splits: dict[str, Split] = {}
     for name, table in source.tables.items():
         hidden = name not in ("train", "validation") and reader.is_unlabelled(table, source.tables["train"])
         split, found = reader.read(table, labelled=not hidden)
@@ -36,6 +36,8 @@ def assemble(source: Source, holdout: float) -> Task:
     train = splits["train"]
     place = source.tables["train"].place
     warnings += reader.check(place, train)
+    if kind in ("classification", "regression", "choice"):
+        warnings += repeated_rows(source.tables["train"], train, reader.names if kind == "classification" else ())
     if "validation" not in splits:
         rest, held = hold_out(train, holdout, kind, place)
         how = "stratified by class" if kind == "classification" else "at random"
@@ -46,7 +48,7 @@ def assemble(source: Source, holdout: float) -> Task:
     splits = {name: splits[name] for name in (*_ORDER, *sorted(set(splits) - set(_ORDER))) if name in splits}
     if kind == "classification":
         warnings += class_gaps(splits, reader.names)
-    return Task(source.name, kind, splits, reader.names, source.metrics, "", tuple(notes), tuple(warnings))
+    return _task(source, splits, notes, warnings)
 
 
 def assemble_scored(source: Source) -> Task:
@@ -65,12 +67,28 @@ def assemble_scored(source: Source) -> Task:
                 f"{table.place}: the rows to score all have the same label, so their score would tell nothing; "
                 f"give rows that differ in it"
             )
-        splits = {name: split}
-        return Task(source.name, reader.kind, splits, reader.names, source.metrics, "", source.notes, tuple(warnings))
+        return _task(replace(source, tables={name: table}), {name: split}, source.notes, warnings)
     held = listed(source.tables) if source.tables else "no split"
     raise HoldfastError(
         f"{source.name}: there are no labelled test or validation rows to score (it holds {held}); "
         f"give a file with labelled rows"
+    )
+
+
+def _task(source: Source, splits: dict[str, Split], notes: Sequence[str], warnings: Sequence[str]) -> Task:
+    reader = source.reader
+    return Task(
+        source.name,
+        reader.kind,
+        splits,
+        reader.names,
+        source.metrics,
+        "",
+        tuple(notes),
+        tuple(warnings),
+        reader.used,
+        source.unused,
+        tuple(Origin(table.place, table.lines, len(table)) for table in source.tables.values()),
     )
 
 

@@ -32,6 +32,11 @@ class Labelled:
         """The classes; none for regression."""
         return self.labels.names
 
+    @property
+    def used(self) -> tuple[tuple[str, str], ...]:
+        """The columns of the texts and of the label."""
+        return self.columns.used
+
     def is_unlabelled(self, table: Table, train: Table | None) -> bool:
         """Whether there is no label column, or no label in it."""
         values = [] if train is None else train.columns.get(self.columns.label, [])

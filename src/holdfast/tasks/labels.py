@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from holdfast.errors import HoldfastError
-from holdfast.tasks.delimited import is_number
+from holdfast.tasks.characters import normal
+from holdfast.tasks.numbers import grouped, parse_number, spelling
 from holdfast.tasks.table import Table, listed
 from holdfast.tasks.task import Kind
 
 _FEW = 10
-"""Fractional numbers with more distinct values than this are measurements, not classes."""
+"""Numbers with more distinct values than this may be measurements; fractional ones are."""
+
+_ROWS_A_CODE = 5
+"""Whole numbers that count classes without a gap have at least so many rows each; scores are thinner."""
+
+_MOSTLY = 0.9
+"""Where so large a share of the labels are numbers, the others are mistakes."""
+
+_MEASURES = ("score", "rating", "grade", "points", "percent", "similarity", "value", "intensity", "age", "price")
+"""Parts of the names of columns that hold measurements."""
 
 HIDDEN = "-1"
 """What the hub's test splits hold where labels are kept secret."""
@@ -34,24 +46,29 @@ class Labels:
         """Class indices, or floats. Raises ``HoldfastError`` naming rows whose value fits neither."""
         texts = [written(value) for value in table.columns[column]]
         if self.kind == "regression":
-            wrong = [i for i, text in enumerate(texts) if not is_number(text) or math.isinf(float(text))]
+            numbers = [parse_number(text) for text in texts]
+            wrong = [i for i, number in enumerate(numbers) if number is None]
             if wrong:
                 raise HoldfastError(
                     f"{table.place}: label {texts[wrong[0]]!r} in column {column!r} is not a finite number "
                     f"({table.where(wrong)}); correct it, or give --kind classification"
                 )
-            return [float(text) for text in texts]
-        unseen = [i for i, text in enumerate(texts) if text not in self.index]
+            return [number for number in numbers if number is not None]
+        found = [self.index.get(text, self.index.get(_plain_number(text))) for text in texts]
+        unseen = [i for i, index in enumerate(found) if index is None]
         if unseen:
             raise HoldfastError(
                 f"{table.place}: label {texts[unseen[0]]!r} in column {column!r} is none of the training labels "
                 f"{listed(self.index)} ({table.where(unseen)}); correct it, or drop these rows"
             )
-        return [self.index[text] for text in texts]
+        return [index for index in found if index is not None]
 
 
 def written(value: Any) -> str:
-    """A label value as text: 1, 1.0 and True read as "1", "1" and "true"; nothing and NaN as ""."""
+    """A label value as text: 1, 1.0 and True read as "1", "1" and "true"; nothing and NaN as "".
+
+    Texts are in Unicode's form NFC, without characters that cannot be seen.
+    """
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -61,7 +78,7 @@ def written(value: Any) -> str:
             return ""
         # A column of whole numbers becomes floats as soon as one cell is missing.
         return str(int(value)) if value.is_integer() else repr(value)
-    text = str(value).strip()
+    text = normal(str(value))
     return "" if text.lower() == "nan" else text
 
 
@@ -86,9 +103,9 @@ def is_unlabelled(table: Table, column: str, train_values: Sequence[Any] = ()) -
 def interpret(table: Table, column: str, kind: Kind | None) -> Labels:
     """Decide from the training labels what they mean.
 
-    Integers, texts and booleans are classes, sorted by name (by value when all are numbers). Numbers with a
-    fractional part and more than ten distinct values are a regression target. ``kind`` overrides. Raises
-    ``HoldfastError`` for a column that holds lists or objects.
+    Texts, booleans and few numbers are classes, sorted by name (by value when all are numbers); ``1`` and ``1.0`` are
+    one. Numbers with a fractional part and more than ten distinct values are a regression target. ``kind`` overrides.
+    Raises ``HoldfastError`` for a column that holds lists or objects, and for numbers that may be either.
     """
     values = table.columns[column]
     nested = [i for i, value in enumerate(values) if isinstance(value, (list, dict))]
@@ -97,15 +114,80 @@ def interpret(table: Table, column: str, kind: Kind | None) -> Labels:
             f"{table.place}: label column {column!r} holds lists or objects ({table.where(nested)}); "
             f"give one label a row"
         )
-    distinct = sorted({written(value) for value in values})
-    numeric = all(is_number(text) for text in distinct)
-    if kind is None and numeric and len(distinct) > _FEW and not all(float(text).is_integer() for text in distinct):
-        note = f"label: {len(distinct)} distinct numbers with fractions, so this is regression"
-        return Labels("regression", (), {}, (note,))
-    if kind == "regression":
-        return Labels("regression", (), {})
+    texts = [written(value) for value in values]
+    counts = Counter(texts)
+    numbers = {text: parse_number(text) for text in counts}
+    numeric = None not in numbers.values()
     declared = table.class_names.get(column)
+    if kind is None and declared is None:
+        kind = _told_kind(table, column, texts, numbers)
+    if kind == "regression":
+        note = f"label: {len(counts)} different numbers, to be predicted as such (regression)"
+        how = spelling(text for text in counts if numbers[text] is not None)
+        return Labels("regression", (), {}, (f"{note}, written with {how}" if how else note,))
     if declared is not None:
         return Labels("classification", declared, {str(i): i for i in range(len(declared))})
-    names = sorted(distinct, key=float) if numeric else distinct
-    return Labels("classification", tuple(names), {name: i for i, name in enumerate(names)})
+    classes: dict[str, list[str]] = {}
+    for text in counts:
+        classes.setdefault(_plain_number(text) if numeric else text, []).append(text)
+    names = sorted(classes, key=lambda name: (numbers[classes[name][0]] or 0.0, name) if numeric else (0.0, name))
+    index = {spelled: i for i, name in enumerate(names) for spelled in (*classes[name], name)}
+    notes = _spellings(values, classes)
+    if numeric:
+        notes.append(f"label: {len(names)} different numbers, taken as classes (--kind regression predicts the number)")
+    return Labels("classification", tuple(min(classes[name], key=len) for name in names), index, tuple(notes))
+
+
+def _told_kind(table: Table, column: str, texts: Sequence[str], numbers: dict[str, float | None]) -> Kind | None:
+    """Return what labels that are numbers are for; None where they may as well be names of classes.
+
+    Raises ``HoldfastError`` where numbers and classes are equally possible.
+    """
+    found = {number for number in numbers.values() if number is not None}
+    if len(found) <= _FEW:
+        return None
+    place = f"{table.place}: label column {column!r}"
+    other = [i for i, text in enumerate(texts) if numbers[text] is None]
+    options = "--kind regression (a number to predict) or --kind classification"
+    if other:
+        if len(other) <= (1 - _MOSTLY) * len(texts):
+            raise HoldfastError(
+                f"{place} holds numbers, and {texts[other[0]]!r} ({table.where(other)}): correct it, or give {options}"
+            )
+        return None
+    if grouped(numbers):
+        raise HoldfastError(f"{place}: a comma may set thousands or fractions apart; write numbers such as 1234 or 1.5")
+    if not all(number.is_integer() for number in found):
+        return "regression"
+    least = min(found)
+    gapless = least in (0, 1) and found == {least + i for i in range(len(found))}
+    measured = any(part in column.lower() for part in _MEASURES)
+    if gapless and not measured and len(texts) >= _ROWS_A_CODE * len(found):
+        return None
+    raise HoldfastError(
+        f"{place} holds {len(found)} different whole numbers, {least:g} to {max(found):g}, which may be measured or "
+        f"name classes; give {options}"
+    )
+
+
+def _plain_number(text: str) -> str:
+    """Return a number without zeros at its end, so that 1 and 1.0 are the same; ``text`` where it is none.
+
+    Zeros at the beginning stay: codes such as 01 have them.
+    """
+    if not re.fullmatch(r"-?(0|[1-9]\d*)[.,]\d+", text):
+        return text
+    return text.replace(",", ".").rstrip("0").rstrip(".")
+
+
+def _spellings(values: Sequence[Any], classes: dict[str, list[str]]) -> list[str]:
+    """Tell which classes are written in more than one way."""
+    notes = [f"label: {listed(ways)} are one class" for ways in classes.values() if len(ways) > 1]
+    raw: dict[str, set[str]] = {}
+    for value in values:
+        if isinstance(value, str):
+            raw.setdefault(written(value), set()).add(value.strip(" "))
+    unseen = [name for name, ways in raw.items() if len(ways) > 1]
+    if unseen:
+        notes.append(f"label: {listed(unseen)} are each written in ways that look the same, and are taken as one class")
+    return notes

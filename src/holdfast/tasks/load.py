@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +18,11 @@ from holdfast.tasks.labelled import Labelled
 from holdfast.tasks.labels import check_present, interpret, is_unlabelled, written
 from holdfast.tasks.limit import limit_scored
 from holdfast.tasks.local import read_local
+from holdfast.tasks.missing import without_missing
 from holdfast.tasks.named import load_named
 from holdfast.tasks.playground import GENERATED, generate_task
 from holdfast.tasks.read import READERS
+from holdfast.tasks.reading import Reading
 from holdfast.tasks.source import Source
 from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.table import Table, listed
@@ -36,6 +39,7 @@ _OPTIONS = {
     "test": "--test",
     "kind": "--kind",
     "size": "--size",
+    "read": "--read",
 }
 """How a message calls each field of TaskSpec that only some sources allow."""
 
@@ -107,7 +111,7 @@ def _further(name: str, data_dir: Path | None, training: bool) -> Source:
 
 
 def _local(path: Path, spec: TaskSpec, training: bool) -> Source:
-    tables = read_local(path, spec.validation, spec.test, training)
+    tables = read_local(path, spec.validation, spec.test, training, spec.read or Reading())
     name = path.resolve().name if path.is_dir() else path.stem
     return _read_columns(name, tables, spec, editable=True)
 
@@ -123,7 +127,10 @@ def _read_columns(name: str, tables: dict[str, Table], spec: TaskSpec, editable:
     if kind is not None:
         reader, found, told = read_other(kind, first, tables, spec, editable)
         notes = [note for table in tables.values() for note in table.notes]
-        return Source(name, tables, reader, found, (*notes, *told))
+        if editable and kind != "tokens":
+            tables, gone = _with_values(tables, reader.used, spec)
+            told += gone
+        return Source(name, tables, reader, found, (*notes, *told), _unused(first, reader.used))
     if not editable:
         # The hub keeps lists beside what is labelled, and nobody can take them out.
         tables, first = {split: _without_lists(table) for split, table in tables.items()}, _without_lists(first)
@@ -135,18 +142,42 @@ def _read_columns(name: str, tables: dict[str, Table], spec: TaskSpec, editable:
             else table.keep(_labelled(table, columns.label))
             for split, table in tables.items()
         }
+    notes = [note for table in tables.values() for note in table.notes]
+    notes += columns.notes
+    if editable:
+        tables, gone = _with_values(tables, columns.used, spec)
+        notes += gone
     telling = _telling(tables, columns.label)
     check_present(telling, columns.label)
     labels = interpret(telling, columns.label, spec.kind)
     metrics: tuple[str, ...] = ("pearson", "spearman")
-    notes = [note for table in tables.values() for note in table.notes]
-    notes += [*columns.notes, *labels.notes]
+    notes += labels.notes
     if labels.kind == "classification":
         metrics = ("accuracy", "f1" if len(labels.names) == 2 else "macro_f1")
         notes.append(f"classes: {listed(labels.names)}")
         if len(labels.names) == 2:
             notes[-1] += f"; f1 counts {labels.names[1]!r} as the positive one"
-    return Source(name, tables, Labelled(columns, labels, editable), metrics, tuple(notes))
+    reader = Labelled(columns, labels, editable)
+    return Source(name, tables, reader, metrics, tuple(notes), _unused(first, reader.used))
+
+
+def _with_values(
+    tables: dict[str, Table], used: Sequence[tuple[str, str]], spec: TaskSpec
+) -> tuple[dict[str, Table], list[str]]:
+    """Return the tables as the user wants rows without a text or label treated, and what to tell."""
+    choice = None if spec.read is None else spec.read.missing
+    kept, told = {}, []
+    for split, table in tables.items():
+        # Files of rows to be scored may come without labels.
+        hidden = split not in ("train", "validation") and is_unlabelled(table, used[-1][1])
+        columns = {column: what for what, column in (used[:-1] if hidden else used)}
+        kept[split], gone = without_missing(table, columns, [used[-1][1]], choice)
+        told += gone
+    return kept, told
+
+
+def _unused(table: Table, used: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    return tuple(name for name in table.columns if name not in {column for _, column in used})
 
 
 def _without_lists(table: Table) -> Table:

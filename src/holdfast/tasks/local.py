@@ -6,13 +6,16 @@ from pathlib import Path
 
 from holdfast.errors import HoldfastError
 from holdfast.tasks.read import READERS, read_table
+from holdfast.tasks.reading import Reading
 from holdfast.tasks.table import Table, listed
 
 STEMS = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 """File names, without ending, of each split in a folder."""
 
 
-def read_local(path: Path, validation: str | None, test: str | None, training: bool) -> dict[str, Table]:
+def read_local(
+    path: Path, validation: str | None, test: str | None, training: bool, reading: Reading
+) -> dict[str, Table]:
     """Read a file as the training split, or a folder's files as splits; then the extra files given.
 
     Without ``training`` a file that stands alone is the test split. Raises ``HoldfastError`` for a folder without
@@ -27,7 +30,7 @@ def read_local(path: Path, validation: str | None, test: str | None, training: b
         if not file.is_file():
             raise HoldfastError(f"--{split} {extra}: no such file; give a {', '.join(READERS)} file")
         files[split] = file
-    return {split: read_table(file) for split, file in files.items()}
+    return {split: read_table(file, reading) for split, file in files.items()}
 
 
 def _in_folder(folder: Path, training: bool, alone: bool) -> dict[str, Path]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError, nearest
 from holdfast.tasks.asked import ASKED
-from holdfast.tasks.delimited import is_number
+from holdfast.tasks.numbers import is_number
 from holdfast.tasks.overlap import plain
 from holdfast.tasks.table import listed
 from holdfast.tasks.task import Task

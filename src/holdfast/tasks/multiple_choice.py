@@ -44,6 +44,11 @@ class MultipleChoice:
         """The choices' columns."""
         return self.choices
 
+    @property
+    def used(self) -> tuple[tuple[str, str], ...]:
+        """The columns of the text, of its choices, and of the right one."""
+        return ("text", self.text), *(("choice", name) for name in self.choices), ("right choice", self.label)
+
     def is_unlabelled(self, table: Table, train: Table | None) -> bool:
         """Whether there is no label column, or no label in it."""
         return is_unlabelled(table, self.label)

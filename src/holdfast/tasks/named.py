@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
@@ -134,7 +135,7 @@ def _with_texts(table: Table, entry: Entry) -> Table:
     columns[TEXT] = _filled(table, entry, entry.text)
     if entry.pair is not None:
         columns[PAIR] = _filled(table, entry, entry.pair)
-    return Table(table.place, columns, table.rows, table.unit, table.notes, table.class_names)
+    return replace(table, columns=columns)
 
 
 def _filled(table: Table, entry: Entry, template: Template) -> list[object]:

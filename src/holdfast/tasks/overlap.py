@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
+from holdfast.tasks.characters import normal
+from holdfast.tasks.table import Table
 from holdfast.tasks.task import Split
+
+_SHOWN = 60
+"""Characters of a text in a message."""
 
 _PUNCTUATION = re.compile(r"[\s!-/:-@\[-`{-~\u2000-\u206f]+")
 """White space, and ASCII's and Unicode's general punctuation; the letters and marks of every script stay."""
@@ -40,6 +46,39 @@ def overlap_warnings(splits: Mapping[str, Split]) -> tuple[str, ...]:
     return tuple(warnings)
 
 
+def repeated_rows(table: Table, train: Split, names: Sequence[str]) -> list[str]:
+    """Tell how many rows to train on have a text that stands there again, with the same label or with another.
+
+    ``table``: where the rows come from, one each; ``names``: of the classes, empty where labels are numbers.
+    """
+    labels = train.numbers if not names else [names[label] for label in train.classes]
+    rows: dict[Hashable, list[int]] = {}
+    for row in range(len(train)):
+        rows.setdefault(same_text_key(train, row), []).append(row)
+    repeated = [group for group in rows.values() if len(group) > 1]
+    differing = [group for group in repeated if len({labels[row] for row in group}) > 1]
+    told = []
+    if differing:
+        counts = Counter(str(labels[row]) for row in differing[0])
+        example = ", ".join(f"{count} {name}" for name, count in counts.most_common())
+        texts = "1 text stands" if len(differing) == 1 else f"{len(differing)} texts stand"
+        told.append(
+            f"{table.place}: {texts} in {sum(map(len, differing))} rows with different labels "
+            f"({shortened(train.texts[differing[0][0]])}: {example}; {table.where(differing[0])}); no model can be "
+            f"right in all of them"
+        )
+    again = sum(len(group) - 1 for group in repeated if group not in differing)
+    if again:
+        told.append(f"{table.place}: {again} of {len(train)} rows repeat another, text and label alike")
+    return told
+
+
+def shortened(text: str) -> str:
+    """Return ``text`` in quotes on one line, cut where it is long."""
+    line = " ".join(text.split())
+    return repr(line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…")
+
+
 def overlapping(train: Split, scored: Split) -> int:
     """Return how many rows of ``scored`` have a text (of pairs: both texts) that also stands in ``train``.
 
@@ -52,9 +91,9 @@ def overlapping(train: Split, scored: Split) -> int:
 
 def _letters(text: str) -> str:
     # Texts such as ":-)" have nothing else.
-    return _PUNCTUATION.sub("", text.casefold()) or plain(text)
+    return _PUNCTUATION.sub("", plain(text)) or plain(text)
 
 
 def plain(text: str) -> str:
-    """Return the text in small letters with single spaces."""
-    return " ".join(text.casefold().split())
+    """Return the text in small letters with single spaces, in Unicode's form NFC, without unseen characters."""
+    return " ".join(normal(normal(text).casefold()).split())

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from holdfast.errors import HoldfastError
 from holdfast.tasks.conll import read_conll
+from holdfast.tasks.decoding import decode
 from holdfast.tasks.delimited import read_delimited
+from holdfast.tasks.reading import Reading
 from holdfast.tasks.table import Table
 
-_UTF8_MARK = b"\xef\xbb\xbf"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_BY_ITSELF = Reading()
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, reading: Reading = _BY_ITSELF) -> Table:
     """Read a ``.csv``, ``.tsv``, ``.jsonl``, ``.parquet``, ``.conll``, ``.bio`` or ``.iob`` file.
 
     Raises ``HoldfastError`` naming the file, the line and the remedy when it cannot be read.
@@ -25,7 +27,7 @@ def read_table(path: Path) -> Table:
     if reader is None:
         raise HoldfastError(f"{path}: unknown file type {path.suffix!r}; give one of {', '.join(READERS)}")
     try:
-        table = reader(path)
+        table = reader(path, reading)
     except OSError as error:
         raise HoldfastError(f"{path}: cannot be read ({error.strerror or error}); check the file") from error
     if not len(table):
@@ -33,19 +35,18 @@ def read_table(path: Path) -> Table:
     return table
 
 
-def _csv(path: Path) -> Table:
-    return read_delimited(str(path), _text(path), ",")
+def _delimited(path: Path, reading: Reading) -> Table:
+    text, notes = decode(str(path), path.read_bytes(), reading.encoding)
+    table = read_delimited(str(path), text, "\t" if path.suffix.lower() == ".tsv" else ",", reading)
+    return replace(table, notes=(*notes, *table.notes))
 
 
-def _tsv(path: Path) -> Table:
-    return read_delimited(str(path), _text(path), "\t")
-
-
-def _jsonl(path: Path) -> Table:
+def _jsonl(path: Path, reading: Reading) -> Table:
+    text, notes = decode(str(path), path.read_bytes(), reading.encoding)
     objects: list[dict[str, Any]] = []
     lines: list[int] = []
     # Only "\n" ends a line: JSON texts may hold U+2028 and U+0085, at which str.splitlines would cut.
-    for number, line in enumerate(_text(path).split("\n"), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -58,14 +59,17 @@ def _jsonl(path: Path) -> Table:
         objects.append(value)
         lines.append(number)
     names = list(dict.fromkeys(name for value in objects for name in value))
-    return Table(str(path), {name: [value.get(name) for value in objects] for name in names}, lines)
+    columns = {name: [value.get(name) for value in objects] for name in names}
+    return Table(str(path), columns, lines, notes=notes, lines=len(lines))
 
 
-def _conll(path: Path) -> Table:
-    return read_conll(str(path), _text(path))
+def _conll(path: Path, reading: Reading) -> Table:
+    text, notes = decode(str(path), path.read_bytes(), reading.encoding)
+    table = read_conll(str(path), text)
+    return replace(table, notes=(*notes, *table.notes))
 
 
-def _parquet(path: Path) -> Table:
+def _parquet(path: Path, reading: Reading) -> Table:
     import pyarrow
     from pyarrow import parquet
 
@@ -80,30 +84,9 @@ def _parquet(path: Path) -> Table:
     return Table(str(path), data.to_pydict(), list(range(1, data.num_rows + 1)), unit="row")
 
 
-def _text(path: Path) -> str:
-    data = path.read_bytes()
-    if data.startswith(_UTF16_MARKS):
-        raise HoldfastError(f"{path}: byte 0 (line 1) starts a UTF-16 file; save it as UTF-8")
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise HoldfastError(
-            f"{path}: byte {error.start} (line {line}) is not UTF-8; save the file as UTF-8 "
-            f"(for Latin-1: iconv -f latin1 -t utf-8)"
-        ) from error
-    if "\x00" in text:
-        line = text.count("\n", 0, text.index("\x00")) + 1
-        raise HoldfastError(f"{path}: line {line} holds a NUL byte, so this is no text file; save it as UTF-8 text")
-    text = text.removeprefix(_UTF8_MARK.decode())
-    if not text.strip():
-        raise HoldfastError(f"{path}: the file is empty; give a file with column names and rows")
-    return text
-
-
-READERS: dict[str, Callable[[Path], Table]] = {
-    ".csv": _csv,
-    ".tsv": _tsv,
+READERS: dict[str, Callable[[Path, Reading], Table]] = {
+    ".csv": _delimited,
+    ".tsv": _delimited,
     ".jsonl": _jsonl,
     ".parquet": _parquet,
     **dict.fromkeys((".conll", ".bio", ".iob"), _conll),

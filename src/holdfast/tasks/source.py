@@ -24,6 +24,11 @@ class Reader(Protocol):
         """``Task.label_names``."""
         ...
 
+    @property
+    def used(self) -> tuple[tuple[str, str], ...]:
+        """``Task.used``."""
+        ...
+
     def is_unlabelled(self, table: Table, train: Table | None) -> bool:
         """Whether a table that is not trained on comes without labels; ``train``: the one that is."""
         ...
@@ -49,6 +54,8 @@ class Source:
     reader: Reader
     metrics: tuple[str, ...]
     notes: tuple[str, ...]
+    unused: tuple[str, ...] = ()
+    """``Task.unused``."""
 
 
 def row_names(table: Table) -> list[str]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
+from holdfast.tasks.reading import Reading
 from holdfast.tasks.task import Kind
 
 
@@ -36,12 +37,16 @@ class TaskSpec(BaseModel):
     scored_rows: int | None = Field(default=None, gt=0)
     """At most so many rows of the scored split, drawn once and for all; None scores all."""
 
+    read: Reading | None = None
+    """What the user decides about the files' layout; None leaves it to the files."""
+
     @model_serializer(mode="wrap")
-    def _without_absent_limit(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields: dict[str, Any] = handler(self)
-        if self.scored_rows is None:
-            # Runs that were made before there was a limit keep their identity.
-            fields.pop("scored_rows", None)
+        # Runs that were made before there were these fields keep their identity.
+        for name in ("scored_rows", "read"):
+            if getattr(self, name) is None:
+                fields.pop(name, None)
         return fields
 
 

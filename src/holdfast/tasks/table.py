@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from holdfast.errors import HoldfastError
@@ -30,6 +30,8 @@ class Table:
     """What was decided while reading."""
     class_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Names of the classes of an integer column, where the format declares them."""
+    lines: int | None = None
+    """Lines of the file that are neither blank nor the header's; None where the format has none."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -37,8 +39,7 @@ class Table:
     def keep(self, indices: Sequence[int]) -> Table:
         """The given rows, in the given order."""
         columns = {name: [values[i] for i in indices] for name, values in self.columns.items()}
-        rows = [self.rows[i] for i in indices]
-        return Table(self.place, columns, rows, self.unit, self.notes, self.class_names)
+        return replace(self, columns=columns, rows=[self.rows[i] for i in indices])
 
     def where(self, indices: Iterable[int]) -> str:
         """Name rows for a message: ``line 7``, or ``lines 2, 5, 9 and 14 more``."""

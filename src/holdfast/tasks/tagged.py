@@ -45,6 +45,11 @@ class Tagged:
 
     kind: ClassVar[Kind] = "tokens"
 
+    @property
+    def used(self) -> tuple[tuple[str, str], ...]:
+        """The columns of the words and of their classes."""
+        return ("words", self.words), ("classes", self.tags)
+
     def is_unlabelled(self, table: Table, train: Table | None) -> bool:
         """Whether there are no classes."""
         return not any(table.columns.get(self.tags, ()))

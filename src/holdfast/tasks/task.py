@@ -11,6 +11,18 @@ Labels = list[int] | list[float] | list[str] | list[list[int]]
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where the rows of a split come from."""
+
+    place: str
+    """The file, or the hub id and split."""
+    lines: int | None
+    """Lines of the file that are neither blank nor the header's; None where it has none."""
+    rows: int
+    """Rows made of them."""
+
+
+@dataclass(frozen=True)
 class Split:
     """Rows of one split, in file order. All lists have the same length, the number of rows."""
 
@@ -83,6 +95,11 @@ class Task:
     """What was decided while loading and the user should be told (guessed columns, held-out rows)."""
     warnings: tuple[str, ...] = field(default=())
     """What looks wrong but was accepted, with counts (overlap between splits)."""
+    used: tuple[tuple[str, str], ...] = field(default=())
+    """What is learned from which column: ``("text", "review")``; none where the task is generated."""
+    unused: tuple[str, ...] = field(default=())
+    """The other columns of the user's own data."""
+    origins: tuple[Origin, ...] = field(default=())
 
     @property
     def scored_split(self) -> str:

@@ -48,6 +48,11 @@ class TextToText:
     kind: ClassVar[Kind] = "generation"
     names: ClassVar[tuple[str, ...]] = ()
 
+    @property
+    def used(self) -> tuple[tuple[str, str], ...]:
+        """The columns of the text and of the one to write."""
+        return ("text", self.text), ("text to write", self.target)
+
     def is_unlabelled(self, table: Table, train: Table | None) -> bool:
         """Whether there is nothing to write."""
         values = table.columns.get(self.target)

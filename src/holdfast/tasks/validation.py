@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from holdfast.errors import HoldfastError
+from holdfast.tasks.characters import odd_characters
 from holdfast.tasks.overlap import plain
 from holdfast.tasks.table import Table, listed
 from holdfast.tasks.task import Split
@@ -43,11 +44,12 @@ def read_texts(table: Table, column: str, option: str, editable: bool) -> tuple[
     """
     table.column(column, f"all splits need the column chosen with {option}")
     texts = texts_of(table, column)
+    warnings = odd_characters(table, column, texts)
     if editable:
         refuse_empty(table, column, texts)
-        return texts, []
-    empty = empty_rows(texts)
-    return texts, [f"{table.place}: {len(empty)} empty texts ({table.where(empty)})"] if empty else []
+    elif empty := empty_rows(texts):
+        warnings.append(f"{table.place}: {len(empty)} empty texts ({table.where(empty)})")
+    return texts, warnings
 
 
 def empty_rows(texts: list[str]) -> list[int]:
