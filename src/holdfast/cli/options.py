@@ -311,19 +311,22 @@ def task_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys of ``TaskSpec``, apart from its source, that a command's parameters set."""
     values: dict[str, Any] = {name: given.get(name) for name in TaskSpec.model_fields if _set(given.get(name))}
     if "read" in values:
-        values["read"] = read_pairs(values["read"], "--read")
+        values["read"] = read_pairs(values["read"])
     return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
-def read_pairs(texts: Sequence[str], option: str) -> dict[str, str]:
-    """Return ``["header=no"]`` as a dict. Raises ``HoldfastError`` for another form, and for a key given twice."""
+def read_pairs(texts: Sequence[str]) -> dict[str, str]:
+    """Return ``["header=no"]`` of ``--read`` as a dict.
+
+    Raises ``HoldfastError`` for another form, and for a key given twice.
+    """
     pairs: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key.strip() or not value:
-            raise HoldfastError(f"{option} {text!r}: give a key and a value, such as header=no")
+            raise HoldfastError(f"--read {text!r}: give a key and a value, such as header=no")
         if key.strip() in pairs:
-            raise HoldfastError(f"{option}: {key.strip()} is given twice; keep one")
+            raise HoldfastError(f"--read {key.strip()} is given twice; keep one")
         pairs[key.strip()] = value
     return pairs
 
@@ -353,4 +356,4 @@ _LISTS = {"seeds": "0,3,8", "rows": "100,300,1000"}
 
 
 def _set(value: Any) -> bool:
-    return value is not None and value is not False and value != []
+    return value is not None and value is not False and value not in ([], ())
