@@ -22,3 +22,7 @@ def _seeded():
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz", type=int, default=300, help="Files that the fuzz test of the readers makes.")

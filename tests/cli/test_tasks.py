@@ -30,7 +30,7 @@ def test_a_file_is_shown_as_it_will_be_learned(holdfast, tmp_path):
         "class: 'wish'",
         "class: 'praise'",
         "columns are separated by semicolons",
-        "1 rows without any value left out",
+        "1 row without any value left out",
     ):
         assert part in told.out
 

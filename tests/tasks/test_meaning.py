@@ -135,6 +135,6 @@ def test_the_same_text_under_different_labels_is_counted(load: Load) -> None:
         table[i]["text"] = "Please close this" if i == 3 else "please  close this"
     table[10]["text"] = table[12]["text"] = "again and again"
     told = load(table, "a.jsonl").warnings
-    counts = "1 text stands in 3 rows with different labels ('please close this': 2 no, 1 yes; lines 3, 4, 8)"
+    counts = "1 text found in 3 rows with different labels ('please close this': 2 no, 1 yes; lines 3, 4, 8)"
     assert any(counts in warning for warning in told)
     assert any("1 of 20 rows repeat another, text and label alike" in warning for warning in told)

@@ -14,7 +14,7 @@ from holdfast.errors import HoldfastError
 from holdfast.tasks.characters import normal
 from holdfast.tasks.header import KNOWN_NAMES, name_columns
 from holdfast.tasks.reading import Reading, named_separator
-from holdfast.tasks.table import Table
+from holdfast.tasks.table import Table, counted
 
 _LONGEST_CELL = 50_000_000
 """Characters; Python's own limit of 131,072 would refuse long documents."""
@@ -180,7 +180,7 @@ def _attempt(text: str, lines: Sequence[str], layout: _Layout, reading: Reading)
             return _Attempt(layout, records, problem, width=width)
         told = f"lines {broken[0].start} to {broken[0].end}" if len(broken) == 1 else f"first in line {broken[0].start}"
         notes.append(
-            f"{len(broken)} rows have line breaks inside quoted cells ({told}), so they take more than a line each"
+            f"{counted(len(broken), 'row')} with line breaks inside quoted cells ({told}), each of several lines"
         )
     return _Attempt(layout, records, "", tuple(notes), width)
 
@@ -205,7 +205,8 @@ def _records(text: str, layout: _Layout) -> list[_Record]:
     start = 1
     try:
         for cells in reader:
-            if cells:
+            # A line of blanks has one cell; a row of a table has more.
+            if cells and (len(cells) > 1 or cells[0].strip()):
                 records.append(_Record(start, reader.line_num, cells))
             start = reader.line_num + 1
     except csv.Error as error:
@@ -226,7 +227,7 @@ def _without_fringe(records: list[_Record]) -> tuple[list[_Record], list[str]]:
     notes = []
     full = [record for record in records if any(cell.strip() for cell in record.cells)] or records[:1]
     if len(full) < len(records):
-        notes.append(f"{len(records) - len(full)} rows without any value left out")
+        notes.append(f"{counted(len(records) - len(full), 'row')} without any value left out")
     header = full[0].cells
     width = len(header)
     while width > 1 and not header[width - 1].strip():
@@ -234,7 +235,9 @@ def _without_fringe(records: list[_Record]) -> tuple[list[_Record], list[str]]:
     longer = [record for record in full if len(record.cells) > width]
     if longer and not any(cell.strip() for record in longer for cell in record.cells[width:]):
         full = [replace(record, cells=record.cells[:width]) for record in full]
-        notes.append(f"empty cells after column {width} left out ({len(longer)} lines end with a separator)")
+        notes.append(
+            f"empty cells after column {width} left out ({counted(len(longer), 'line')} with a separator at the end)"
+        )
     body = full[1:]
     numbered = [record.cells[0] for record in body] == [str(i) for i in range(1, len(body) + 1)]
     # R numbers rows without a heading; any other extra cell is a text that was cut at a separator.
@@ -281,7 +284,10 @@ def _table(place: str, attempt: _Attempt, lines: Sequence[str], notes: tuple[str
     repeated = [record for record in body if record.cells == records[0].cells and reading.header is not False]
     if repeated:
         body = [record for record in body if record.cells != records[0].cells]
-        told = (*told, f"{len(repeated)} rows that repeat the header left out (first in line {repeated[0].start})")
+        told = (
+            *told,
+            f"{counted(len(repeated), 'row')} equal to the header left out (first in line {repeated[0].start})",
+        )
     columns = {name: [record.cells[i] for record in body] for name, i in zip(names, kept, strict=True)}
     numbers = [record.start for record in body]
     return Table(

@@ -9,6 +9,7 @@ from holdfast.errors import HoldfastError
 from holdfast.tasks.characters import normal
 from holdfast.tasks.columns import LABELS, PAIRS, ROW_NAMES, SINGLES
 from holdfast.tasks.numbers import is_number
+from holdfast.tasks.table import counted
 
 KNOWN_NAMES = frozenset((*LABELS, *SINGLES, *(name for pair in PAIRS for name in pair), *ROW_NAMES)) - {""}
 """Names, in small letters, that the field gives to columns."""
@@ -29,7 +30,7 @@ def name_columns(
     names, body = [normal(name) for name in rows[0]], rows[1:]
     empty = [i for i, name in enumerate(names) if not name and not any(row[i].strip() for row in body)]
     kept = [i for i in range(len(names)) if i not in empty]
-    told = (f"{len(empty)} columns without a name or a value left out",) if empty else ()
+    told = (f"{counted(len(empty), 'column')} without a name or a value left out",) if empty else ()
     # The first name is empty where a data frame was saved with its index.
     unnamed = [i + 1 for i in kept if not names[i] and i > 0]
     if unnamed:

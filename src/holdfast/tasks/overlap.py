@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from holdfast.tasks.characters import normal
-from holdfast.tasks.table import Table
+from holdfast.tasks.table import Table, counted
 from holdfast.tasks.task import Split
 
 _SHOWN = 60
@@ -61,10 +61,9 @@ def repeated_rows(table: Table, train: Split, names: Sequence[str]) -> list[str]
     if differing:
         counts = Counter(str(labels[row]) for row in differing[0])
         example = ", ".join(f"{count} {name}" for name, count in counts.most_common())
-        texts = "1 text stands" if len(differing) == 1 else f"{len(differing)} texts stand"
         told.append(
-            f"{table.place}: {texts} in {sum(map(len, differing))} rows with different labels "
-            f"({shortened(train.texts[differing[0][0]])}: {example}; {table.where(differing[0])}); no model can be "
+            f"{table.place}: {counted(len(differing), 'text')} found in {sum(map(len, differing))} rows with different "
+            f"labels ({shortened(train.texts[differing[0][0]])}: {example}; {table.where(differing[0])}); no model can be "
             f"right in all of them"
         )
     again = sum(len(group) - 1 for group in repeated if group not in differing)

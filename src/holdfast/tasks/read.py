@@ -65,7 +65,7 @@ def _jsonl(path: Path, reading: Reading) -> Table:
 
 def _conll(path: Path, reading: Reading) -> Table:
     text, notes = decode(str(path), path.read_bytes(), reading.encoding)
-    table = read_conll(str(path), text)
+    table = read_conll(str(path), text.replace("\r\n", "\n").replace("\r", "\n"))
     return replace(table, notes=(*notes, *table.notes))
 
 

@@ -58,6 +58,11 @@ class Table:
         return self.columns[name]
 
 
+def counted(number: int, noun: str) -> str:
+    """Return ``1 row``, ``2 rows``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def listed(names: Iterable[str]) -> str:
     """Names in quotes with commas between them; of many, the first and how many more there are."""
     quoted = [repr(name) for name in names]

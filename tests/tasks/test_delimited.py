@@ -31,10 +31,10 @@ def lines(form: Callable[[str, str], str], header: str, end: str = "") -> str:
         (lines(lambda t, n: f'"{t}", "{n}"', "text, label"), "blanks after separators"),
         (lines(lambda t, n: f'"{t}",{n},', "text,label,"), "empty cells after column 2"),
         (lines(lambda t, n: f'"{t}",{n},', "text,label"), "empty cells after column 2"),
-        (lines(lambda t, n: f'"{t}",,{n}', "text,,label"), "1 columns without a name or a value"),
+        (lines(lambda t, n: f'"{t}",,{n}', "text,,label"), "1 column without a name or a value"),
         (lines(lambda t, n: f'"{t}",{n}', "text,label", ",\n,\n"), "2 rows without any value"),
         (lines(lambda t, n: f"'{t}','{n}'", "'text','label'"), "single quotation marks enclose cells"),
-        (lines(lambda t, n: f'"{t}",{n}', "text,label", "text,label\n"), "1 rows that repeat the header"),
+        (lines(lambda t, n: f'"{t}",{n}', "text,label", "text,label\n"), "1 row equal to the header"),
     ],
 )
 def test_every_row_is_read_and_the_layout_told(write: Write, content: str, told: str) -> None:
@@ -88,7 +88,7 @@ def test_line_breaks_inside_cells_are_told(write: Write) -> None:
     table = read_table(write("a.csv", content))
     assert table.columns["text"] == ["dear all,\n\nthanks, bye", "short", "a\nb"]
     assert table.rows == [2, 5, 6]
-    assert any("2 rows have line breaks inside quoted cells (first in line 2)" in note for note in table.notes)
+    assert any("2 rows with line breaks inside quoted cells (first in line 2)" in note for note in table.notes)
 
 
 def test_a_table_without_a_header(write: Write) -> None:
