@@ -155,6 +155,8 @@ def _attempt(text: str, lines: Sequence[str], layout: _Layout, reading: Reading)
         records = _records(text, layout)
     except _BrokenQuoteError as error:
         return _Attempt(layout, [], str(error), width=lines[0].count(layout.separator) + 1)
+    if not records:
+        return _Attempt(layout, [], "the file holds no column names and no rows; give a file with data", width=1)
     records, notes = _without_fringe(records)
     width = len(records[0].cells)
     if not layout.blank and layout.quote and _has_blank_before_quote(records, layout.quote):

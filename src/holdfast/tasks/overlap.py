@@ -63,8 +63,8 @@ def repeated_rows(table: Table, train: Split, names: Sequence[str]) -> list[str]
         example = ", ".join(f"{count} {name}" for name, count in counts.most_common())
         told.append(
             f"{table.place}: {counted(len(differing), 'text')} found in {sum(map(len, differing))} rows with different "
-            f"labels ({shortened(train.texts[differing[0][0]])}: {example}; {table.where(differing[0])}); no model can be "
-            f"right in all of them"
+            f"labels ({shortened(train.texts[differing[0][0]])}: {example}; {table.where(differing[0])}); no model can "
+            f"be right in all of them"
         )
     again = sum(len(group) - 1 for group in repeated if group not in differing)
     if again:
