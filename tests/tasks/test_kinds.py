@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from holdfast.errors import HoldfastError
+from holdfast.tasks.reading import Reading
 
 Load = Callable[..., Any]
 
@@ -58,10 +59,32 @@ def test_a_pair_that_the_user_names_is_a_text_and_the_one_to_write(load: Load) -
     assert load(rows, "f.jsonl", text="instruction", label="output").kind == "generation"
 
 
-def test_choices_that_are_counted_from_one_are_told(load: Load) -> None:
-    rows = [{"text": f"a {i}", "choice1": "x", "choice2": "y", "label": 1 + i % 2} for i in range(20)]
-    with pytest.raises(HoldfastError, match=r"label '2' in column 'label' is no choice .*; give 0 to 1, or one of"):
-        load(rows, "f.jsonl")
+def choices(labels: list[Any]) -> list[dict[str, Any]]:
+    return [{"text": f"a {i}", **{f"choice{n}": f"{n}" for n in "123"}, "label": one} for i, one in enumerate(labels)]
+
+
+@pytest.mark.parametrize(
+    "labels", [[0, 1, 2], [1, 2, 3], ["A", "B", "C"], ["a", "b", "c"], ["choice1", "choice2", "choice3"]]
+)
+def test_choices_are_found_however_they_are_counted(load: Load, labels: list[Any]) -> None:
+    task = load(choices(labels * 8), "f.jsonl")
+    assert task.kind == "choice"
+    right = [
+        (int(text[2:]) % 3, label)
+        for split in task.splits.values()
+        for text, label in zip(split.texts, split.classes, strict=True)
+    ]
+    assert all(expected == label for expected, label in right)
+    assert any("counted from 1" in note for note in task.notes) == (labels == [1, 2, 3])
+
+
+def test_choices_that_may_be_counted_from_zero_or_one_are_asked_about(load: Load) -> None:
+    with pytest.raises(HoldfastError, match="--read first=0 or --read first=1"):
+        load(choices([1, 2] * 10), "f.jsonl")
+    task = load(choices([1, 2] * 10), "f.jsonl", read=Reading(first=1))
+    assert set(task.splits["train"].classes) == {0, 1}
+    with pytest.raises(HoldfastError, match=r"label '3' in column 'label' is no choice .*; give 0 to 2, a letter"):
+        load(choices([0, 1, 3] * 10), "f.jsonl")
 
 
 def test_what_the_user_says_goes_first(load: Load) -> None:

@@ -38,7 +38,7 @@ def test_the_right_one_is_a_place_or_a_column(load: Load, label: Callable[[int],
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        ({"label": 3}, "label '3' in column 'label' is no choice (line 3); give 0 to 2, or one of"),
+        ({"label": 3}, "label '3' in column 'label' is no choice (line 3); give 0 to 2, a letter from A, or one of"),
         ({"label": None}, "no right choice in line 3"),
         ({"choice2": ""}, "line 3"),
         ({"choice3": None}, "line 3"),

@@ -39,7 +39,9 @@ def tasks(
             typer.echo(f"{entry.name:<{width}}  {entry.description} ({entry.metrics[0]})")
         return
     if name not in entries:
-        for line in show_task(load_task(o.task_spec(name, context.params), context.params["data_dir"])):
+        task = load_task(o.task_spec(name, context.params), context.params["data_dir"])
+        told = [f"  note     {note}" for note in task.notes] + [f"  warning  {warning}" for warning in task.warnings]
+        for line in [*show_task(task), *told]:
             typer.echo(line)
         return
     entry = entries[name]

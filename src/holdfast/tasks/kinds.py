@@ -6,7 +6,7 @@ from holdfast.errors import HoldfastError
 from holdfast.tasks import columns
 from holdfast.tasks.columns import LABELS, SINGLES, is_prose
 from holdfast.tasks.labels import HIDDEN, written
-from holdfast.tasks.multiple_choice import MultipleChoice, choice_columns
+from holdfast.tasks.multiple_choice import MultipleChoice, choice_columns, places_of, read_first
 from holdfast.tasks.source import Reader
 from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.table import Table, listed
@@ -63,7 +63,8 @@ def read_other(
         text = spec.text or _found(first, _QUESTIONS, "the text that the choices follow", "--text")
         label = spec.label or _found(first, LABELS, "the right choice", "--label")
         notes = [f"text: column {text!r}, choices: {listed(choices)}, right choice: column {label!r}"]
-        return MultipleChoice(text, choices, label, editable), ("accuracy",), notes
+        counted_from, told = read_first(tables.values(), label, choices, spec.read.first if spec.read else None)
+        return MultipleChoice(text, choices, label, editable, counted_from), ("accuracy",), [*notes, *told]
     text, target = _text_and_target(first, spec)
     return TextToText(text, target, editable), METRICS, [f"text: column {text!r}, to write: column {target!r}"]
 
@@ -108,7 +109,7 @@ def _offers_choices(table: Table, spec: TaskSpec) -> bool:
     choices = choice_columns(table)
     label = spec.label or _first(table, LABELS) or ""
     values = {written(value) for value in table.columns.get(label, ())} - {"", HIDDEN}
-    return bool(choices) and (not values or not values.isdisjoint({*choices, *map(str, range(len(choices)))}))
+    return bool(choices) and (not values or not values.isdisjoint({*places_of(choices, 0), str(len(choices))}))
 
 
 def _has_label(table: Table) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from string import ascii_uppercase
+from typing import ClassVar, Literal
 
 from holdfast.errors import HoldfastError
-from holdfast.tasks.labels import check_present, is_unlabelled, written
+from holdfast.tasks.labels import HIDDEN, check_present, is_unlabelled, written
 from holdfast.tasks.source import row_names
 from holdfast.tasks.table import Table, listed
 from holdfast.tasks.task import Kind, Split
@@ -28,14 +29,44 @@ def choice_columns(table: Table) -> tuple[str, ...]:
     return tuple(name for _, name in several[0]) if len(several) == 1 else ()
 
 
+def places_of(choices: Sequence[str], first: int) -> dict[str, int]:
+    """Return the place of each choice by all that may stand for it: its number, its letter, its column."""
+    letters = {form(letter): i for i, letter in enumerate(ascii_uppercase[: len(choices)]) for form in (str, str.lower)}
+    return letters | {str(i + first): i for i in range(len(choices))} | {name: i for i, name in enumerate(choices)}
+
+
+def read_first(
+    tables: Iterable[Table], label: str, choices: Sequence[str], given: Literal[0, 1] | None
+) -> tuple[int, list[str]]:
+    """Return the number that ``label`` calls the first choice by, as all tables together show, and notes.
+
+    ``given``: what the user says. Raises ``HoldfastError`` where the numbers may be counted from 0 or from 1.
+    """
+    tables = [table for table in tables if label in table.columns]
+    numbers = {written(value) for table in tables for value in table.columns[label]} - {"", HIDDEN}
+    last = str(len(choices))
+    if given is not None or "0" in numbers or not numbers <= {str(i + 1) for i in range(len(choices))}:
+        return given or 0, []
+    if last in numbers:
+        return 1, [f"right choice: numbers are counted from 1, as {last} is the last (--read first=0 if from 0)"]
+    if len(numbers) < 2:
+        return 0, []
+    raise HoldfastError(
+        f"{tables[0].place}: column {label!r} tells the right one of {last} choices by numbers and has neither 0 nor "
+        f"{last}, so they may be counted from 0 or from 1; give --read first=0 or --read first=1"
+    )
+
+
 @dataclass(frozen=True)
 class MultipleChoice:
-    """Reads a text, its choices, and which is right: a position from 0, or the name of a choice's column."""
+    """Reads a text, its choices, and which is right: its number, its letter (A the first), or its column's name."""
 
     text: str
     choices: tuple[str, ...]
     label: str
     editable: bool
+    first: int = 0
+    """The number of the first choice."""
 
     kind: ClassVar[Kind] = "choice"
 
@@ -69,13 +100,13 @@ class MultipleChoice:
     def _labels(self, table: Table) -> list[int]:
         values = table.column(self.label, "all splits but test need the column chosen with --label")
         check_present(table, self.label)
-        places = {name: i for i, name in enumerate(self.choices)} | {str(i): i for i in range(len(self.choices))}
+        places = places_of(self.choices, self.first)
         wrong = [i for i, value in enumerate(values) if written(value) not in places]
         if wrong:
             raise HoldfastError(
                 f"{table.place}: label {written(values[wrong[0]])!r} in column {self.label!r} is no choice "
-                f"({table.where(wrong)}); give 0 to {len(self.choices) - 1}, or one of {listed(self.choices)}, or "
-                f"--kind classification where the label is a class of the text"
+                f"({table.where(wrong)}); give {self.first} to {self.first + len(self.choices) - 1}, a letter from A, "
+                f"or one of {listed(self.choices)}, or --kind classification where the label is a class of the text"
             )
         return [places[written(value)] for value in values]
 

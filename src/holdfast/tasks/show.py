@@ -15,7 +15,7 @@ _LONGEST = 300
 
 
 def show_task(task: Task) -> list[str]:
-    """Return lines on where the rows of ``task`` come from, its columns, labels, two rows, and what was told."""
+    """Return lines on where the rows of ``task`` come from, its columns, its labels, and two rows."""
     lines = [f"{task.name}: {task.kind}, scored by {', '.join(task.metrics)}"]
     for origin in task.origins:
         made = f"{origin.rows} rows" if origin.lines is None else f"{origin.rows} rows of {origin.lines} lines"
@@ -31,8 +31,6 @@ def show_task(task: Task) -> list[str]:
             f"  {f'row {number}' if i == 0 else '':8} {what}: {_shown(text)}"
             for i, (what, text) in enumerate(_parts(task, train, row))
         ]
-    lines += [f"  note     {note}" for note in task.notes]
-    lines += [f"  warning  {warning}" for warning in task.warnings]
     return lines
 
 
