@@ -6,6 +6,7 @@ from holdfast.errors import HoldfastError
 from holdfast.tasks import columns
 from holdfast.tasks.columns import LABELS, SINGLES, is_prose
 from holdfast.tasks.labels import HIDDEN, written
+from holdfast.tasks.layouts import is_spans
 from holdfast.tasks.multiple_choice import MultipleChoice, choice_columns
 from holdfast.tasks.source import Reader
 from holdfast.tasks.spec import TaskSpec
@@ -26,6 +27,8 @@ def kind_of(table: Table, spec: TaskSpec) -> Kind | None:
     """Return what ``spec`` says, else what the columns' names do; None for classification and regression."""
     if spec.kind is not None:
         return None if spec.kind in ("classification", "regression") else spec.kind
+    if table.columns and all(has_lists(table, name) for name in table.columns):
+        return "tokens"
     # Some files keep the words of their texts beside them.
     if has_lists(table, spec.text or _first(table, WORDS) or "") and not _has_labelled_text(table, spec):
         return "tokens"
@@ -48,10 +51,11 @@ def read_other(
     if spec.text_pair is not None:
         raise HoldfastError(f"{first.place}: --text-pair belongs to classification and regression; leave it out")
     if kind == "tokens":
-        words = spec.text or _found(first, WORDS, "the words", "--text")
-        tags = spec.label or _found(first, TAGS, "their classes", "--label")
+        words, tags = _words_and_tags(first, spec)
         names = tag_names(tables.get("train", first), tags)
+        others = [name for name in first.columns if name not in (words, tags) and has_lists(first, name)]
         notes = [f"words: column {words!r}, classes: column {tags!r}, {listed(names)}"]
+        notes += [f"further columns of lists: {listed(others)}; give one to --label to learn it"] if others else []
         return Tagged(words, tags, names), metrics_of(names), notes
     if kind == "choice":
         choices = choice_columns(first)
@@ -66,6 +70,25 @@ def read_other(
         return MultipleChoice(text, choices, label, editable), ("accuracy",), notes
     text, target = _text_and_target(first, spec)
     return TextToText(text, target, editable), METRICS, [f"text: column {text!r}, to write: column {target!r}"]
+
+
+def _words_and_tags(table: Table, spec: TaskSpec) -> tuple[str, str]:
+    words = spec.text or _found(table, WORDS, "the words", "--text")
+    tags = spec.label or _found(table, TAGS, "their classes", "--label")
+    if spec.label is None and not _has_spans(table, tags):
+        # Of parts of speech and names nobody knows which are meant; names the field calls so are known.
+        spans = [name for name in table.columns if name.lower() not in (*WORDS, *TAGS) and _has_spans(table, name)]
+        if spans:
+            raise HoldfastError(
+                f"{table.place}: {listed([tags, *spans])} could each be the classes of the words; give "
+                f"{' or '.join(f'--label {name}' for name in [tags, *spans])}"
+            )
+    return words, tags
+
+
+def _has_spans(table: Table, column: str) -> bool:
+    rows = [row for row in table.columns.get(column, ()) if isinstance(row, list)]
+    return bool(rows) and is_spans([[written(tag) for tag in row] for row in rows])
 
 
 def _text_and_target(table: Table, spec: TaskSpec) -> tuple[str, str]:
@@ -124,7 +147,15 @@ def _found(table: Table, names: tuple[str, ...], what: str, option: str) -> str:
     found = _first(table, names)
     if found is None:
         raise HoldfastError(
-            f"{table.place}: cannot tell which column holds {what}; the columns are {listed(table.columns)}: "
+            f"{table.place}: cannot tell which column holds {what}; the columns are {_shown(table)}: "
             f"name it with {option}"
         )
     return found
+
+
+def _shown(table: Table) -> str:
+    """The columns' names, each with the start of its first list where there are lists: 'column 2' (EU, wins, ...)."""
+    if not all(has_lists(table, name) for name in table.columns):
+        return listed(table.columns)
+    starts = {name: next(filter(None, values)) for name, values in table.columns.items()}
+    return ", ".join(f"{name!r} ({', '.join(map(str, start[:3]))})" for name, start in starts.items())

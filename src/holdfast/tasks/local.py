@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
+from holdfast.tasks.conll import named_alike
 from holdfast.tasks.read import READERS, read_table
 from holdfast.tasks.table import Table, listed
 
@@ -27,7 +28,9 @@ def read_local(path: Path, validation: str | None, test: str | None, training: b
         if not file.is_file():
             raise HoldfastError(f"--{split} {extra}: no such file; give a {', '.join(READERS)} file")
         files[split] = file
-    return {split: read_table(file) for split, file in files.items()}
+    tables = {split: read_table(file) for split, file in files.items()}
+    first = next(iter(tables.values()))
+    return {split: named_alike(first, table) for split, table in tables.items()}
 
 
 def _in_folder(folder: Path, training: bool, alone: bool) -> dict[str, Path]:

@@ -106,6 +106,6 @@ READERS: dict[str, Callable[[Path], Table]] = {
     ".tsv": _tsv,
     ".jsonl": _jsonl,
     ".parquet": _parquet,
-    **dict.fromkeys((".conll", ".bio", ".iob"), _conll),
+    **dict.fromkeys((".conll", ".conllu", ".bio", ".iob", ".iob2"), _conll),
 }
 """How each file type is read, by the ending of its name."""
