@@ -8,6 +8,7 @@ from holdfast.tasks.columns import LABELS, SINGLES, is_prose
 from holdfast.tasks.labels import HIDDEN, written
 from holdfast.tasks.layouts import is_spans
 from holdfast.tasks.multiple_choice import MultipleChoice, choice_columns
+from holdfast.tasks.several import indicators, spans_in
 from holdfast.tasks.source import Reader
 from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.table import Table, listed
@@ -24,9 +25,13 @@ _ROWS_A_CLASS = 3
 
 
 def kind_of(table: Table, spec: TaskSpec) -> Kind | None:
-    """Return what ``spec`` says, else what the columns' names do; None for classification and regression."""
+    """Return what ``spec`` says, else what the columns' names do; None for classification and regression.
+
+    Raises ``HoldfastError`` for rows with several labels each, in columns of their own or as spans of their text.
+    """
     if spec.kind is not None:
         return None if spec.kind in ("classification", "regression") else spec.kind
+    _refuse_several(table, spec)
     if table.columns and all(has_lists(table, name) for name in table.columns):
         return "tokens"
     # Some files keep the words of their texts beside them.
@@ -70,6 +75,22 @@ def read_other(
         return MultipleChoice(text, choices, label, editable), ("accuracy",), notes
     text, target = _text_and_target(first, spec)
     return TextToText(text, target, editable), METRICS, [f"text: column {text!r}, to write: column {target!r}"]
+
+
+def _refuse_several(table: Table, spec: TaskSpec) -> None:
+    if spec.label is not None or _first(table, (*LABELS, *TAGS)) is not None:
+        return
+    if spans := spans_in(table):
+        raise HoldfastError(
+            f"{table.place}: column {spans[0]!r} holds spans of characters, and Holdfast learns a class for each word "
+            f"or row: write lists of words and of their classes, in columns 'tokens' and 'ner_tags', or choose the "
+            f"label of each row with --label"
+        )
+    if found := indicators(table, (spec.text, spec.text_pair, *columns.ROW_NAMES)):
+        raise HoldfastError(
+            f"{table.place}: columns {listed(found)} hold 0 or 1 each, as of several labels a row, and Holdfast learns "
+            f"one class a row: choose one of them with --label"
+        )
 
 
 def _words_and_tags(table: Table, spec: TaskSpec) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from holdfast.errors import HoldfastError
 from holdfast.tasks.delimited import is_number
+from holdfast.tasks.several import several_labels
 from holdfast.tasks.table import Table, listed
 from holdfast.tasks.task import Kind
 
@@ -88,15 +89,11 @@ def interpret(table: Table, column: str, kind: Kind | None) -> Labels:
 
     Integers, texts and booleans are classes, sorted by name (by value when all are numbers). Numbers with a
     fractional part and more than ten distinct values are a regression target. ``kind`` overrides. Raises
-    ``HoldfastError`` for a column that holds lists or objects.
+    ``HoldfastError`` for a column that holds several labels a row.
     """
     values = table.columns[column]
-    nested = [i for i, value in enumerate(values) if isinstance(value, (list, dict))]
-    if nested:
-        raise HoldfastError(
-            f"{table.place}: label column {column!r} holds lists or objects ({table.where(nested)}); "
-            f"give one label a row"
-        )
+    if several := several_labels(table, column, kind):
+        raise HoldfastError(f"{table.place}: {several}")
     distinct = sorted({written(value) for value in values})
     numeric = all(is_number(text) for text in distinct)
     if kind is None and numeric and len(distinct) > _FEW and not all(float(text).is_integer() for text in distinct):

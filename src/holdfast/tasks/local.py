@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
+from holdfast.tasks.columns import LABELS, SINGLES
 from holdfast.tasks.conll import named_alike
 from holdfast.tasks.read import READERS, read_table
+from holdfast.tasks.several import single_labels
 from holdfast.tasks.table import Table, listed
+from holdfast.tasks.tagged import WORDS, has_lists
 
 STEMS = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 """File names, without ending, of each split in a folder."""
@@ -30,7 +33,14 @@ def read_local(path: Path, validation: str | None, test: str | None, training: b
         files[split] = file
     tables = {split: read_table(file) for split, file in files.items()}
     first = next(iter(tables.values()))
-    return {split: named_alike(first, table) for split, table in tables.items()}
+    return {split: _with_labels(named_alike(first, table)) for split, table in tables.items()}
+
+
+def _with_labels(table: Table) -> Table:
+    """Return the rows with lists of one label read as that label, unless they belong to lists of words."""
+    if any(has_lists(table, name) for name in table.columns if name.lower() in (*WORDS, *SINGLES)):
+        return table
+    return single_labels(table, [name for name in table.columns if name.lower() in LABELS])
 
 
 def _in_folder(folder: Path, training: bool, alone: bool) -> dict[str, Path]:
