@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import gzip
+import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from holdfast.errors import HoldfastError
 from holdfast.tasks.conll import read_conll
 from holdfast.tasks.delimited import read_delimited
+from holdfast.tasks.objects import read_document, read_lines
 from holdfast.tasks.table import Table
 
 _UTF8_MARK = b"\xef\xbb\xbf"
@@ -17,13 +18,13 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_table(path: Path) -> Table:
-    """Read a ``.csv``, ``.tsv``, ``.jsonl``, ``.parquet``, ``.conll``, ``.bio`` or ``.iob`` file.
+    """Read a file of one of the types of ``READERS``; those of text may be gzipped.
 
     Raises ``HoldfastError`` naming the file, the line and the remedy when it cannot be read.
     """
-    reader = READERS.get(path.suffix.lower())
+    reader = READERS.get(file_type(path))
     if reader is None:
-        raise HoldfastError(f"{path}: unknown file type {path.suffix!r}; give one of {', '.join(READERS)}")
+        raise HoldfastError(other_type(path))
     try:
         table = reader(path)
     except OSError as error:
@@ -31,6 +32,18 @@ def read_table(path: Path) -> Table:
     if not len(table):
         raise HoldfastError(f"{path}: no rows below the column names; give a file with data")
     return table
+
+
+def file_type(path: Path) -> str:
+    """Return the ending that says how a file is read, in lower case: that before ``.gz`` where it is compressed."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    return suffixes[-2] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else path.suffix.lower()
+
+
+def other_type(path: Path) -> str:
+    """Say what a file is that none of ``READERS`` reads, and what to do with it."""
+    what = _OTHER_TYPES.get(path.suffix.lower(), "an unknown file type")
+    return f"{path}: {path.suffix!r} is {what}; give one of {', '.join(READERS)}"
 
 
 def _csv(path: Path) -> Table:
@@ -42,23 +55,11 @@ def _tsv(path: Path) -> Table:
 
 
 def _jsonl(path: Path) -> Table:
-    objects: list[dict[str, Any]] = []
-    lines: list[int] = []
-    # Only "\n" ends a line: JSON texts may hold U+2028 and U+0085, at which str.splitlines would cut.
-    for number, line in enumerate(_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except ValueError as error:
-            reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-            raise HoldfastError(f"{path}: line {number} is not JSON ({reason}); write one object a line") from error
-        if not isinstance(value, dict):
-            raise HoldfastError(f"{path}: line {number} is not a JSON object; write one object of columns a line")
-        objects.append(value)
-        lines.append(number)
-    names = list(dict.fromkeys(name for value in objects for name in value))
-    return Table(str(path), {name: [value.get(name) for value in objects] for name in names}, lines)
+    return read_lines(str(path), _text(path))
+
+
+def _json(path: Path) -> Table:
+    return read_document(str(path), _text(path))
 
 
 def _conll(path: Path) -> Table:
@@ -81,7 +82,7 @@ def _parquet(path: Path) -> Table:
 
 
 def _text(path: Path) -> str:
-    data = path.read_bytes()
+    data = _bytes(path)
     if data.startswith(_UTF16_MARKS):
         raise HoldfastError(f"{path}: byte 0 (line 1) starts a UTF-16 file; save it as UTF-8")
     try:
@@ -101,11 +102,34 @@ def _text(path: Path) -> str:
     return text
 
 
+def _bytes(path: Path) -> bytes:
+    data = path.read_bytes()
+    if path.suffix.lower() != ".gz":
+        return data
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise HoldfastError(f"{path}: cannot be unpacked ({error}); compress the file again") from error
+
+
 READERS: dict[str, Callable[[Path], Table]] = {
     ".csv": _csv,
     ".tsv": _tsv,
     ".jsonl": _jsonl,
+    ".ndjson": _jsonl,
+    ".json": _json,
     ".parquet": _parquet,
     **dict.fromkeys((".conll", ".conllu", ".bio", ".iob", ".iob2"), _conll),
 }
 """How each file type is read, by the ending of its name."""
+
+_OTHER_TYPES = {
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), "a spreadsheet: save its sheet as CSV"),
+    **dict.fromkeys((".zip", ".7z", ".tar", ".tgz", ".rar", ".bz2", ".xz", ".zst", ".gz"), "an archive: unpack it"),
+    **dict.fromkeys((".arrow", ".feather"), "an Arrow file: write it with Dataset.to_parquet or to_json"),
+    **dict.fromkeys((".txt", ".text", ".md"), "plain text, which does not say its columns: rename it by what it holds"),
+    **dict.fromkeys((".pkl", ".pickle", ".npy", ".npz", ".pt"), "a file that only Python reads: write it as Parquet"),
+    **dict.fromkeys((".xml", ".html", ".htm", ".yaml", ".yml"), "no table: write its rows as JSON Lines"),
+    **dict.fromkeys((".doc", ".docx", ".pdf", ".odt"), "a document: write its rows as CSV"),
+}
+"""What else people give, and what to do with it."""
