@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from holdfast.errors import HoldfastError
 from holdfast.tasks import columns
 from holdfast.tasks.columns import LABELS, SINGLES, is_prose
+from holdfast.tasks.conversations import COLUMNS, are_conversations
 from holdfast.tasks.labels import HIDDEN, written
 from holdfast.tasks.layouts import is_spans
 from holdfast.tasks.multiple_choice import MultipleChoice, choice_columns
@@ -32,7 +35,7 @@ def kind_of(table: Table, spec: TaskSpec) -> Kind | None:
     if spec.kind is not None:
         return None if spec.kind in ("classification", "regression") else spec.kind
     _refuse_several(table, spec)
-    if table.columns and all(has_lists(table, name) for name in table.columns):
+    if table.columns and all(_is_words(values) for values in table.columns.values()):
         return "tokens"
     # Some files keep the words of their texts beside them.
     if has_lists(table, spec.text or _first(table, WORDS) or "") and not _has_labelled_text(table, spec):
@@ -74,7 +77,10 @@ def read_other(
         notes = [f"text: column {text!r}, choices: {listed(choices)}, right choice: column {label!r}"]
         return MultipleChoice(text, choices, label, editable), ("accuracy",), notes
     text, target = _text_and_target(first, spec)
-    return TextToText(text, target, editable), METRICS, [f"text: column {text!r}, to write: column {target!r}"]
+    notes = [f"text: column {text!r}, to write: column {target!r}"]
+    if are_conversations(first, text) or are_conversations(first, target):
+        notes.append("conversations are read as a text and its response, without a chat template")
+    return TextToText(text, target, editable), METRICS, notes
 
 
 def _refuse_several(table: Table, spec: TaskSpec) -> None:
@@ -107,6 +113,10 @@ def _words_and_tags(table: Table, spec: TaskSpec) -> tuple[str, str]:
     return words, tags
 
 
+def _is_words(values: list[Any]) -> bool:
+    return all(isinstance(row, list) and all(isinstance(word, str) for word in row) for row in values)
+
+
 def _has_spans(table: Table, column: str) -> bool:
     rows = [row for row in table.columns.get(column, ()) if isinstance(row, list)]
     return bool(rows) and is_spans([[written(tag) for tag in row] for row in rows])
@@ -128,12 +138,16 @@ def _fitting(table: Table, spec: TaskSpec) -> list[tuple[str, str]]:
     """Return the pairs of columns that the field's names tell and the user's do not exclude."""
     by_lower = {name.lower(): name for name in table.columns}
     pairs = [(by_lower[a], by_lower[b]) for a, b in PAIRS if a in by_lower and b in by_lower]
+    if not pairs:
+        pairs = [(name, name) for name in table.columns if name.lower() in COLUMNS and are_conversations(table, name)]
     return [(a, b) for a, b in pairs if spec.text in (None, a) and spec.label in (None, b)]
 
 
 def _is_written(table: Table, column: str) -> bool:
     """Whether the values are texts of their own, not the names of classes."""
     values = [value for value in table.columns[column] if value]
+    if any(isinstance(value, list | dict) for value in values):
+        return True
     # Nobody calls classes a summary.
     own = column.lower() in _SUMMARIES or _ROWS_A_CLASS * len(set(values)) > len(values)
     return own and is_prose(table, column)
