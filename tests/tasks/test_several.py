@@ -125,3 +125,11 @@ def test_spans_beside_their_text(load: Load, words: dict[str, Any]) -> None:
     rows = [{"text": text, **words, "spans": spans, "answer": "accept"} for text in TEXTS]
     with pytest.raises(HoldfastError, match=r"column 'spans' holds spans of characters, .*'tokens' and 'ner_tags'"):
         load(rows, "a.jsonl")
+
+
+def test_texts_to_write_may_have_spans_and_flags_beside_them(load: Load) -> None:
+    spans = [{"start": 0, "end": 7, "label": "ITEM"}]
+    rows = [
+        {"prompt": f"a {t}", "response": f"the {t}", "spans": spans, "a": 0, "b": i % 2} for i, t in enumerate(TEXTS)
+    ]
+    assert load(rows, "a.jsonl").kind == "generation"

@@ -57,7 +57,7 @@ def test_rows_that_do_not_fit_are_named(load: Load, change: dict[str, Any], part
 
 
 def test_classes_that_only_look_like_numbers_are_names(load: Load) -> None:
-    rows = [{"tokens": ["a", "b"], "ner_tags": ["--1", "\u00b2"]} for _ in range(9)]
+    rows = [{"tokens": [f"a{i}", "b"], "ner_tags": ["--1", "\u00b2"]} for i in range(9)]
     assert load(rows, "n.jsonl").label_names == ("--1", "\u00b2")
 
 

@@ -34,7 +34,13 @@ def kind_of(table: Table, spec: TaskSpec) -> Kind | None:
     """
     if spec.kind is not None:
         return None if spec.kind in ("classification", "regression") else spec.kind
-    _refuse_several(table, spec)
+    kind = _by_columns(table, spec)
+    if kind in (None, "tokens") and spec.label is None and _first(table, (*LABELS, *TAGS)) is None:
+        _refuse_several(table, spec)
+    return kind
+
+
+def _by_columns(table: Table, spec: TaskSpec) -> Kind | None:
     if table.columns and all(_is_words(values) for values in table.columns.values()):
         return "tokens"
     # Some files keep the words of their texts beside them.
@@ -84,8 +90,6 @@ def read_other(
 
 
 def _refuse_several(table: Table, spec: TaskSpec) -> None:
-    if spec.label is not None or _first(table, (*LABELS, *TAGS)) is not None:
-        return
     if spans := spans_in(table):
         raise HoldfastError(
             f"{table.place}: column {spans[0]!r} holds spans of characters, and Holdfast learns a class for each word "
@@ -190,7 +194,7 @@ def _found(table: Table, names: tuple[str, ...], what: str, option: str) -> str:
 
 def _shown(table: Table) -> str:
     """The columns' names, each with the start of its first list where there are lists: 'column 2' (EU, wins, ...)."""
-    if not all(has_lists(table, name) for name in table.columns):
+    if not all(map(_is_words, table.columns.values())):
         return listed(table.columns)
-    starts = {name: next(filter(None, values)) for name, values in table.columns.items()}
+    starts: dict[str, list[Any]] = {name: next(filter(None, values), []) for name, values in table.columns.items()}
     return ", ".join(f"{name!r} ({', '.join(map(str, start[:3]))})" for name, start in starts.items())
