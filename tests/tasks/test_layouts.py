@@ -180,6 +180,20 @@ def test_numbers_are_never_words() -> None:
         read_conll("f.conll", lay(lambda i, s, w, p, c, n: f"{i} {n}"))
 
 
+def test_numbers_that_begin_anew_begin_a_sentence() -> None:
+    text = lay(lambda i, s, w, p, c, n: f"{i}\t{w}\t{n}").replace("\n\n", "\n")
+    table = read_conll("f.conll", text)
+    assert (table.columns["tokens"], table.columns["tags"]) == (WORDS, NAMES)
+    assert table.notes[0] == "f.conll: 11 of the sentences begin where the numbers begin anew, without an empty line"
+
+
+@pytest.mark.parametrize("text", ["#one\n#two\n# a comment\n1\n\n2024\n", "#one\n#two\n#\tdoc\n1\n\n2024\n"])
+def test_words_alone_are_words_without_classes(text: str) -> None:
+    table = read_conll("f.conll", text)
+    assert table.columns == {"tokens": [["#one", "#two", "1"], ["2024"]]}
+    assert "1 comment line left out" in table.notes[0]
+
+
 def test_numbers_that_count_nothing_are_words() -> None:
     text = "1 B-NUM\n9 I-NUM\n\n2024 B-NUM\n7 O\n"
     assert read_conll("f.conll", text).columns["tokens"] == [["1", "9"], ["2024", "7"]]

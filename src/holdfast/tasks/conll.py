@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from holdfast.errors import HoldfastError
 from holdfast.tasks import conllu
-from holdfast.tasks.layouts import TOKENS, bio_of_brackets, is_guessed, names_of, outside, running
+from holdfast.tasks.layouts import TOKENS, bio_of_brackets, is_guessed, names_of, outside, running, starts_of
 from holdfast.tasks.table import Table
 
 _DOCUMENT = "-DOCSTART-"
@@ -42,7 +43,9 @@ def read_conll(place: str, text: str) -> Table:
     width = len(next(iter(words.values())))
     for number, cells in words.items():
         _check(place, number, cells, width)
-    sentences = _sentences(lines, parts, words)
+    sentences, more = _split(_sentences(lines, parts, words), words)
+    if more:
+        told.append(f"{more} of the sentences begin where the numbers begin anew, without an empty line")
     cells_of = [[[words[number][i] for number in sentence] for sentence in sentences] for i in range(width)]
     columns = _named(place, cells_of, said)
     for sentence, row in zip(sentences, columns.get(TOKENS, ()), strict=False):
@@ -78,7 +81,8 @@ def _comments(place: str, lines: Mapping[int, str], parts: Mapping[int, list[str
     if not plain:
         raise HoldfastError(f"{place}: it holds no words; write a word and its class a line")
     first = next(iter(plain))
-    classes = {cells[-1] for cells in plain.values()}
+    # Of words without classes no class can tell.
+    classes = {cells[-1] for cells in (plain if len(plain[first]) > 1 else parts).values()}
     return {
         number
         for number, cells in parts.items()
@@ -114,6 +118,16 @@ def _sentences(lines: Iterable[int], parts: Mapping[int, list[str]], words: Mapp
             sentences[-1].append(number)
             ended = False
     return sentences
+
+
+def _split(sentences: list[list[int]], words: Mapping[int, list[str]]) -> tuple[list[list[int]], int]:
+    """Return sentences that begin where a number before the words begins anew, and how many more that makes."""
+    numbers = [[words[number][0] for number in sentence] for sentence in sentences]
+    if len(words[sentences[0][0]]) < 3 or not running(numbers):
+        return sentences, 0
+    bounds = [[0, *starts_of(row), len(row)] for row in numbers]
+    split = [sentence[a:b] for sentence, at in zip(sentences, bounds, strict=True) for a, b in pairwise(at)]
+    return split, len(split) - len(sentences)
 
 
 def _named(place: str, cells: Sequence[list[list[str]]], comments: Sequence[str]) -> dict[str, list[list[str]]]:

@@ -17,7 +17,7 @@ TOKENS = "tokens"
 _SPAN = re.compile(r"[BIESLUM][-_].+|.+[-_][BIESLUM]|[BIESLUMO]")
 """Classes of the words of spans: B-PER, PER-B, O."""
 
-_UNSAID = ("_", "-", "*")
+_UNSAID = ("_", "-", "*", "")
 _CHUNKS = {"ADJP", "ADVP", "CONJP", "INTJ", "LST", "NP", "PP", "PRT", "SBAR", "UCP", "VP"}
 _PART_OF_SPEECH = re.compile(r"[^a-z]+")
 _PLACE = re.compile(r"(\d+[-._:])?(\d+)")
@@ -80,15 +80,21 @@ def is_spans(column: Column) -> bool:
 
 
 def running(column: Column) -> bool:
-    """Whether the values count the words: 1, 2, 3 or 0, 1, 2, in each sentence anew or through the file."""
-    places = [[_PLACE.fullmatch(value) for value in row] for row in column]
-    if not any(len(row) > 1 for row in places) and len(set(_flat(column))) > 1:
+    """Whether the values count the words: 1, 2, 3 or 0, 1, 2, in each sentence anew or through the file.
+
+    They may begin anew inside a row, where nothing else ends a sentence.
+    """
+    if not all(map(_PLACE.fullmatch, _flat(column))):
         return False
-    numbers = [[(match[1], int(match[2])) for match in row if match] for row in places]
-    return all(
-        len(row) == len(found) and all(b == (a[0], a[1] + 1) for a, b in pairwise(found))
-        for row, found in zip(places, numbers, strict=True)
-    )
+    steps = [(row[0], before, value) for row in column for before, value in pairwise(row)]
+    if not any(value == _next(before) for _, before, value in steps):
+        return not steps and set(_flat(column)) in ({"0"}, {"1"})
+    return all(value in (first, _next(before)) for first, before, value in steps)
+
+
+def starts_of(row: Sequence[str]) -> list[int]:
+    """Return where the numbers of a row of which ``running`` is true begin anew."""
+    return [i for i, (before, value) in enumerate(pairwise(row), start=1) if value != _next(before)]
 
 
 def outside(column: Column) -> tuple[list[list[str]], int]:
@@ -126,7 +132,13 @@ def _is_place(column: Column, last: bool) -> bool:
     """Whether a column says where a word stands: its number, its characters, or, unless ``last``, its document."""
     if running(column) or all(map(_OFFSETS.fullmatch, _flat(column))):
         return True
-    return not last and any(len(row) > 1 for row in column) and all(len(set(row)) == 1 for row in column)
+    several = any(len(row) > 1 for row in column) and len(column) > 1
+    return not last and several and all(len(set(row)) == 1 for row in column)
+
+
+def _next(place: str) -> str:
+    match = _PLACE.fullmatch(place)
+    return f"{match[1] or ''}{int(match[2]) + 1}" if match else ""
 
 
 def _is_unsaid(column: Column) -> bool:
