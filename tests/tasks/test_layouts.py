@@ -180,6 +180,13 @@ def test_numbers_are_never_words() -> None:
         read_conll("f.conll", lay(lambda i, s, w, p, c, n: f"{i} {n}"))
 
 
+def test_a_tsv_of_words_is_known_by_its_empty_lines(load: Load) -> None:
+    text = lay(LAYOUTS["GermEval"][0], above="#\tdoc\n")
+    assert load(text, "f.tsv", holdout=0.25).fingerprint == load(text, "f.conll", holdout=0.25).fingerprint
+    rows = "text\tlabel\n" + "".join(f"some text {i}\t{'B-x' if i % 2 else 'O'}\n\n" for i in range(20))
+    assert load(rows, "g.tsv").kind == "classification"
+
+
 def test_numbers_that_begin_anew_begin_a_sentence() -> None:
     text = lay(lambda i, s, w, p, c, n: f"{i}\t{w}\t{n}").replace("\n\n", "\n")
     table = read_conll("f.conll", text)

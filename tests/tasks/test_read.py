@@ -143,7 +143,7 @@ def test_tsv_with_and_without_quoting(write: Write) -> None:
         ("a.parquet", "no parquet", ["Parquet"]),
         ("a.xlsx", "x", ["'.xlsx'", ".csv"]),
         ("a.xlsx", "x", ["a spreadsheet: save its sheet as CSV"]),
-        ("a.txt", "x", ["plain text", "rename it by what it holds"]),
+        ("a.txt", "x", ["plain text", "rename it by what it holds (.tsv, .conll)"]),
         ("a.zip", "x", ["an archive: unpack it"]),
         ("a.csv.gz", "x", ["cannot be unpacked", "compress the file again"]),
         ("a.gz", "x", ["'.gz'", "an archive"]),

@@ -133,3 +133,20 @@ def test_texts_to_write_may_have_spans_and_flags_beside_them(load: Load) -> None
         {"prompt": f"a {t}", "response": f"the {t}", "spans": spans, "a": 0, "b": i % 2} for i, t in enumerate(TEXTS)
     ]
     assert load(rows, "a.jsonl").kind == "generation"
+
+
+def test_choices_of_an_annotator_are_labels_when_named(load: Load) -> None:
+    rows = [
+        {"text": text, "options": [{"id": "a"}, {"id": "b"}], "accept": ["ab"[i % 2]]} for i, text in enumerate(TEXTS)
+    ]
+    assert load(rows, "a.jsonl", label="accept").label_names == ("a", "b")
+    rows[3]["accept"] = ["a", "b"]
+    with pytest.raises(HoldfastError, match="'accept' holds lists, several labels a row"):
+        load(rows, "b.jsonl", label="accept")
+
+
+@pytest.mark.parametrize("how", [repr, lambda words: str(words).replace("'", '"')])
+def test_lists_of_words_written_as_text(load: Load, how: Callable[[list[str]], str]) -> None:
+    rows = "".join(f"{how(text.split())}\t[0, {i % 2}, 0]\n" for i, text in enumerate(TEXTS))
+    with pytest.raises(HoldfastError, match=r"column 'tokens' holds lists of words written as text, .* JSON Lines or"):
+        load("tokens\tner_tags\n" + rows, "a.tsv")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from holdfast.errors import HoldfastError
 from holdfast.tasks.columns import LABELS
 from holdfast.tasks.labels import written
+from holdfast.tasks.several import CHOSEN
 from holdfast.tasks.table import Table
 
 _NAME = "answer"
@@ -26,7 +27,7 @@ def accepted(table: Table) -> tuple[Table, list[str]]:
     answers = [written(value).lower() for value in table.columns[column]]
     if not set(answers) <= {_ACCEPT, _REJECT, _IGNORE}:
         return table, []
-    label = next((name for name in table.columns if name.lower() in LABELS), None)
+    label = next((name for name in table.columns if name.lower() in (*LABELS, CHOSEN)), None)
     if label is None:
         return _left(table, column, [i for i, answer in enumerate(answers) if answer != _IGNORE], answers)
     judged = {written(value) for value, answer in zip(table.columns[label], answers, strict=True) if answer != _IGNORE}

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from holdfast.errors import HoldfastError
 from holdfast.tasks import conllu
-from holdfast.tasks.layouts import TOKENS, bio_of_brackets, is_guessed, names_of, outside, running, starts_of
+from holdfast.tasks.layouts import TOKENS, bio_of_brackets, is_guessed, is_spans, names_of, outside, running, starts_of
 from holdfast.tasks.table import Table
 
 _DOCUMENT = "-DOCSTART-"
@@ -58,6 +58,21 @@ def read_conll(place: str, text: str) -> Table:
     notes = [f"{place}: {one}" for one in told]
     notes += _layout(place, columns)
     return Table(place, columns, [sentence[0] for sentence in sentences], notes=tuple(notes))
+
+
+def is_conll(text: str) -> bool:
+    """Whether tab-separated text is a word a line: sentences with empty lines between, and no header.
+
+    Some column holds the classes of the words of spans from the first line on, B-PER or I-PER among them.
+    """
+    blocks = [block for block in re.split(r"\n(?:[ \t]*\n)+", text.replace("\r\n", "\n").strip()) if block]
+    rows = [line.split("\t") for block in blocks for line in block.split("\n") if not line.startswith("#")]
+    if len(blocks) < 2 or not rows or len({len(row) for row in rows}) > 1:
+        return False
+    return any(
+        is_spans([column]) and is_spans([column[:1]]) and any(value.startswith(("B-", "I-")) for value in column)
+        for column in zip(*rows, strict=True)
+    )
 
 
 def named_alike(first: Table, table: Table) -> Table:

@@ -11,7 +11,7 @@ from holdfast.tasks.conversations import COLUMNS, are_conversations
 from holdfast.tasks.labels import HIDDEN, written
 from holdfast.tasks.layouts import is_spans
 from holdfast.tasks.multiple_choice import MultipleChoice, choice_columns
-from holdfast.tasks.several import indicators, spans_in
+from holdfast.tasks.several import indicators, parsed, spans_in
 from holdfast.tasks.source import Reader
 from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.table import Table, listed
@@ -30,11 +30,14 @@ _ROWS_A_CLASS = 3
 def kind_of(table: Table, spec: TaskSpec) -> Kind | None:
     """Return what ``spec`` says, else what the columns' names do; None for classification and regression.
 
-    Raises ``HoldfastError`` for rows with several labels each, in columns of their own or as spans of their text.
+    Raises ``HoldfastError`` for lists of words written as text, and for rows with several labels each, in columns of
+    their own or as spans of their text.
     """
     if spec.kind is not None:
         return None if spec.kind in ("classification", "regression") else spec.kind
     kind = _by_columns(table, spec)
+    if kind is None and not _has_labelled_text(table, spec):
+        _refuse_written_lists(table, spec.text or _first(table, WORDS) or "")
     if kind in (None, "tokens") and spec.label is None and _first(table, (*LABELS, *TAGS)) is None:
         _refuse_several(table, spec)
     return kind
@@ -87,6 +90,16 @@ def read_other(
     if are_conversations(first, text) or are_conversations(first, target):
         notes.append("conversations are read as a text and its response, without a chat template")
     return TextToText(text, target, editable), METRICS, notes
+
+
+def _refuse_written_lists(table: Table, words: str) -> None:
+    texts = [value for value in table.columns.get(words, ()) if isinstance(value, str)]
+    written = [text for text in texts if text and _is_words([parsed(text)])]
+    if 2 * len(written) > len(table):
+        raise HoldfastError(
+            f"{table.place}: column {words!r} holds lists of words written as text, as in {written[0][:40]!r}; write "
+            f"JSON Lines or Parquet, where lists stay lists"
+        )
 
 
 def _refuse_several(table: Table, spec: TaskSpec) -> None:
@@ -193,8 +206,8 @@ def _found(table: Table, names: tuple[str, ...], what: str, option: str) -> str:
 
 
 def _shown(table: Table) -> str:
-    """The columns' names, each with the start of its first list where there are lists: 'column 2' (EU, wins, ...)."""
+    """The columns' names; where all hold words, each with the first ones: 'column 2' ('EU', 'wins', 'a')."""
     if not all(map(_is_words, table.columns.values())):
         return listed(table.columns)
     starts: dict[str, list[Any]] = {name: next(filter(None, values), []) for name, values in table.columns.items()}
-    return ", ".join(f"{name!r} ({', '.join(map(str, start[:3]))})" for name, start in starts.items())
+    return ", ".join(f"{name!r} ({', '.join(map(repr, start[:3]))})" for name, start in starts.items())

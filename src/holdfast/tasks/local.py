@@ -11,7 +11,7 @@ from holdfast.tasks.columns import LABELS, SINGLES
 from holdfast.tasks.conll import named_alike
 from holdfast.tasks.folder import shards_of, split_files, used_and_left
 from holdfast.tasks.read import READERS, read_table
-from holdfast.tasks.several import single_labels
+from holdfast.tasks.several import CHOSEN, single_labels
 from holdfast.tasks.table import Table, listed
 from holdfast.tasks.tagged import WORDS, has_lists
 
@@ -62,4 +62,4 @@ def _with_labels(table: Table) -> Table:
     """Return the rows with lists of one label read as that label, unless they belong to lists of words."""
     if any(has_lists(table, name) for name in table.columns if name.lower() in (*WORDS, *SINGLES)):
         return table
-    return single_labels(table, [name for name in table.columns if name.lower() in LABELS])
+    return single_labels(table, [name for name in table.columns if name.lower() in (*LABELS, CHOSEN)])

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
-from holdfast.tasks.conll import read_conll
+from holdfast.tasks.conll import is_conll, read_conll
 from holdfast.tasks.delimited import read_delimited
 from holdfast.tasks.objects import read_document, read_lines
 from holdfast.tasks.table import Table
@@ -51,7 +51,9 @@ def _csv(path: Path) -> Table:
 
 
 def _tsv(path: Path) -> Table:
-    return read_delimited(str(path), _text(path), "\t")
+    text = _text(path)
+    # GermEval and its kin call their files so.
+    return read_conll(str(path), text) if is_conll(text) else read_delimited(str(path), text, "\t")
 
 
 def _jsonl(path: Path) -> Table:
@@ -127,7 +129,10 @@ _OTHER_TYPES = {
     **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), "a spreadsheet: save its sheet as CSV"),
     **dict.fromkeys((".zip", ".7z", ".tar", ".tgz", ".rar", ".bz2", ".xz", ".zst", ".gz"), "an archive: unpack it"),
     **dict.fromkeys((".arrow", ".feather"), "an Arrow file: write it with Dataset.to_parquet or to_json"),
-    **dict.fromkeys((".txt", ".text", ".md"), "plain text, which does not say its columns: rename it by what it holds"),
+    **dict.fromkeys(
+        (".txt", ".text", ".md"),
+        "plain text of unknown columns: rename it by what it holds (.tsv, .conll)",
+    ),
     **dict.fromkeys((".pkl", ".pickle", ".npy", ".npz", ".pt"), "a file that only Python reads: write it as Parquet"),
     **dict.fromkeys((".xml", ".html", ".htm", ".yaml", ".yml"), "no table: write its rows as JSON Lines"),
     **dict.fromkeys((".doc", ".docx", ".pdf", ".odt"), "a document: write its rows as CSV"),

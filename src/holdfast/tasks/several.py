@@ -12,6 +12,9 @@ from typing import Any
 
 from holdfast.tasks.table import Table
 
+CHOSEN = "accept"
+"""Prodigy's column of the chosen labels, where there are some to choose from."""
+
 _JOINTS = "#|;,/+"
 """What annotation tools and people put between labels; of several the first that fits."""
 
@@ -34,8 +37,8 @@ def several_labels(table: Table, column: str, kind: str | None) -> str | None:
     None where each row has one label. Texts that look like several labels are one where the user's ``kind`` says so.
     """
     values = table.columns[column]
-    parsed = {value: _parsed(value) for value in {value for value in values if isinstance(value, str)}}
-    forms = [parsed[value] if isinstance(value, str) else value for value in values]
+    read = {value: parsed(value) for value in {value for value in values if isinstance(value, str)}}
+    forms = [read[value] if isinstance(value, str) else value for value in values]
     nested = [i for i, form in enumerate(forms) if isinstance(form, list | tuple | dict)]
     held = [forms[i] for i in nested]
     written = all(isinstance(values[i], str) for i in nested)
@@ -93,7 +96,7 @@ def spans_in(table: Table) -> list[str]:
     return [name for name in found if name.lower() != "tokens"] or found
 
 
-def _parsed(text: str) -> Any:
+def parsed(text: str) -> Any:
     """A text that is written as a list or an object, in JSON, Python or NumPy; None for any other."""
     text = text.strip()
     if text[:1] + text[-1:] not in ("[]", "{}"):
