@@ -53,6 +53,7 @@ def test_texts_with_several_labels(values: list[str], part: str) -> None:
         ([[1, 0], [0, 1]], "vectors with a 1 for the class"),
         (["b", {"choices": ["a", "b"]}], "objects with lists of labels, several labels a row (line 2)"),
         ([{"a": 1.0, "b": 0.0}], "lists or objects"),
+        ([[{"question": "a"}], []], "lists or objects"),
         ([[[0, 5, "X"]], []], "spans of characters (lines 1, 2)"),
         ([{"entities": [[0, 5, "X"]]}], "spans of characters"),
         ([[{"start_offset": 0, "end_offset": 5, "label": "X"}]], "spans of characters"),

@@ -46,9 +46,10 @@ def _messages(table: Table, column: str, roles: tuple[str, ...]) -> list[dict[st
     values = table.column(column, "all splits need the columns that are learned")
     lists = [i for i, v in enumerate(values) if isinstance(v, list | dict) and not _is_conversation(v)]
     if lists:
+        more = " (all that count as right go to a column 'references' as a list)" if roles == ("assistant",) else ""
         raise HoldfastError(
             f"{table.place}: column {column!r} holds lists or objects that are no conversation ({table.where(lists)}); "
-            f"write one text a row (several that count as right go as a list to a column 'references')"
+            f"write one text a row{more}"
         )
     found = [_said(value, roles) if isinstance(value, list) else {roles[0]: value} for value in values]
     longer = [i for i, said in enumerate(found) if said is None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Any
 
 from holdfast.errors import HoldfastError
@@ -125,7 +126,7 @@ def _words_and_tags(table: Table, spec: TaskSpec) -> tuple[str, str]:
         if spans:
             raise HoldfastError(
                 f"{table.place}: {listed([tags, *spans])} could each be the classes of the words; give "
-                f"{' or '.join(f'--label {name}' for name in [tags, *spans])}"
+                f"{' or '.join(f'--label {quote(name)}' for name in [tags, *spans])}"
             )
     return words, tags
 

@@ -39,7 +39,7 @@ def several_labels(table: Table, column: str, kind: str | None) -> str | None:
     values = table.columns[column]
     read = {value: parsed(value) for value in {value for value in values if isinstance(value, str)}}
     forms = [read[value] if isinstance(value, str) else value for value in values]
-    nested = [i for i, form in enumerate(forms) if isinstance(form, list | tuple | dict)]
+    nested = [i for i, form in enumerate(forms) if _is_nested(form)]
     held = [forms[i] for i in nested]
     written = all(isinstance(values[i], str) for i in nested)
     if nested and not (written and (kind is not None or _single(held))):
@@ -71,7 +71,7 @@ def single_labels(table: Table, columns: Sequence[str]) -> Table:
         values = table.columns[name]
         if any(values) and all(isinstance(value, list) and len(value) <= 1 for value in values):
             labels = [value[0] if value else None for value in values]
-            if not any(isinstance(label, list | dict) for label in labels):
+            if not any(map(_is_nested, labels)):
                 found[name] = labels
     notes = [f"{table.place}: column {name!r} holds lists of one label each, read as that label" for name in found]
     return replace(table, columns=table.columns | found, notes=(*table.notes, *notes)) if found else table
@@ -112,7 +112,7 @@ def parsed(text: str) -> Any:
 
 
 def _single(forms: Sequence[Any]) -> bool:
-    return all(isinstance(form, list) and len(form) == 1 and not isinstance(form[0], list | dict) for form in forms)
+    return all(isinstance(form, list) and len(form) == 1 and not _is_nested(form[0]) for form in forms)
 
 
 def _what(forms: Sequence[Any]) -> tuple[str, str]:
@@ -125,17 +125,21 @@ def _what(forms: Sequence[Any]) -> tuple[str, str]:
         return "vectors of 0 and 1, several labels a row", _ONE_BY_ONE
     if _single(forms):
         return "lists of one label each", "write the label alone"
-    if all(isinstance(form, list) for form in forms):
+    if all(isinstance(form, list) and not any(map(_is_nested, form)) for form in forms):
         return "lists, several labels a row", _ONE_BY_ONE
     if all(isinstance(form, dict) and any(isinstance(part, list) for part in form.values()) for form in forms):
         return "objects with lists of labels, several labels a row", _ONE_BY_ONE
-    return "lists or objects", "write the class's name alone"
+    return "lists or objects", "write the class alone, or choose another column with --label"
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, list | tuple | dict)
 
 
 def _is_spans(value: Any) -> bool:
     """Whether a cell is a list of spans, or an object that has one."""
     if isinstance(value, dict):
-        return any(map(_is_spans, value.values())) or _is_span(value)
+        return _is_span(value) or any(_is_spans(held) for held in value.values() if isinstance(held, list))
     return isinstance(value, list | tuple) and any(map(_is_span, value))
 
 
