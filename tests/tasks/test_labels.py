@@ -87,5 +87,5 @@ def test_values_that_do_not_fit_are_named() -> None:
     for wrong in ("high", "inf"):
         with pytest.raises(HoldfastError, match=rf"label '{wrong}' .* finite number \(line 3\)"):
             numbers.encode(table([1, wrong]), "label")
-    with pytest.raises(HoldfastError, match=r"lists or objects \(line 3\)"):
+    with pytest.raises(HoldfastError, match=r"lists of one label each \(line 3\)"):
         interpret(table([1, [1]]), "label", None)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
+import json
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,50 @@ from .conftest import Write
 
 TRAPS = ["NA", "null", "None", "nan", "01", "1e5", "TRUE", " padded ", 'a "quoted" word', "a, b", "two\nlines"]
 TRAPS += ["\u00e9\u2028x"]
+
+
+ROWS = [{"text": "one text", "label": 0}, {"text": "another", "label": 1}]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        ROWS,
+        {"data": ROWS},
+        {"version": "1.0", "data": ROWS, "splits": []},
+        {name: [row[name] for row in ROWS] for name in ROWS[0]},
+        {name: {str(i): row[name] for i, row in enumerate(ROWS)} for name in ROWS[0]},
+        {str(i): row for i, row in enumerate(ROWS)},
+        {"columns": ["text", "label"], "index": [0, 1], "data": [list(row.values()) for row in ROWS]},
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_json_document_in_each_form_that_tables_are_saved_in(write: Write, document: Any, indent: int | None) -> None:
+    table = read_table(write("a.json", json.dumps(document, indent=indent)))
+    assert table.columns == {"text": ["one text", "another"], "label": [0, 1]}
+    assert (table.rows, table.unit) == ([1, 2], "row")
+
+
+def test_a_document_says_what_it_leaves_out(write: Write) -> None:
+    table = read_table(write("a.json", json.dumps({"data": ROWS, "version": "1.0", "licence": "x"})))
+    assert "its rows stand under 'data'; 'version', 'licence' left out" in table.notes[0]
+
+
+def test_lines_and_lists_are_read_whatever_the_ending(write: Write) -> None:
+    lines = "".join(json.dumps(row) + "\n" for row in ROWS)
+    read = [read_table(write(name, lines)) for name in ("a.json", "a.jsonl", "a.ndjson")]
+    read.append(read_table(write("b.jsonl", json.dumps(ROWS, indent=1))))
+    assert all(table.columns == read[0].columns for table in read)
+    one = read_table(write("c.jsonl", [{"tokens": ["a", "b"], "tags": ["x", "y"]}]))
+    assert one.columns == {"tokens": [["a", "b"]], "tags": [["x", "y"]]}
+
+
+@pytest.mark.parametrize("name", ["a.csv", "A.CSV", "a.jsonl", "a.json"])
+def test_gzipped_text_is_read_as_it_is(write: Write, name: str) -> None:
+    content = "text,label\na b,1\n" if name.lower() == "a.csv" else json.dumps({"text": "a b", "label": "1"})
+    plain = read_table(write(name, content))
+    for ending in (".gz", ".GZ"):
+        assert read_table(write(name + ending, gzip.compress(content.encode()))).columns == plain.columns
 
 
 def test_csv_values_stay_the_texts_they_are(write: Write) -> None:
@@ -94,7 +141,22 @@ def test_tsv_with_and_without_quoting(write: Write) -> None:
         ("a.jsonl", '{"a": 1}\n[1, 2]\n', ["line 2", "not a JSON object"]),
         ("a.parquet", "no parquet", ["Parquet"]),
         ("a.xlsx", "x", ["'.xlsx'", ".csv"]),
-        ("a.csv.gz", "x", ["'.gz'"]),
+        ("a.xlsx", "x", ["a spreadsheet: save its sheet as CSV"]),
+        ("a.txt", "x", ["plain text", "rename it by what it holds (.tsv, .conll)"]),
+        ("a.zip", "x", ["an archive: unpack it"]),
+        ("a.csv.gz", "x", ["cannot be unpacked", "compress the file again"]),
+        ("a.gz", "x", ["'.gz'", "an archive"]),
+        ("a", "x", ["''"]),
+        ("a.jsonl", '{"a": 1}\n{"a": 1, "a": 2}\n', ["line 2", "'a' occurs twice in one object"]),
+        ("a.jsonl", "[" * 100_000, ["not JSON"]),
+        ("a.json", "[1, 2]", ["row 1 is not a JSON object"]),
+        ("a.json", '"text"', ["a single value"]),
+        ("a.json", '{"text": ["a", "b"], "label": [1]}', ["'text' (2), 'label' (1)"]),
+        ("a.json", '{"train": [{"a": 1}], "test": [{"a": 1}]}', ["under each of 'train', 'test'", "a file of its own"]),
+        ("a.json", '{"x": {"text": "a"}, "y": {"text": "b"}}', ["objects of objects"]),
+        ("a.json", '{"columns": ["a"], "data": [[1], [1, 2]]}', ["row 2 of 'data'"]),
+        ("a.json", '[{"a": 1},\n {"a": }]', ["not JSON", "line 2"]),
+        ("a.json", "[]", ["no rows"]),
     ],
 )
 def test_unreadable_files_are_named_with_the_place(write: Write, name: str, content: str | bytes, parts) -> None:

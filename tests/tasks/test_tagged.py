@@ -42,6 +42,9 @@ def test_numbers_are_classes_in_their_own_order_and_have_no_entities(load: Load)
         ({"tokens": "Ann wins"}, "empty or no list in line 3"),
         ({"tokens": [], "ner_tags": []}, "empty or no list in line 3"),
         ({"ner_tags": "O O"}, "empty or no list in line 3"),
+        ({"ner_tags": ["O", None]}, "has nothing, which stands for no class, in line 3; give every word a class"),
+        ({"ner_tags": ["O", ["O"]]}, "holds lists or objects for a word in line 3; give every word one class"),
+        ({"tokens": ["Ann", "\ud83d"]}, "a word that is empty or no text in line 3"),
     ],
 )
 def test_rows_that_do_not_fit_are_named(load: Load, change: dict[str, Any], part: str) -> None:
@@ -51,6 +54,21 @@ def test_rows_that_do_not_fit_are_named(load: Load, change: dict[str, Any], part
         load(rows, "n.jsonl")
     assert part in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_classes_that_only_look_like_numbers_are_names(load: Load) -> None:
+    rows = [{"tokens": [f"a{i}", "b"], "ner_tags": ["--1", "\u00b2"]} for i in range(9)]
+    assert load(rows, "n.jsonl").label_names == ("--1", "\u00b2")
+
+
+def test_of_names_and_parts_of_speech_the_names_are_learned_and_the_others_told(load: Load) -> None:
+    rows = [row | {"pos_tags": ["NNP", "VBZ"]} for row in names(10)]
+    task = load(rows, "n.jsonl")
+    assert task.label_names == ("O", "B-PER")
+    assert any("further columns of lists: 'pos_tags'; give one to --label" in note for note in task.notes)
+    unknown = [row | {"pos_tags": ["NNP", "VBZ"]} for row in names(10, tags="people")]
+    with pytest.raises(HoldfastError, match="give --label pos_tags or --label people"):
+        load(unknown, "n.jsonl")
 
 
 def test_a_class_that_only_other_splits_have_is_named(load: Load, write: Callable[..., Any]) -> None:

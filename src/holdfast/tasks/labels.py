@@ -12,6 +12,7 @@ from typing import Any
 from holdfast.errors import HoldfastError
 from holdfast.tasks.characters import normal
 from holdfast.tasks.numbers import grouped, parse_number, spelling
+from holdfast.tasks.several import several_labels
 from holdfast.tasks.table import Table, listed
 from holdfast.tasks.task import Kind
 
@@ -105,15 +106,11 @@ def interpret(table: Table, column: str, kind: Kind | None) -> Labels:
 
     Texts, booleans and few numbers are classes, sorted by name (by value when all are numbers); ``1`` and ``1.0`` are
     one. Numbers with a fractional part and more than ten distinct values are a regression target. ``kind`` overrides.
-    Raises ``HoldfastError`` for a column that holds lists or objects, and for numbers that may be either.
+    Raises ``HoldfastError`` for a column that holds several labels a row, and for numbers that may be either.
     """
     values = table.columns[column]
-    nested = [i for i, value in enumerate(values) if isinstance(value, (list, dict))]
-    if nested:
-        raise HoldfastError(
-            f"{table.place}: label column {column!r} holds lists or objects ({table.where(nested)}); "
-            f"give one label a row"
-        )
+    if several := several_labels(table, column, kind):
+        raise HoldfastError(f"{table.place}: {several}")
     texts = [written(value) for value in values]
     counts = Counter(texts)
     numbers = {text: parse_number(text) for text in counts}

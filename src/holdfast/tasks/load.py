@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
+from holdfast.tasks.answers import ANSWER, accepted
 from holdfast.tasks.assemble import assemble, finish
 from holdfast.tasks.catalogue import FURTHER_SPLITS, NAMED, UNSUPPORTED
 from holdfast.tasks.columns import choose_columns
@@ -21,7 +22,7 @@ from holdfast.tasks.local import read_local
 from holdfast.tasks.missing import without_missing
 from holdfast.tasks.named import load_named
 from holdfast.tasks.playground import GENERATED, generate_task
-from holdfast.tasks.read import READERS
+from holdfast.tasks.read import READERS, file_type
 from holdfast.tasks.reading import Reading
 from holdfast.tasks.source import Source
 from holdfast.tasks.spec import TaskSpec
@@ -85,7 +86,7 @@ def read_source(spec: TaskSpec, data_dir: Path | None, *, training: bool) -> Sou
     if path.exists():
         return _local(path, spec, training)
     generated = difflib.get_close_matches(source, _generated(), n=1, cutoff=0.8)
-    if not _HUB_ID.fullmatch(source) or path.suffix.lower() in READERS or source.startswith(".") or generated:
+    if not _HUB_ID.fullmatch(source) or file_type(path) in READERS or source.startswith(".") or generated:
         raise _unknown(source, path)
     _refuse_options(spec, {"text", "text_pair", "label", "kind"}, "a data set of the hub")
     return _hub(source, spec, training)
@@ -113,7 +114,13 @@ def _further(name: str, data_dir: Path | None, training: bool) -> Source:
 def _local(path: Path, spec: TaskSpec, training: bool) -> Source:
     tables = read_local(path, spec.validation, spec.test, training, spec.read or Reading())
     name = path.resolve().name if path.is_dir() else path.stem
-    return _read_columns(name, tables, spec, editable=True)
+    notes: list[str] = []
+    if spec.label is None or spec.label.lower() != ANSWER:
+        for split, table in tables.items():
+            tables[split], told = accepted(table, spec.label)
+            notes += told
+    source = _read_columns(name, tables, spec, editable=True)
+    return replace(source, notes=(*notes, *source.notes))
 
 
 def _hub(source: str, spec: TaskSpec, training: bool) -> Source:
@@ -215,7 +222,7 @@ def _unknown(source: str, path: Path) -> HoldfastError:
     tasks = difflib.get_close_matches(
         source.lower(), [*NAMED, *FURTHER_SPLITS, *UNSUPPORTED, *_generated()], n=1, cutoff=0.5
     )
-    is_path = path.suffix.lower() in READERS or source.startswith((".", "~", "/"))
+    is_path = file_type(path) in READERS or source.startswith((".", "~", "/"))
     if is_path or (not tasks and (files or path.suffix or len(path.parts) > 1)):
         hint = f", did you mean {files[0]!r}?" if files else "; check the path"
         return HoldfastError(f"{source}: no such file or folder{hint}")

@@ -1,16 +1,20 @@
-"""Files of a local task: which file is which split."""
+"""Files of a local task into a table for each split."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
+from holdfast.tasks.columns import LABELS, SINGLES
+from holdfast.tasks.conll import named_alike
+from holdfast.tasks.folder import shards_of, split_files, used_and_left
 from holdfast.tasks.read import READERS, read_table
 from holdfast.tasks.reading import Reading
+from holdfast.tasks.several import CHOSEN, single_labels
 from holdfast.tasks.table import Table, listed
-
-STEMS = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
-"""File names, without ending, of each split in a folder."""
+from holdfast.tasks.tagged import WORDS, has_lists
 
 
 def read_local(
@@ -22,38 +26,45 @@ def read_local(
     the files needed or with two files for one split.
     """
     alone = not training and validation is None and test is None
-    files = _in_folder(path, training, alone) if path.is_dir() else {"test" if alone else "train": path}
+    files = split_files(path, training, alone) if path.is_dir() else {"test" if alone else "train": [path]}
     for split, extra in (("validation", validation), ("test", test)):
         if extra is None:
             continue
         file = Path(extra).expanduser()
         if not file.is_file():
             raise HoldfastError(f"--{split} {extra}: no such file; give a {', '.join(READERS)} file")
-        files[split] = file
-    return {split: read_table(file, reading) for split, file in files.items()}
+        files[split] = [file]
+    tables = {split: _joined([read_table(file, reading) for file in shards]) for split, shards in files.items()}
+    first = next(iter(tables))
+    tables = {split: _with_labels(named_alike(tables[first], table)) for split, table in tables.items()}
+    notes = [used_and_left(files)] if path.is_dir() else []
+    if path.is_file() and shards_of(path) > 1:
+        notes.append(f"{path}: one of {shards_of(path)} shards; give the folder to read all")
+    tables[first] = replace(tables[first], notes=(*notes, *tables[first].notes))
+    return tables
 
 
-def _in_folder(folder: Path, training: bool, alone: bool) -> dict[str, Path]:
-    candidates = sorted(file for file in folder.iterdir() if file.is_file() and file.suffix.lower() in READERS)
-    files = {}
-    for split, stems in STEMS.items():
-        found = [file for file in candidates if file.stem.lower() in stems]
-        if len(found) > 1:
+def _joined(shards: Sequence[Table]) -> Table:
+    """Return the rows of all shards in their order, counted through. Raises ``HoldfastError`` where columns differ."""
+    first = shards[0]
+    if len(shards) == 1:
+        return first
+    for shard in shards[1:]:
+        if shard.columns.keys() != first.columns.keys():
             raise HoldfastError(
-                f"{folder}: {listed(file.name for file in found)} could each be the {split} split; keep one of them"
+                f"{shard.place}: its columns are {listed(shard.columns)} and those of {first.place} "
+                f"{listed(first.columns)}; write all shards with the same columns"
             )
-        if found:
-            files[split] = found[0]
-    held = f"only {listed(file.name for file in candidates)}" if candidates else "no data file at all"
-    if training and "train" not in files:
-        scored = " (to score tuned models on it, give it to --ood)" if files else ""
-        raise HoldfastError(
-            f"{folder}: there is no train file in this folder, {held}; "
-            f"give a file, or a folder with train{{{','.join(READERS)}}}{scored}"
-        )
-    if alone and not files.keys() & {"validation", "test"}:
-        raise HoldfastError(
-            f"{folder}: there is no test or validation file to score in this folder, {held}; "
-            f"give a file, or a folder with test{{{','.join(READERS)}}}"
-        )
-    return files
+    columns = {name: [value for shard in shards for value in shard.columns[name]] for name in first.columns}
+    rows = list(range(1, sum(map(len, shards)) + 1))
+    place = f"{first.place} and {len(shards) - 1} more"
+    notes = tuple(note for shard in shards for note in shard.notes)
+    lines = [shard.lines for shard in shards]
+    return Table(place, columns, rows, "row", notes, lines=None if None in lines else sum(n or 0 for n in lines))
+
+
+def _with_labels(table: Table) -> Table:
+    """Return the rows with lists of one label read as that label, unless they belong to lists of words."""
+    if any(has_lists(table, name) for name in table.columns if name.lower() in (*WORDS, *SINGLES)):
+        return table
+    return single_labels(table, [name for name in table.columns if name.lower() in (*LABELS, CHOSEN)])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from holdfast.errors import HoldfastError
+from holdfast.tasks.conversations import as_texts
 from holdfast.tasks.source import row_names
 from holdfast.tasks.table import Table
 from holdfast.tasks.task import Kind, Split
@@ -39,10 +40,11 @@ BY_SENTENCE = (*METRICS, "rougeLsum")
 
 @dataclass(frozen=True)
 class TextToText:
-    """Reads a text and the text to write."""
+    """Reads a text and the text to write, or conversations of one message and its answer."""
 
     text: str
     target: str
+    """``text`` where one column holds both."""
     editable: bool
 
     kind: ClassVar[Kind] = "generation"
@@ -55,15 +57,20 @@ class TextToText:
 
     def is_unlabelled(self, table: Table, train: Table | None) -> bool:
         """Whether there is nothing to write."""
-        values = table.columns.get(self.target)
-        return values is None or all(value is None or value == "" for value in values)
+        if self.target not in table.columns:
+            return True
+        if self.text == self.target:
+            table, _, target = as_texts(table, self.text, self.target)
+            return not any(table.columns[target])
+        return all(value is None or value == "" for value in table.columns[self.target])
 
     def read(self, table: Table, labelled: bool) -> tuple[Split, list[str]]:
         """Return the rows, and warnings of empty texts. Raises ``HoldfastError`` as ``Reader`` says."""
-        texts, warnings = read_texts(table, self.text, "--text", self.editable)
+        table, text, target = as_texts(table, self.text, self.target)
+        texts, warnings = read_texts(table, text, "--text", self.editable)
         targets = None
         if labelled:
-            targets, more = read_texts(table, self.target, "--label", self.editable)
+            targets, more = read_texts(table, target, "--label", self.editable)
             warnings += [*more, *_unseen(table, targets)]
         references = None
         if targets is not None and REFERENCES in table.columns:
