@@ -49,6 +49,25 @@ def test_other_answers_are_a_column_as_any(answers: list[Any]) -> None:
     assert accepted(table(text=["a"], label=["x"]))[1] == []
 
 
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("decision", ["accepted", "rejected", "skipped"]),
+        ("accepted", [True, False, False]),
+        ("approved", ["1", "0", "0"]),
+    ],
+)
+def test_columns_that_may_accept_rows_are_asked_about(column: str, values: list[Any]) -> None:
+    given = table(text=["a", "b", "c"], label=["x", "y", "z"], **{column: values})
+    with pytest.raises(HoldfastError, match=f"column '{column}' .*--read rejected=drop .*rejected=keep"):
+        accepted(given)
+    assert accepted(given, rejected="drop")[0].columns == {"text": ["a"], "label": ["x"]}
+    assert accepted(given, rejected="keep") == (given, [])
+    # Without another label it is what there is to learn.
+    judged = table(text=["a", "b", "c"], **{column: values})
+    assert accepted(judged) == (judged, [])
+
+
 def test_nothing_accepted_is_nothing_to_learn() -> None:
     with pytest.raises(HoldfastError, match="'answer' accepts no row"):
         accepted(table(text=["a", "b"], label=["x", "y"], answer=["reject", "ignore"]))

@@ -32,6 +32,11 @@ def table(**columns: str) -> Table:
         ({"text": "prose", "folder": "word"}, ("text", None, "folder")),
         ({"chinese": "word", "label": "int"}, ("chinese", None, "label")),
         ({"": "int", "text": "prose", "label": "int"}, ("text", None, "label")),
+        ({"text": "prose", "text2": "prose", "label": "int"}, ("text", "text2", "label")),
+        ({"q1": "prose", "q2": "prose", "label": "int"}, ("q1", "q2", "label")),
+        ({"Sentence A": "prose", "Sentence B": "prose", "label": "int"}, ("Sentence A", "Sentence B", "label")),
+        ({"tweet_id": "int", "tweet": "prose", "stance": "word"}, ("tweet", None, "stance")),
+        ({"question": "prose", "answer": "int", "label": "word"}, ("question", None, "label")),
     ],
 )
 def test_one_possible_reading_is_found_and_told(columns: dict[str, str], expected: tuple[str, str | None, str]) -> None:
@@ -52,6 +57,11 @@ def test_one_possible_reading_is_found_and_told(columns: dict[str, str], expecte
         {"first": "word", "second": "word"},
         {"first": "int", "second": "int"},
         {"text": "prose", "first": "word", "second": "word"},
+        {"query": "prose", "text": "prose", "label": "int"},
+        {"text": "prose", "aspect": "word", "label": "int"},
+        {"target": "word", "tweet": "prose", "stance": "word"},
+        {"comment1": "prose", "comment2": "prose", "comment3": "prose", "label": "int"},
+        {"text": "prose", "rater1": "word", "rater2": "word"},
     ],
 )
 def test_several_readings_are_refused_with_the_columns_and_options(columns: dict[str, str]) -> None:

@@ -132,6 +132,25 @@ def test_letters_that_could_be_several_are_asked_about(write: Write, encoding: s
     assert read_table(path, Reading(encoding=f"windows-{encoding[2:]}")).columns["text"] == [text]
 
 
+def test_a_stray_byte_in_a_file_of_utf8_is_named(write: Write) -> None:
+    path = write("a.csv", "text,label\ncafé au lait,yes\nñandú,no\n".encode() + b"na\xefve,yes\n")
+    with pytest.raises(
+        HoldfastError, match=r"byte 42 \(line 4, 'na\ufffdve,yes'\) is not UTF-8, and most of the rest is"
+    ):
+        read_table(path)
+
+
+def test_tabs_separate_columns_wherever_they_do(write: Write) -> None:
+    table = read_table(write("a.tsv", "well, Text\tlabel\n" + "".join(f"so, so {i}\t{i % 2}\n" for i in range(6))))
+    assert list(table.columns) == ["well, Text", "label"]
+
+
+@pytest.mark.parametrize("above", ["# exported by a tool\n", "Answers of May,\n"])
+def test_lines_above_the_names_are_told(write: Write, above: str) -> None:
+    with pytest.raises(HoldfastError, match="remove what stands above"):
+        read_table(write("a.csv", above + "text,label\ngood,yes\nbad,no\n"))
+
+
 def test_names_are_the_same_whatever_cannot_be_seen(write: Write) -> None:
     path = write("a.csv", "\u200btext ,lab\u00adel\u00a0,Cafe\u0301\na b,x,y\n")
     assert list(read_table(path).columns) == ["text", "label", "Café"]

@@ -78,6 +78,12 @@ def test_choices_are_found_however_they_are_counted(load: Load, labels: list[Any
     assert any("counted from 1" in note for note in task.notes) == (labels == [1, 2, 3])
 
 
+def test_choices_in_one_column_are_told(load: Load) -> None:
+    rows = [{"question": f"a {i}", "options": ["x", "y", "z"], "answer": i % 3} for i in range(20)]
+    with pytest.raises(HoldfastError, match=r"column 'options' holds all choices of a row; .*choice1"):
+        load(rows, "f.jsonl")
+
+
 def test_choices_that_may_be_counted_from_zero_or_one_are_asked_about(load: Load) -> None:
     with pytest.raises(HoldfastError, match="--read first=0 or --read first=1"):
         load(choices([1, 2] * 10), "f.jsonl")

@@ -54,6 +54,26 @@ def test_numbers_that_may_be_classes_are_asked_about(load: Load, labels: list[st
     assert load(rows(labels * 3), "b.jsonl", kind="classification").kind == "classification"
 
 
+@pytest.mark.parametrize("write_number", ["€{:.2f}", "{:.1f}/10", "{:.0f} kg", "$ {:.0f}"])
+def test_values_that_only_look_like_numbers_are_told(load: Load, write_number: str) -> None:
+    labels = [write_number.format(i % 30 + 1) for i in range(40)]
+    with pytest.raises(HoldfastError, match=r"look like numbers, such as .*; write them as 1\.5 is written"):
+        load(rows(labels), "a.jsonl")
+
+
+def test_half_points_of_a_rating_are_numbers(load: Load) -> None:
+    table = [{"text": f"message number {i}", "rating": 1 + i % 9 / 2} for i in range(40)]
+    assert load(table, "a.jsonl").kind == "regression"
+    assert load(table, "a.jsonl", kind="classification").label_names[:2] == ("1", "1.5")
+
+
+def test_true_in_any_letters_is_one_class(load: Load, write: Callable[..., Any]) -> None:
+    other = write("test.csv", "text,label\nx,TRUE\ny,false\n")
+    task = load(rows(["True", "False", "true", "FALSE"] * 5), "a.jsonl", test=str(other))
+    assert task.label_names == ("False", "True")
+    assert task.splits["test"].labels == [1, 0]
+
+
 def test_codes_without_a_gap_are_classes(load: Load) -> None:
     assert load(rows([str(1 + i % 12) for i in range(120)]), "a.jsonl").kind == "classification"
     with pytest.raises(HoldfastError, match="--kind regression"):

@@ -17,12 +17,16 @@ from holdfast.training.spec import RunRecord, RunSpec
 def announce(prepared: Prepared) -> None:
     """Tell what was decided about the data, and what looks wrong with them or the methods, on standard error."""
     from holdfast.study.controls import control_notes
+    from holdfast.tasks.table import listed
 
     for info in (stored.info for stored in prepared.stored):
         for note in info.notes:
             typer.echo(f"note: {info.task}: {note}", err=True)
         for warning in info.warnings:
             typer.echo(f"warning: {info.task}: {warning}", err=True)
+    for task in prepared.tasks:
+        if task.unused:
+            typer.echo(f"note: {task.name}: columns that are not used: {listed(task.unused)}", err=True)
     assert prepared.study.baseline is not None
     for note in control_notes(prepared.study.methods, prepared.study.baseline):
         typer.echo(f"note: {note}", err=True)

@@ -110,7 +110,8 @@ Read = Annotated[
     list[str] | None,
     option(
         "How a file is laid out, KEY=VALUE, where it leaves more than one way: encoding=windows-1252, separator=tab, "
-        "quotes=no, header=no, missing=drop (or keep), first=1 (of numbered choices); may be given several times."
+        "quotes=no, header=no, missing=drop (or keep), rejected=drop (or keep), first=1 (of numbered choices); may be "
+        "given several times."
     ),
 ]
 Holdout = Annotated[

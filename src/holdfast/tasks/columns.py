@@ -138,9 +138,11 @@ def _texts(table: Table, spec: TaskSpec, label: str | None) -> tuple[str, str | 
 
 def _pairs(table: Table, free: list[str]) -> list[tuple[str, str]]:
     """Return the columns that by their names are the two texts of a pair."""
-    by_lower = {name.lower(): name for name in free}
-    pairs = [(by_lower[a], by_lower[b]) for a, b in PAIRS if a in by_lower and b in by_lower]
     strings = [name for name in free if _is_string(table, name)]
+    by_lower = {name.lower(): name for name in strings}
+    pairs = [(by_lower[a], by_lower[b]) for a, b in PAIRS if a in by_lower and b in by_lower]
+    # Numbers also tell apart what several people said of a row.
+    strings = [name for name in strings if _differs(table, name)]
     for first in strings:
         match = _FIRST_OF_TWO.fullmatch(first)
         if match and match[1]:
@@ -176,8 +178,11 @@ def _is_text(table: Table, name: str, label: str | None) -> bool:
     named = name.lower() in SINGLES or (label is not None and name.lower() in _FURTHER_TEXTS)
     if named or not is_prose(table, name):
         return named and _is_string(table, name)
-    different = len({value for value in table.columns[name] if isinstance(value, str)})
-    return label is not None or _VALUES_A_TEXT * different > len(table)
+    return label is not None or _differs(table, name)
+
+
+def _differs(table: Table, name: str) -> bool:
+    return _VALUES_A_TEXT * len({value for value in table.columns[name] if isinstance(value, str)}) > len(table)
 
 
 def _is_string(table: Table, name: str) -> bool:

@@ -21,6 +21,9 @@ _WINDOWS = re.compile(rb"[\x00-\x7f\x82\x84-\x87\x8b\x91-\x97\x99\x9b\xa0\xa6\xa
 _CANDIDATES = ("windows-1252", "windows-1250", "windows-1251", "mac_roman", "shift_jis", "gb18030")
 """Encodings to show an example in; Latin-1 is windows-1252 without its quotation marks."""
 
+_LOST = "\ufffd"
+"""What stands for bytes that are no UTF-8."""
+
 _AROUND = 12
 """Characters shown on either side of the first one in question."""
 
@@ -74,6 +77,12 @@ def _undecided(place: str, data: bytes) -> HoldfastError:
     except UnicodeDecodeError as error:
         start = error.start
     line = data.count(b"\n", 0, start) + 1
+    rest = data.decode(errors="replace")
+    if len(re.findall(rf"[^\x00-\x7f{_LOST}]", rest)) > rest.count(_LOST):
+        return HoldfastError(
+            f"{place}: byte {start} (line {line}, {_example(rest, rest.index(_LOST))}) is not UTF-8, and most of the "
+            f"rest is; mend such places ({rest.count(_LOST)}), or save the file as UTF-8"
+        )
     # Detectors of encodings err on so few letters; a person who sees the words does not.
     shown = []
     for encoding in _CANDIDATES:

@@ -137,6 +137,8 @@ def _choose(
 
 def _likelier(attempts: list[_Attempt]) -> list[_Attempt]:
     """Return those of several fitting layouts that give a column of classes, and of these those of known names."""
+    # Hardly any text holds a tab.
+    attempts = [one for one in attempts if one.layout.separator == "\t"] or attempts
     classes = [one for one in attempts if any(_recurring(one.records[1:], one.width))] or attempts
     return [one for one in classes if {normal(cell).lower() for cell in one.records[0].cells} & KNOWN_NAMES] or classes
 
@@ -165,10 +167,10 @@ def _attempt(text: str, lines: Sequence[str], layout: _Layout, reading: Reading)
         )
     for record in records:
         if len(record.cells) != width:
-            problem = (
-                f"line {record.start} has {len(record.cells)} cells where the header has {width}; "
-                f"put cells that hold the separator in double quotes"
-            )
+            remedy = "put cells that hold the separator in double quotes"
+            if width == 1:
+                remedy = "remove what stands above the columns' names, or give their separator with --read separator="
+            problem = f"line {record.start} has {len(record.cells)} cells where the header has {width}; {remedy}"
             return _Attempt(layout, records, problem, width=width)
     broken = [record for record in records if record.end > record.start]
     if broken and layout.quote is not None:

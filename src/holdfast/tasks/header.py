@@ -34,7 +34,10 @@ def name_columns(
     # The first name is empty where a data frame was saved with its index.
     unnamed = [i + 1 for i in kept if not names[i] and i > 0]
     if unnamed:
-        raise HoldfastError(f"{place}: column {unnamed[0]} has no name in line {line}; name every column")
+        raise HoldfastError(
+            f"{place}: column {unnamed[0]} has no name in line {line}; name every column, "
+            f"or remove what stands above the names"
+        )
     names = [names[i] for i in kept]
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:

@@ -23,6 +23,9 @@ from holdfast.tasks.text_to_text import METRICS, PAIRS, TextToText
 _QUESTIONS = (*SINGLES, "premise", "question", "context", "prompt")
 """Column names that the field uses for what the choices may follow."""
 
+_CHOICES = ("choices", "options", "endings", "candidates", "alternatives")
+"""Column names that the field uses for all choices of a row together."""
+
 _SUMMARIES = ("summary", "highlights", "abstract")
 _ROWS_A_CLASS = 3
 """Values of which there are so many on average are classes of several words rather than texts to write."""
@@ -36,6 +39,13 @@ def kind_of(table: Table, spec: TaskSpec) -> Kind | None:
     """
     if spec.kind is not None:
         return None if spec.kind in ("classification", "regression") else spec.kind
+    together = [name for name in table.columns if name.lower() in _CHOICES and name != spec.label]
+    together = [name for name in together if any(table.columns[name]) and _is_words(table.columns[name])]
+    if together:
+        raise HoldfastError(
+            f"{table.place}: column {together[0]!r} holds all choices of a row; write each into a column of its own: "
+            f"choice1, choice2, …"
+        )
     kind = _by_columns(table, spec)
     if kind is None and not _has_labelled_text(table, spec):
         _refuse_written_lists(table, spec.text or _first(table, WORDS) or "")

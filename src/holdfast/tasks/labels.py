@@ -28,6 +28,11 @@ _MOSTLY = 0.9
 _MEASURES = ("score", "rating", "grade", "points", "percent", "similarity", "value", "intensity", "age", "price")
 """Parts of the names of columns that hold measurements."""
 
+_BOOLEANS = ("true", "false")
+
+_LIKE_NUMBERS = re.compile(r"[^\w\s]?\s*[-+]?\d+([.,:/]\d+)*\s*\S{0,6}")
+"""Amounts, shares and counts in spellings that are not read as numbers: €1.30, 3.5/10, 12 kg."""
+
 HIDDEN = "-1"
 """What the hub's test splits hold where labels are kept secret."""
 
@@ -55,7 +60,7 @@ class Labels:
                     f"({table.where(wrong)}); correct it, or give --kind classification"
                 )
             return [number for number in numbers if number is not None]
-        found = [self.index.get(text, self.index.get(_plain_number(text))) for text in texts]
+        found = [self.index.get(text, self.index.get(_one_form(text))) for text in texts]
         unseen = [i for i, index in enumerate(found) if index is None]
         if unseen:
             raise HoldfastError(
@@ -126,7 +131,7 @@ def interpret(table: Table, column: str, kind: Kind | None) -> Labels:
         return Labels("classification", declared, {str(i): i for i in range(len(declared))})
     classes: dict[str, list[str]] = {}
     for text in counts:
-        classes.setdefault(_plain_number(text) if numeric else text, []).append(text)
+        classes.setdefault(_one_form(text) if numeric or text.lower() in _BOOLEANS else text, []).append(text)
     names = sorted(classes, key=lambda name: (numbers[classes[name][0]] or 0.0, name) if numeric else (0.0, name))
     index = {spelled: i for i, name in enumerate(names) for spelled in (*classes[name], name)}
     notes = _spellings(values, classes)
@@ -141,9 +146,17 @@ def _told_kind(table: Table, column: str, texts: Sequence[str], numbers: dict[st
     Raises ``HoldfastError`` where numbers and classes are equally possible.
     """
     found = {number for number in numbers.values() if number is not None}
-    if len(found) <= _FEW:
-        return None
     place = f"{table.place}: label column {column!r}"
+    measured = any(part in column.lower() for part in _MEASURES)
+    fractions = not all(number.is_integer() for number in found)
+    thin = len(numbers) > _FEW and len(texts) < _ROWS_A_CODE * len(numbers)
+    if thin and not found and all(map(_LIKE_NUMBERS.fullmatch, numbers)):
+        raise HoldfastError(
+            f"{place} holds values that look like numbers, such as {texts[0]!r}; write them as 1.5 is written, or give "
+            f"--kind classification"
+        )
+    if len(found) <= _FEW:
+        return "regression" if fractions and measured and None not in numbers.values() else None
     other = [i for i, text in enumerate(texts) if numbers[text] is None]
     options = "--kind regression (a number to predict) or --kind classification"
     if other:
@@ -154,11 +167,10 @@ def _told_kind(table: Table, column: str, texts: Sequence[str], numbers: dict[st
         return None
     if grouped(numbers):
         raise HoldfastError(f"{place}: a comma may set thousands or fractions apart; write numbers such as 1234 or 1.5")
-    if not all(number.is_integer() for number in found):
+    if fractions:
         return "regression"
     least = min(found)
     gapless = least in (0, 1) and found == {least + i for i in range(len(found))}
-    measured = any(part in column.lower() for part in _MEASURES)
     if gapless and not measured and len(texts) >= _ROWS_A_CODE * len(found):
         return None
     raise HoldfastError(
@@ -167,11 +179,13 @@ def _told_kind(table: Table, column: str, texts: Sequence[str], numbers: dict[st
     )
 
 
-def _plain_number(text: str) -> str:
-    """Return a number without zeros at its end, so that 1 and 1.0 are the same; ``text`` where it is none.
+def _one_form(text: str) -> str:
+    """Return the one form of 1 and 1.0, or of true and True; other texts as they are.
 
     Zeros at the beginning stay: codes such as 01 have them.
     """
+    if text.lower() in _BOOLEANS:
+        return text.lower()
     if not re.fullmatch(r"-?(0|[1-9]\d*)[.,]\d+", text):
         return text
     return text.replace(",", ".").rstrip("0").rstrip(".")

@@ -15,7 +15,7 @@ from holdfast.tasks.table import Table, listed
 from holdfast.tasks.task import Kind, Split
 from holdfast.tasks.validation import read_texts
 
-_NUMBERED = re.compile(r"(choice|ending|option|answer)_?(\d+)", re.IGNORECASE)
+_NUMBERED = re.compile(r"(choice|ending|option|answer)[_ ]?(\d+|[a-h])", re.IGNORECASE)
 """Column names that the field uses for the choices, one a column."""
 
 
@@ -24,7 +24,8 @@ def choice_columns(table: Table) -> tuple[str, ...]:
     found: dict[str, list[tuple[int, str]]] = {}
     for name in table.columns:
         if match := _NUMBERED.fullmatch(name):
-            found.setdefault(match[1].lower(), []).append((int(match[2]), name))
+            number = int(match[2]) if match[2].isdigit() else ascii_uppercase.index(match[2].upper())
+            found.setdefault(match[1].lower(), []).append((number, name))
     several = [sorted(columns) for columns in found.values() if len(columns) > 1]
     return tuple(name for _, name in several[0]) if len(several) == 1 else ()
 

@@ -25,6 +25,8 @@ class Reading(BaseModel):
     """Whether the first line holds the columns' names; if not they are ``column 1``, ``column 2``, …"""
     missing: Literal["drop", "keep"] | None = None
     """Rows without a text or label, or with a placeholder such as ``#N/A``: left out, or learned as they stand."""
+    rejected: Literal["drop", "keep"] | None = None
+    """Rows that a column beside the label rejects: left out, or learned like the others."""
     first: Literal[0, 1] | None = None
     """The number of the first choice in a column that tells the right one by its number."""
 

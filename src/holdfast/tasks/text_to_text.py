@@ -27,6 +27,7 @@ PAIRS = (
     ("instruction", "output"),
     ("input", "output"),
     ("source", "target"),
+    ("src", "tgt"),
 )
 """Column names that the field uses for a text and the text to write."""
 

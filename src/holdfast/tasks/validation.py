@@ -97,8 +97,8 @@ def check_classes(place: str, labels: list[int], names: tuple[str, ...]) -> tupl
     if absent:
         warnings.append(f"{place}: {_classes(absent)} no training row")
     alike = [group for group in _alike(names) if len(group) > 1]
-    if alike:
-        warnings.append(f"{place}: the classes {listed(alike[0])} differ only in case or spaces; are they one?")
+    for group in alike:
+        warnings.append(f"{place}: the classes {listed(group)} differ only in case or spaces; are they one?")
     return tuple(warnings)
 
 
