@@ -2,7 +2,7 @@
 
 import pytest
 
-from documentation.pages import blocks
+from documentation.pages import ROOT, Code, blocks
 from documentation.setups import chapters, set_up
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of TRL, Transformers and PEFT about their own futures
@@ -64,3 +64,21 @@ def test_blocks_run_and_penalties_are_not_zero(chapter, here, script):
     assert all(value > DROPOUT for value in told.values()), told
     if "R3F" in names:
         assert told, f"{chapter[0]}: R3F adds nothing to the loss"
+
+
+def block(line, text):
+    return Code(ROOT / "docs" / "page.md", line, "python", text)
+
+
+def test_blocks_that_need_what_others_bind_go_on_from_them():
+    first, second = (
+        block(1, "import torch\nmodel = 1\nfor batch in loader:\n    print(model)"),
+        block(9, "loader, batch = 1, 2"),
+    )
+    third, fourth = block(20, "def f():\n    return batch"), block(30, "class A:\n    x = loss")
+    assert chapters([first, second, third, fourth]) == [[first], [second, third], [fourth]]
+
+
+def test_a_name_from_nowhere_is_told(here):
+    with pytest.raises(pytest.fail.Exception, match=r"docs/page.md:7: optimiser comes from nowhere"):
+        run([block(7, "engine = model if loader else optimiser")])
