@@ -73,13 +73,14 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
     from holdfast.tasks import load_task
     from holdfast.tasks.asked import check_labels_rows
     from holdfast.training.check import check_run
-    from holdfast.training.models import check_model
+    from holdfast.training.models import check_model, load_tokenizer
 
     given, by_default = study, "methods" not in study.model_fields_set
     study = resolve_methods(study)
     check_followed(study)
     # First, since data may take long to load.
     check_model(study.model, study.revision, study.remote_code, study.pickled_weights)
+    load_tokenizer(study.model, study.revision, study.remote_code)
     tasks = [load_task(spec, data_dir) for spec in study.tasks]
     _refuse_same_names(study.tasks, tasks)
     _check_writing(study, tasks)

