@@ -223,6 +223,7 @@ def _too_few_rows(train: Split, size: int | None) -> list[str]:
 
 def _info(task: Task, study: StudyFile, size: int | None, elsewhere: Elsewhere, run: RunSpec) -> TaskInfo:
     from holdfast.tasks.metrics import constant_score
+    from holdfast.training.foretold import load_notes
 
     train = _train(task, size, study.subset_seed)
     scored = task.splits[task.scored_split]
@@ -243,7 +244,7 @@ def _info(task: Task, study: StudyFile, size: int | None, elsewhere: Elsewhere, 
         selection=selection,
         constant_score=100 * constant,
         labels=list(task.label_names),
-        notes=list(task.notes),
+        notes=[*task.notes, *load_notes(run, task)],
         warnings=[*task.warnings, *_too_few_rows(train, size), *_cut_texts(task, {**task.splits, "train": train}, run)],
         base=task.name,
         targets=targets_of(task, train, study, elsewhere),

@@ -101,12 +101,14 @@ def load_model(
     remote_code: bool = False,
     pickled_weights: bool = False,
 ) -> Any:
-    """Return a sequence classifier of ``num_outputs`` outputs, as ``load_weights`` does."""
+    """Return a sequence classifier of ``num_outputs`` outputs, as ``load_with_head`` does."""
     from transformers import AutoModelForSequenceClassification
+
+    from holdfast.training.kept_head import load_with_head
 
     check_model(name, revision, remote_code, pickled_weights)
     config = classifier_config(name, num_outputs, label_names, revision, remote_code)
-    return load_weights(AutoModelForSequenceClassification, name, config, revision, remote_code, pickled_weights)
+    return load_with_head(AutoModelForSequenceClassification, name, config, revision, remote_code, pickled_weights)
 
 
 def load_weights(
@@ -120,8 +122,21 @@ def load_weights(
     """Return the model ``name`` with the head that ``kind``, a class with ``from_pretrained``, gives it, in float32.
 
     Its head is the checkpoint's own where that has one of the right size, else drawn from the global random
-    generator: seed it first. Raises ``HoldfastError`` as ``check_model`` does, and when the weights cannot be read.
+    generator: seed it first. Raises ``HoldfastError`` as ``check_model`` does, and when the weights cannot be read or
+    are of another size than the configuration says.
     """
+    return load_parts(kind, name, config, revision, remote_code, pickled_weights)[0]
+
+
+def load_parts(
+    kind: Any,
+    name: str,
+    config: Any,
+    revision: str | None = None,
+    remote_code: bool = False,
+    pickled_weights: bool = False,
+) -> tuple[Any, set[str]]:
+    """Return what ``load_weights`` does, and the names of the parameters that are not the checkpoint's but drawn."""
     from safetensors import SafetensorError
 
     source = check_model(name, revision, remote_code, pickled_weights)
@@ -139,18 +154,25 @@ def load_weights(
         )
     except (OSError, ValueError, SafetensorError) as problem:
         raise HoldfastError(f"model {name}: its weights cannot be loaded: {_first_line(problem)}") from problem
-    _check_body(name, model, loaded["missing_keys"])
-    return model
+    mismatched = {key for key, *_ in loaded["mismatched_keys"]}
+    _check_body(name, model, loaded["missing_keys"], mismatched)
+    return model, {*loaded["missing_keys"], *mismatched}
 
 
-def _check_body(name: str, model: Any, missing: Collection[str]) -> None:
-    """Raise ``HoldfastError`` where nothing of the body came from the checkpoint: it would be as drawn at random."""
+def _check_body(name: str, model: Any, missing: Collection[str], mismatched: Collection[str]) -> None:
+    """Raise ``HoldfastError`` where nothing of the body came from the checkpoint, or something of another size."""
     prefix = f"{model.base_model_prefix}."
     body = [key for key, _ in model.named_parameters() if key.startswith(prefix)]
     if body and all(key in missing for key in body):
         raise HoldfastError(
             f"model {name}: none of its weights has a name of {type(model).__name__}, such as {body[0]}; "
             "save it with save_pretrained, without the names that a wrapper puts in front"
+        )
+    odd = next((key for key in mismatched if key in body), None)
+    if odd is not None:
+        raise HoldfastError(
+            f"model {name}: its weights are of another size than its config.json says, such as {odd}; "
+            "save model and configuration together, with save_pretrained"
         )
 
 
