@@ -6,9 +6,6 @@ from pathlib import Path
 
 from holdfast.errors import HoldfastError
 
-ADAPTERS = "adapter_config.json"
-"""The file by which PEFT knows a folder of adapters."""
-
 _SAFE = ("model.safetensors", "model.safetensors.index.json")
 _PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _FOREIGN = {
@@ -39,13 +36,8 @@ _VOCABULARIES = (
 def check_folder(folder: Path, pickled_weights: bool) -> None:
     """Raise ``HoldfastError`` where ``folder`` holds no configuration, or no weights that may be loaded.
 
-    It says what the folder holds instead: adapters, sub-folders with models, a Trainer's state, weights of others.
+    It says what the folder holds instead: sub-folders with models, a Trainer's state, weights of others.
     """
-    if has_adapters(folder):
-        raise HoldfastError(
-            f"model folder {folder}: it holds adapters of PEFT ({ADAPTERS}), no model; merge them where they were "
-            f"trained, model.merge_and_unload().save_pretrained(FOLDER), with the tokenizer, and give that folder"
-        )
     if not (folder / "config.json").is_file():
         raise HoldfastError(f"model folder {folder}: config.json is missing, {_instead(folder)}")
     try:
@@ -65,11 +57,6 @@ def check_folder(folder: Path, pickled_weights: bool) -> None:
             f"model folder {folder}: its weights are pickled and could run code when read; "
             "convert them to safetensors, or pass --pickled-weights if you trust them"
         )
-
-
-def has_adapters(folder: Path) -> bool:
-    """Return whether ``folder`` holds adapters of PEFT."""
-    return (folder / ADAPTERS).is_file()
 
 
 def has_vocabulary(folder: Path) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import HoldfastError, nearest
+from holdfast.training.adapters import BY_HAND, base_of, check_adapters, has_adapters, merge_adapters
 from holdfast.training.model_folders import (
     check_folder,
     has_vocabulary,
@@ -38,12 +39,23 @@ def check_model(
 ) -> str:
     """Make sure, without loading weights, that ``name`` is a model Holdfast may load; return what to load.
 
-    Raises ``HoldfastError`` for a folder without configuration, tokenizer or weights, for weights that are
-    pickled unless ``pickled_weights`` is set, for models that need code of their own unless ``remote_code`` is
-    set, and for a hub id that cannot be reached.
+    Of a folder of adapters that is their base model, which they are merged into. Raises ``HoldfastError`` for a folder
+    without configuration or weights, for weights that are pickled unless ``pickled_weights`` is set, for models that
+    need code of their own unless ``remote_code`` is set, and for a hub id that cannot be reached.
     """
     source = resolve(name)
     folder = Path(source).expanduser()
+    if has_adapters(source):
+        check_adapters(folder, pickled_weights)
+        base, revision = base_of(source)
+        if has_adapters(resolve(base)):
+            raise HoldfastError(
+                f"model folder {folder}: it holds adapters for {base}, which are adapters too; {BY_HAND}"
+            )
+        try:
+            return check_model(base, revision, remote_code, pickled_weights)
+        except HoldfastError as error:
+            raise HoldfastError(f"model folder {folder}: it holds adapters for {base}: {error}") from None
     if folder.is_dir():
         check_folder(folder, pickled_weights)
         source = str(folder)
@@ -61,11 +73,20 @@ def check_model(
     return source
 
 
+def _origin(name: str, revision: str | None) -> tuple[str, str | None]:
+    """Return where configuration and weights of ``name`` are: of adapters, those of their base model."""
+    source = resolve(name)
+    if not has_adapters(source):
+        return source, revision
+    base, revision = base_of(source)
+    return resolve(base), revision
+
+
 def model_config(name: str, revision: str | None = None, remote_code: bool = False) -> Any:
     """Return the configuration of ``name``."""
     from transformers import AutoConfig
 
-    source = resolve(name)
+    source, revision = _origin(name, revision)
     return AutoConfig.from_pretrained(
         source, revision=revision, trust_remote_code=remote_code, local_files_only=only_local(source)
     )
@@ -139,7 +160,8 @@ def load_parts(
     """Return what ``load_weights`` does, and the names of the parameters that are not the checkpoint's but drawn."""
     from safetensors import SafetensorError
 
-    source = check_model(name, revision, remote_code, pickled_weights)
+    check_model(name, revision, remote_code, pickled_weights)
+    source, revision = _origin(name, revision)
     try:
         model, loaded = kind.from_pretrained(
             source,
@@ -156,6 +178,8 @@ def load_parts(
         raise HoldfastError(f"model {name}: its weights cannot be loaded: {_first_line(problem)}") from problem
     mismatched = {key for key, *_ in loaded["mismatched_keys"]}
     _check_body(name, model, loaded["missing_keys"], mismatched)
+    if has_adapters(resolve(name)):
+        merge_adapters(model, Path(resolve(name)).expanduser())
     return model, {*loaded["missing_keys"], *mismatched}
 
 
@@ -247,6 +271,8 @@ def load_tokenizer(name: str, revision: str | None = None, remote_code: bool = F
     from transformers import AutoTokenizer
 
     source = resolve(name)
+    if has_adapters(source) and not has_vocabulary(Path(source).expanduser()):
+        source, revision = _origin(name, revision)
     folder = Path(source).expanduser()
     try:
         tokenizer = AutoTokenizer.from_pretrained(
@@ -297,11 +323,26 @@ def _config(name: str, source: str, revision: str | None, remote_code: bool) -> 
             ) from problem
         if Path(source).is_dir():
             raise HoldfastError(f"model folder {source}: {line}") from problem
+        if _adapters_on_hub(source, revision):
+            raise HoldfastError(
+                f"model {name}: it holds adapters alone; fetch them (hf download {name} --local-dir FOLDER) and give "
+                "that folder, so that they are merged into their base model"
+            ) from problem
         why = "it cannot be reached and no copy is cached" if only_local(source) else line
         raise HoldfastError(
             f"model {name}: the hub cannot serve it ({why}){nearest(name, PACKAGED)}; "
             f"connect, check the name, or use a local folder or one of: {', '.join(PACKAGED)}"
         ) from problem
+
+
+def _adapters_on_hub(source: str, revision: str | None) -> bool:
+    from transformers.utils.peft_utils import find_adapter_config_file
+
+    try:
+        found = find_adapter_config_file(source, revision=revision, local_files_only=only_local(source))
+    except (OSError, ValueError):
+        return False
+    return found is not None
 
 
 @cache
