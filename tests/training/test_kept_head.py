@@ -7,6 +7,7 @@ import pytest
 import torch
 import transformers as t
 
+from holdfast import HoldfastError
 from holdfast.cli.main import main
 from holdfast.study.prepare import prepare
 from holdfast.study.study_file import from_options
@@ -142,12 +143,18 @@ def told(tmp_path, rows, kind, classes):
 @pytest.mark.parametrize(
     ("rows", "kind", "classes", "kept", "said"),
     [
-        ("classes", "Sequence", ["yes", "no"], True, r"in another order \(yes, no\).* is kept; seeds do not redraw it"),
-        ("classes", "Sequence", ["no", "yes"], True, "is of these classes, and is kept; seeds do not redraw it"),
+        (
+            "classes",
+            "Sequence",
+            ["yes", "no"],
+            True,
+            r"in another order \(yes, no\), put in the task's, and is kept; seeds do not redraw it",
+        ),
+        ("classes", "Sequence", ["no", "yes"], True, "is of these classes and is kept; seeds do not redraw it"),
         ("classes", "Sequence", ["LABEL_0", "LABEL_1"], False, r"other classes \(LABEL_0, LABEL_1\).*in id2label"),
         ("classes", "Sequence", ["ham", "spam"], False, r"other classes \(ham, spam\): .* drawn anew with every seed"),
         ("classes", "Token", ["no", "yes"], False, r"own head \(BertForTokenClassification\) is none for this task"),
-        ("binary", "Sequence", ["LABEL_0", "LABEL_1"], True, "is of these classes, and is kept"),
+        ("binary", "Sequence", ["LABEL_0", "LABEL_1"], True, "is of these classes and is kept"),
         ("numbers", "Sequence", ["LABEL_0"], True, "gives a number, is kept, with its scale"),
         ("numbers", "Choice", ["LABEL_0"], False, r"own head \(BertForMultipleChoice\) is none for this task"),
         ("words", "Token", ["O", "B-FOOD", "B-ART"], True, "in another order .O, B-FOOD, B-ART."),
@@ -192,17 +199,24 @@ def test_a_tuned_model_goes_on_as_it_was_with_its_classes_in_another_order(tmp_p
     assert main(["tune", rows, "--model", turned, *little, *common, "--out", again]) == 0
     said = capsys.readouterr()
     assert "accuracy 100.0" in said.out
-    assert "note: rows: the model's own head is of these classes, in another order (yes, no)" in said.err
+    assert "note: rows: the model's own head is of these classes in another order (yes, no)" in said.err
     assert load_task(TaskSpec(source=rows)).label_names == ("no", "yes")
     assert t.AutoConfig.from_pretrained(again).id2label == {0: "no", 1: "yes"}
 
 
-def test_weights_of_another_size_than_the_configuration_says_are_refused(tmp_path, capsys):
-    model = save_model(tmp_path / "model")
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"vocab_size": 101}, r"are of another size than its config.json says, such as bert\.embeddings"),
+        ({"intermediate_size": 64}, r"are of another size than its config.json says, such as bert\.encoder"),
+        ({"num_hidden_layers": 3}, r"lack whole blocks that its config.json counts, such as bert\.encoder\.layer\.2"),
+    ],
+)
+def test_weights_of_another_configuration_are_refused(tmp_path, changed, told):
+    model = save_model(tmp_path)
     config = t.AutoConfig.from_pretrained(model)
-    config.vocab_size += 4
+    config.update(changed)
     config.save_pretrained(model)
-    (tmp_path / "rows.csv").write_text(FILES["classes"])
-    arguments = ["tune", tmp_path / "rows.csv", "--model", model, "--max-length", 16, "--out", tmp_path / "out"]
-    assert main([str(argument) for argument in arguments]) == 2
-    assert "weights are of another size than its config.json says, such as bert.embeddings" in capsys.readouterr().err
+    with pytest.raises(HoldfastError, match=f"its weights {told}") as error:
+        load_model(model, 2)
+    assert "\n" not in str(error.value)

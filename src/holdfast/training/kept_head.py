@@ -66,14 +66,12 @@ def fate_of_head(
         if len(theirs) == len(ours) and all(map(_MADE_UP.fullmatch, theirs)):
             told += "; to keep it, give them their names in id2label of its config.json"
         return Fate(None, told)
-    order = (
-        "" if rows == tuple(range(len(ours))) else f", in another order ({_listed(theirs)}): they are put in the task's"
-    )
-    return Fate(rows, f"the model's own head is of these classes{order}, and is kept; {_SEEDS}")
+    order = "" if rows == tuple(range(len(ours))) else f" in another order ({_listed(theirs)}), put in the task's,"
+    return Fate(rows, f"the model's own head is of these classes{order} and is kept; {_SEEDS}")
 
 
 _DRAWN = "its output layer is drawn anew with every seed"
-_SEEDS = "seeds do not redraw it, give the model that it was tuned from to measure luck with the head"
+_SEEDS = "seeds do not redraw it (to measure luck with the head too, give the model that it was tuned from)"
 
 
 def places_by_name(theirs: Sequence[str], ours: Sequence[str]) -> tuple[int, ...] | None:

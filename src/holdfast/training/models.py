@@ -184,7 +184,11 @@ def load_parts(
 
 
 def _check_body(name: str, model: Any, missing: Collection[str], mismatched: Collection[str]) -> None:
-    """Raise ``HoldfastError`` where nothing of the body came from the checkpoint, or something of another size."""
+    """Raise ``HoldfastError`` where nothing of the body, nothing of a block, or something of another size came from the
+    checkpoint: it would be as drawn at random.
+    """
+    from holdfast.methods.parts.layers import layer_stacks
+
     prefix = f"{model.base_model_prefix}."
     body = [key for key, _ in model.named_parameters() if key.startswith(prefix)]
     if body and all(key in missing for key in body):
@@ -198,6 +202,17 @@ def _check_body(name: str, model: Any, missing: Collection[str], mismatched: Col
             f"model {name}: its weights are of another size than its config.json says, such as {odd}; "
             "save model and configuration together, with save_pretrained"
         )
+    try:
+        blocks = [block for stack in layer_stacks(model, "loading") for block in stack]
+    except HoldfastError:
+        # A model that is no stack of blocks.
+        return
+    for place, block in blocks:
+        if all(f"{place}.{key}" in missing for key, _ in block.named_parameters()):
+            raise HoldfastError(
+                f"model {name}: its weights lack whole blocks that its config.json counts, such as {place}; "
+                "save model and configuration together, with save_pretrained"
+            )
 
 
 def own_body(model: Any) -> Any:
