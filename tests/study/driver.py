@@ -30,6 +30,9 @@ def main(arguments):
     preparation.resolve_methods = as_written
     models.check_model = models.load_tokenizer = lambda name, *rest: name
     sys.modules["holdfast.training.cuts"] = SimpleNamespace(count_cuts=lambda run, task, splits: {})
+    sys.modules["holdfast.training.foretold"] = SimpleNamespace(
+        load_notes=lambda run, task: [], reading=lambda run, task, splits: ([], [])
+    )
     sys.modules["holdfast.training.check"] = SimpleNamespace(check_run=lambda spec, task: None)
     sys.modules["holdfast.study.controls"] = SimpleNamespace(control_notes=lambda methods, baseline: [])
     if arguments[0] == "study":

@@ -33,6 +33,8 @@ def use_fakes(monkeypatch, folder):
     monkeypatch.setattr(perform, "RUNNER", RUNNER)
     # First: their modules keep the loaders that they find when they are imported.
     monkeypatch.setattr("holdfast.training.cuts.count_cuts", lambda run, task, splits: {})
+    monkeypatch.setattr("holdfast.training.foretold.load_notes", lambda run, task: [])
+    monkeypatch.setattr("holdfast.training.foretold.reading", lambda run, task, splits: ([], []))
     monkeypatch.setattr("holdfast.training.check.check_run", lambda spec, task: None)
     monkeypatch.setattr("holdfast.training.models.check_model", lambda name, *rest: name)
     monkeypatch.setattr("holdfast.training.models.load_tokenizer", lambda name, *rest: None)

@@ -29,15 +29,11 @@ class ModelSource:
         return model, load_tokenizer(self.source, self.revision, self.remote_code)
 
     def check(self) -> None:
-        """Raise ``HoldfastError`` where there is no model that may be loaded."""
-        from holdfast.training.models import check_model
+        """Raise ``HoldfastError`` where there is no model that may be loaded, or no tokenizer."""
+        from holdfast.training.models import check_model, load_tokenizer
 
-        inner = Path(self.source).expanduser() / "model"
-        if inner.is_dir() and not (inner.parent / "config.json").exists():
-            raise HoldfastError(
-                f"{self.source}: config.json is missing there; did you mean {Path(self.source) / 'model'}?"
-            )
         check_model(self.source, self.revision, self.remote_code, self.pickled_weights)
+        load_tokenizer(self.source, self.revision, self.remote_code)
 
     def files(self) -> Path:
         """Return the folder with the model's files; those of the hub are fetched where they are not cached."""

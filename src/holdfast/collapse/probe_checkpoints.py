@@ -161,6 +161,7 @@ def _refuse_same_names(tasks: Sequence[Task]) -> None:
 def _probed_on(task: Task, train: Split, scored: Split, plan: ProbePlan, pretrained: ModelSource) -> ProbedOn:
     from holdfast.tasks.encode import count_cut
     from holdfast.tasks.metrics import constant_score
+    from holdfast.tasks.unknown import unknown_told
     from holdfast.training.models import load_tokenizer
 
     warnings = list(task.warnings)
@@ -175,6 +176,7 @@ def _probed_on(task: Task, train: Split, scored: Split, plan: ProbePlan, pretrai
             f"{cut['train']} of {len(train)} training and {cut['scored']} of {len(scored)} scored texts are longer "
             f"than {plan.max_length} tokens and are cut; see --max-length"
         )
+    notes, unread = unknown_told({"train": train, "scored": scored}, tokenizer, task.kind)
     metric = task.metrics[0]
     return ProbedOn(
         task=task.name,
@@ -183,6 +185,6 @@ def _probed_on(task: Task, train: Split, scored: Split, plan: ProbePlan, pretrai
         scored_split=task.scored_split,
         scored_rows=len(scored),
         constant_score=100 * constant_score(metric, scored.labels or []),
-        notes=list(task.notes),
-        warnings=warnings,
+        notes=[*task.notes, *notes],
+        warnings=[*warnings, *unread],
     )

@@ -73,13 +73,14 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
     from holdfast.tasks import load_task
     from holdfast.tasks.asked import check_labels_rows
     from holdfast.training.check import check_run
-    from holdfast.training.models import check_model
+    from holdfast.training.models import check_model, load_tokenizer
 
     given, by_default = study, "methods" not in study.model_fields_set
     study = resolve_methods(study)
     check_followed(study)
     # First, since data may take long to load.
     check_model(study.model, study.revision, study.remote_code, study.pickled_weights)
+    load_tokenizer(study.model, study.revision, study.remote_code)
     tasks = [load_task(spec, data_dir) for spec in study.tasks]
     _refuse_same_names(study.tasks, tasks)
     _check_writing(study, tasks)
@@ -125,7 +126,22 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
         for spec, task in loaded.items()
         for size in study.train_sizes
     ]
+    stored[0].info.warnings.extend(_unread_elsewhere(elsewhere, loaded, grid[0]))
     return Prepared(study, tasks, stored, grid, data_dir, elsewhere)
+
+
+def _unread_elsewhere(elsewhere: Elsewhere, own: Mapping[TaskSpec, Task], run: RunSpec) -> list[str]:
+    """Warn of what the model's tokenizer cannot see of the tasks that models are scored on beside the study's."""
+    from holdfast.training.foretold import reading
+
+    warnings = []
+    for key, task in elsewhere.items():
+        if key not in own:
+            # Probes learn from the training rows too.
+            names = [task.scored_split] if isinstance(key, OodSpec) else ["train", task.scored_split]
+            _, told = reading(run, task, {name: task.splits[name] for name in names})
+            warnings += [f"{task.name}: {warning}" for warning in told]
+    return warnings
 
 
 _NO_R4F = "methods: vanilla and r3f; r4f normalises a head, and where texts are written that is the vocabulary's"
@@ -222,8 +238,12 @@ def _too_few_rows(train: Split, size: int | None) -> list[str]:
 
 def _info(task: Task, study: StudyFile, size: int | None, elsewhere: Elsewhere, run: RunSpec) -> TaskInfo:
     from holdfast.tasks.metrics import constant_score
+    from holdfast.training.foretold import load_notes, reading
 
     train = _train(task, size, study.subset_seed)
+    learnt = {**task.splits, "train": train}
+    labelled = {name: split for name, split in learnt.items() if split.labels is not None}
+    read_notes, read_warnings = reading(run, task, labelled)
     scored = task.splits[task.scored_split]
     metric = task.metrics[0]
     constant = constant_score(metric, scored.labels) if scored.labels is not None else 0.0
@@ -242,18 +262,17 @@ def _info(task: Task, study: StudyFile, size: int | None, elsewhere: Elsewhere, 
         selection=selection,
         constant_score=100 * constant,
         labels=list(task.label_names),
-        notes=list(task.notes),
-        warnings=[*task.warnings, *_too_few_rows(train, size), *_cut_texts(task, {**task.splits, "train": train}, run)],
+        notes=[*task.notes, *load_notes(run, task), *read_notes],
+        warnings=[*task.warnings, *_too_few_rows(train, size), *_cut_texts(task, labelled, run), *read_warnings],
         base=task.name,
         targets=targets_of(task, train, study, elsewhere),
     )
 
 
-def _cut_texts(task: Task, splits: Mapping[str, Split], run: RunSpec) -> list[str]:
+def _cut_texts(task: Task, labelled: Mapping[str, Split], run: RunSpec) -> list[str]:
     """Warn of texts that are longer than what is kept of them."""
     from holdfast.training.cuts import count_cuts
 
-    labelled = {name: split for name, split in splits.items() if split.labels is not None}
     warnings = []
     for option, counts in count_cuts(run, task, labelled).items():
         told = ", ".join(f"{count} of {len(labelled[name])} {name}" for name, count in counts.items() if count)

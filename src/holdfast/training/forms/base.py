@@ -59,6 +59,10 @@ class Form(ABC):
         spec = self.spec
         return load_weights(self.kind, spec.model, self.config(), spec.revision, spec.remote_code, spec.pickled_weights)
 
+    def notes(self) -> list[str]:
+        """Return what the user should know of how ``load`` fits the model to the task."""
+        return []
+
     @abstractmethod
     def encode(self, split: Split, tokenizer: Any, *, training: bool) -> tuple[EncodedSplit, int]:
         """Return the rows as the trainer's collator takes them, and how many were cut.

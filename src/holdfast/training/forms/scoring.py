@@ -6,6 +6,7 @@ from typing import Any
 from transformers import Trainer, TrainingArguments
 
 from holdfast.training.forms.base import Form, on_one_gpu
+from holdfast.training.kept_head import fate_of_head, load_with_head
 from holdfast.training.models import model_config, name_classes
 
 
@@ -23,6 +24,19 @@ class Scorer(Form):
         config.problem_type = None
         name_classes(config, self.task.label_names)
         return config
+
+    def load(self) -> Any:
+        """Return the model as ``Form.load`` does, with its own head where that is one of the task's classes."""
+        spec = self.spec
+        return load_with_head(
+            self.kind, spec.model, self.config(), spec.revision, spec.remote_code, spec.pickled_weights
+        )
+
+    def notes(self) -> list[str]:
+        """Return what becomes of the model's own head, where it has one."""
+        spec = self.spec
+        fate = fate_of_head(self.kind, spec.model, self.config(), spec.revision, spec.remote_code)
+        return [fate.told] if fate is not None and fate.told else []
 
     def trainer(self, arguments: Mapping[str, Any], **parts: Any) -> Trainer:  # noqa: D102
         collator = self.collator(parts.pop("processing_class"), parts["model"])

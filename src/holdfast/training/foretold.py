@@ -1,0 +1,29 @@
+"""What is known of a run before it begins, and told."""
+
+from collections.abc import Mapping
+
+from holdfast.tasks.task import Split, Task
+from holdfast.tasks.unknown import unknown_told
+from holdfast.training.adapters import base_of, has_adapters
+from holdfast.training.forms import form_of
+from holdfast.training.models import load_tokenizer, resolve
+from holdfast.training.spec import RunSpec
+
+
+def load_notes(run: RunSpec, task: Task) -> list[str]:
+    """Return what the user should know of how the model is made: of adapters, and of a head of its own."""
+    notes = form_of(run, task).notes()
+    source = resolve(run.model)
+    if has_adapters(source):
+        told = f"the model is {base_of(source)[0]} with the adapters in {source} merged into it"
+        notes.insert(
+            0,
+            told
+            + ("; no file says the classes of a head that came with them, so none is kept" if task.label_names else ""),
+        )
+    return notes
+
+
+def reading(run: RunSpec, task: Task, splits: Mapping[str, Split]) -> tuple[list[str], list[str]]:
+    """Return notes and warnings of what the model's tokenizer cannot see of ``splits`` of ``task``."""
+    return unknown_told(splits, load_tokenizer(run.model, run.revision, run.remote_code), task.kind)
