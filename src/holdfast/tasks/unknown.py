@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _AT_A_TIME = 1000
 """Rows whose texts are held as tokens."""
 _WORTH_A_WARNING = 0.01
-"""Share of unknown tokens: a few rare signs among many words do no harm."""
+"""Share of tokens or rows: a few rare signs among many words do no harm, and are no reason for another model."""
 _SHOWN = 40
 """Characters of a text that are shown of it."""
 
@@ -86,10 +86,11 @@ def unknown_told(
         example = next(one.lost_example for one in counts.values() if one.lost)
         train = counts.get("train", Unknown())
         so = "so this model cannot learn the task" if 2 * train.lost > train.rows else "nothing can be learnt from them"
+        if _share(counts, "lost") >= _WORTH_A_WARNING:
+            so += "; choose a model with a vocabulary for these characters, or one that reads bytes"
         what = "are" if kind == "tokens" else "hold a text that is"
         warnings.append(
-            f"{told} {unit} {what} nothing but unknown tokens to the model's tokenizer, such as {_shown(example)}: "
-            f"{so}; choose a model with a vocabulary for these characters, or one that reads bytes"
+            f"{told} {unit} {what} nothing but unknown tokens to the model's tokenizer, such as {_shown(example)}: {so}"
         )
     if told := _told(counts, "merged"):
         first, second = next(one.merged_example for one in counts.values() if one.merged)
@@ -101,15 +102,20 @@ def unknown_told(
     if unknown:
         example = next(one.example for one in counts.values() if one.unknown)
         share = unknown / tokens
-        line = f"{share:.1%} of the tokens ({unknown} of {tokens}) are unknown to the model's tokenizer, such as in "
+        percent = f"{share:.1%}" if share >= 0.0005 else "less than 0.1%"
+        line = f"{percent} of the tokens ({unknown} of {tokens}) are unknown to the model's tokenizer, such as in "
         (warnings if share >= _WORTH_A_WARNING else notes).append(line + _shown(example))
     if told := _told(counts, "dropped"):
         characters = list(dict.fromkeys(sign for one in counts.values() for sign in one.dropped_characters))
         more = f" and {len(characters) - 5} more" if len(characters) > 5 else ""
-        warnings.append(
+        line = (
             f"{told} {unit} hold characters that the model's tokenizer drops or takes the marks off: "
-            f"{', '.join(map(repr, characters[:5]))}{more}; choose a model for their script"
+            f"{', '.join(map(repr, characters[:5]))}{more}"
         )
+        if _share(counts, "dropped") >= _WORTH_A_WARNING:
+            warnings.append(f"{line}; choose a model for their script")
+        else:
+            notes.append(line)
     return notes, warnings
 
 
@@ -117,14 +123,15 @@ def _rows(split: Split, kind: Kind) -> Iterator[Row]:
     if kind == "tokens":
         yield from ([word] for row in split.words or () for word in row)
         return
+    written = split.accepted if kind == "generation" and split.labels is not None else None
     for place, text in enumerate(split.texts):
         row = [text]
         if split.pairs is not None:
             row.append(split.pairs[place])
         if split.choices is not None:
             row += split.choices[place]
-        if kind == "generation" and split.labels is not None:
-            row += split.accepted[place]
+        if written is not None:
+            row += written[place]
         yield row
 
 
@@ -166,18 +173,16 @@ def _merge(codes: Sequence[int], rows: Sequence[Row], labels: Sequence[Any], fou
     for same in places.values():
         if len(same) < 2 or len({labels[place] for place in same}) < 2:
             continue
-        by_words: dict[Any, set[Any]] = defaultdict(set)
+        words = {place: _plain(rows[place]) for place in same}
+        pairs = {(words[place], labels[place]) for place in same}
+        of_words, of_label = Counter(one for one, _ in pairs), Counter(label for _, label in pairs)
         for place in same:
-            by_words[_plain(rows[place])].add(labels[place])
-        if len(by_words) < 2:
-            continue
-        for place in same:
-            words = _plain(rows[place])
-            if any(other != words and labels_of - {labels[place]} for other, labels_of in by_words.items()):
+            # All that differ in words and in label: without those of these words, or of this label, or of both.
+            if len(pairs) - of_words[words[place]] - of_label[labels[place]] + 1:
                 found.merged += 1
                 if not any(found.merged_example):
-                    pair = next(one for one in same if _plain(rows[one]) != words and labels[one] != labels[place])
-                    found.merged_example = " / ".join(rows[place]), " / ".join(rows[pair])
+                    other = next(o for o in same if words[o] != words[place] and labels[o] != labels[place])
+                    found.merged_example = " / ".join(rows[place]), " / ".join(rows[other])
 
 
 def _plain(row: Row) -> tuple[str, ...]:
@@ -217,6 +222,10 @@ def _told(counts: Mapping[str, Unknown], what: str) -> str:
     """Return, as ``3 of 64 train, 1 of 16 validation``, how many rows of each split are so."""
     numbers = {name: (getattr(one, what), one.rows) for name, one in counts.items()}
     return ", ".join(f"{count} of {rows} {name}" for name, (count, rows) in numbers.items() if count)
+
+
+def _share(counts: Mapping[str, Unknown], what: str) -> float:
+    return float(sum(getattr(one, what) for one in counts.values()) / sum(one.rows for one in counts.values()))
 
 
 def _shown(text: str) -> str:
