@@ -29,9 +29,10 @@ def main(arguments):
     perform.RUNNER = studies.RUNNER
     preparation.resolve_methods = as_written
     models.check_model = models.load_tokenizer = lambda name, *rest: name
-    sys.modules["holdfast.training.cuts"] = SimpleNamespace(count_cuts=lambda run, task, splits: {})
     sys.modules["holdfast.training.foretold"] = SimpleNamespace(
-        load_notes=lambda run, task: [], reading=lambda run, task, splits: ([], [])
+        load_notes=lambda run, task: [],
+        count_cuts=lambda run, task, splits: {},
+        reading=lambda run, task, splits: ([], []),
     )
     sys.modules["holdfast.training.check"] = SimpleNamespace(check_run=lambda spec, task: None)
     sys.modules["holdfast.study.controls"] = SimpleNamespace(control_notes=lambda methods, baseline: [])

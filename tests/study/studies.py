@@ -32,8 +32,9 @@ def use_fakes(monkeypatch, folder):
     folder.mkdir(exist_ok=True)
     monkeypatch.setattr(perform, "RUNNER", RUNNER)
     # First: their modules keep the loaders that they find when they are imported.
-    monkeypatch.setattr("holdfast.training.cuts.count_cuts", lambda run, task, splits: {})
+    monkeypatch.setattr("holdfast.training.foretold.count_cuts", lambda run, task, splits: {})
     monkeypatch.setattr("holdfast.training.foretold.load_notes", lambda run, task: [])
+    monkeypatch.setattr("holdfast.training.foretold.learned", lambda run, task, rows: [])
     monkeypatch.setattr("holdfast.training.foretold.reading", lambda run, task, splits: ([], []))
     monkeypatch.setattr("holdfast.training.check.check_run", lambda spec, task: None)
     monkeypatch.setattr("holdfast.training.models.check_model", lambda name, *rest: name)

@@ -11,11 +11,13 @@ from holdfast.study.prepare import Prepared
 from holdfast.study.store import Store
 from holdfast.study.study_file import StudyFile
 from holdfast.study.summary import Target
-from holdfast.tasks.show import show_task
+from holdfast.tasks.show import show_task, two_rows
 
 
 def show_plan(prepared: Prepared, target: Path) -> None:
     """Print the grid of runs and a rough estimate of their time; write nothing."""
+    from holdfast.training.foretold import learned
+
     study, grid = prepared.study, prepared.grid
     records = Store(target).records(grid)
     missing = [spec for spec in grid if spec.id not in records]
@@ -34,9 +36,12 @@ def show_plan(prepared: Prepared, target: Path) -> None:
             f"task     {info.task}: {info.train_rows} training rows, {steps} steps a run, "
             f"{info.metric} on {info.scored_rows} {info.scored_split} rows"
         )
-    for task in prepared.tasks:
+    for spec, task in zip(study.tasks, prepared.tasks, strict=True):
         for line in show_task(task):
             typer.echo(f"         {line}")
+        run = next(run for run in grid if run.task == spec)
+        for number, text in enumerate(learned(run, task, two_rows(task.splits["train"])), start=1):
+            typer.echo(f"           tokens   of row {number}: {text}")
     targets = [target for stored in prepared.stored for target in stored.info.targets]
     for line in dict.fromkeys(f"{target.kind:8} {_scored(target)}" for target in targets):
         typer.echo(line)

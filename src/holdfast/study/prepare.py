@@ -271,7 +271,7 @@ def _info(task: Task, study: StudyFile, size: int | None, elsewhere: Elsewhere, 
 
 def _cut_texts(task: Task, labelled: Mapping[str, Split], run: RunSpec) -> list[str]:
     """Warn of texts that are longer than what is kept of them."""
-    from holdfast.training.cuts import count_cuts
+    from holdfast.training.foretold import count_cuts
 
     warnings = []
     for option, counts in count_cuts(run, task, labelled).items():

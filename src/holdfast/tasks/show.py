@@ -26,7 +26,7 @@ def show_task(task: Task) -> list[str]:
         lines.append(f"  unused   {listed(task.unused)}")
     lines += [f"  {_padded(name)} {len(split)} rows{_labels(task, split)}" for name, split in task.splits.items()]
     train = task.splits.get("train") or task.splits[task.scored_split]
-    for number, row in enumerate(_two_rows(train), start=1):
+    for number, row in enumerate(two_rows(train), start=1):
         lines += [
             f"  {f'row {number}' if i == 0 else '':8} {what}: {_shown(text)}"
             for i, (what, text) in enumerate(_parts(task, train, row))
@@ -52,8 +52,8 @@ def _labels(task: Task, split: Split) -> str:
     return ": " + ", ".join(f"{name!r} {count}" for name, count in counts[:_CLASSES]) + more
 
 
-def _two_rows(split: Split) -> list[int]:
-    """Return the first row, and the first after it with another label."""
+def two_rows(split: Split) -> list[int]:
+    """Return the positions of the first row, and of the first after it with another label."""
     labels = split.labels or [None] * len(split)
     other = next((row for row in range(1, len(split)) if labels[row] != labels[0]), 1)
     return [0, other] if len(split) > 1 else [0]

@@ -1,6 +1,6 @@
 """What is known of a run before it begins, and told."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from holdfast.tasks.task import Split, Task
 from holdfast.tasks.unknown import unknown_told
@@ -22,6 +22,24 @@ def load_notes(run: RunSpec, task: Task) -> list[str]:
             + ("; no file says the classes of a head that came with them, so none is kept" if task.label_names else ""),
         )
     return notes
+
+
+def count_cuts(run: RunSpec, task: Task, splits: Mapping[str, Split]) -> dict[str, dict[str, int]]:
+    """Return how many rows of each of ``splits`` are cut, by the option that would keep them whole and by split."""
+    tokenizer = load_tokenizer(run.model, run.revision, run.remote_code)
+    form = form_of(run, task)
+    counts = {name: form.count_cut(split, tokenizer) for name, split in splits.items()}
+    options = next(iter(counts.values()), {})
+    return {option: {name: count[option] for name, count in counts.items()} for option in options}
+
+
+def learned(run: RunSpec, task: Task, rows: Sequence[int]) -> list[str]:
+    """Return the tokens that the model sees of some training rows of ``task``, as text, special ones included."""
+    tokenizer = load_tokenizer(run.model, run.revision, run.remote_code)
+    encoded, _ = form_of(run, task).encode(task.splits["train"].take(list(rows)), tokenizer, training=True)
+    # Choices have a list of tokens each.
+    texts = [row["input_ids"] if task.kind == "choice" else [row["input_ids"]] for row in encoded.rows]
+    return [" | ".join(tokenizer.decode(ids) for ids in row) for row in texts]
 
 
 def reading(run: RunSpec, task: Task, splits: Mapping[str, Split]) -> tuple[list[str], list[str]]:

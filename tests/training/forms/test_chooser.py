@@ -10,10 +10,11 @@ import transformers as t
 from holdfast import HoldfastError
 from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.task import Split, Task
+from holdfast.training.foretold import learned
 from holdfast.training.forms import form_of
 from holdfast.training.run import run
 from holdfast.training.spec import RunSpec, TrainingSettings
-from tiny import WORDS
+from tiny import WORDS, save_model
 
 NAMES = ("choice1", "choice2", "choice3")
 
@@ -117,3 +118,17 @@ def test_predictions_are_scored_by_the_place_of_the_largest():
     chooser = form()
     outputs = chooser.read(SimpleNamespace(predictions=logits), None)
     assert chooser.score(outputs, split, ("accuracy",)) == {"accuracy": pytest.approx(2 / 3)}
+
+
+def test_what_the_model_will_see_of_a_row_is_shown(tmp_path):
+    source = save_model(tmp_path, "bert")
+    given = task()
+    told = learned(spec(source, max_length=6), given, [3])
+    train = given.splits["train"]
+    read = t.AutoTokenizer.from_pretrained(source)
+    expected = [
+        read.decode(read(train.texts[3], choice, truncation="longest_first", max_length=6)["input_ids"])
+        for choice in train.choices[3]
+    ]
+    assert told == [" | ".join(expected)]
+    assert all(part.startswith("[CLS]") and part.endswith("[SEP]") for part in told[0].split(" | "))
