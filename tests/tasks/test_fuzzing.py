@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import tempfile
@@ -101,6 +102,17 @@ def json_lines(draw: st.DrawFn) -> File:
 
 
 @st.composite
+def json_documents(draw: st.DrawFn) -> File:
+    names, body = draw(tables(draw(st.sampled_from([CELLS, VALUES]))))
+    rows = [dict(zip(names, row, strict=True)) for row in body]
+    columns = {name: [row[name] for row in rows] for name in names}
+    document = draw(st.sampled_from([rows, {"data": rows}, columns]))
+    content = json.dumps(document, indent=draw(st.sampled_from([None, 2]))).encode(draw(ENCODINGS))
+    packed = draw(st.booleans())
+    return File(f"f.json{'.gz' if packed else ''}", gzip.compress(content) if packed else content, len(body))
+
+
+@st.composite
 def conll(draw: st.DrawFn) -> File:
     blank = draw(st.sampled_from(["\t", " ", "  "]))
     width = draw(st.integers(1, 5))
@@ -115,7 +127,12 @@ def conll(draw: st.DrawFn) -> File:
     return File(f"f{draw(st.sampled_from(['.conll', '.bio', '.iob']))}", content, len(body))
 
 
-FORMS: dict[str, st.SearchStrategy[File]] = {"delimited": delimited(), "json lines": json_lines(), "conll": conll()}
+FORMS: dict[str, st.SearchStrategy[File]] = {
+    "delimited": delimited(),
+    "json lines": json_lines(),
+    "json documents": json_documents(),
+    "conll": conll(),
+}
 READINGS = st.none() | st.builds(
     Reading,
     missing=st.sampled_from([None, "drop", "keep"]),
