@@ -31,6 +31,7 @@ QUICK = {
     ("probe",): ("--seeds", "1", "--max-length", "16"),
     ("stability", "task"): ("--tune-steps", "1", "--max-length", "16"),
     ("stability", "synthetic"): (),
+    ("tasks",): (),
 }
 """What makes a ``holdfast`` command that has these words quick. The last value of an option is the one that counts."""
 
