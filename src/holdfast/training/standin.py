@@ -1,5 +1,6 @@
 """What the Trainer's ``compute_loss`` gets in place of the model: it runs the views along and gives clean outputs."""
 
+import inspect
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -18,12 +19,14 @@ class StandIn:
     A subclass may call it several times (for metrics, say): methods act on the first call with gradient.
     """
 
-    def __init__(self, call: nn.Module, objective: Objective, step: Step, labels: Tensor) -> None:
+    def __init__(self, call: nn.Module, objective: Objective, step: Step, labels: Tensor | None) -> None:
         self._call = call
         self._objective = objective
         self._step = step
         self._labels = labels
         self._found: Pass | None = None
+        self.batch: Mapping[str, Any] = {}
+        """What methods acted on: the model's keyword arguments, labels included."""
         self.fused = False
         """Whether the caller asked for TRL's fused output layer, and makes the loss of what that gives."""
 
@@ -38,18 +41,32 @@ class StandIn:
         return self._found
 
     def __call__(self, *args: Any, **batch: Any) -> Any:
-        """Return the clean outputs for ``batch``, the model's keyword arguments."""
-        if args:
-            raise HoldfastError(
-                "compute_loss of this trainer passes the model's inputs by position: pass them by name, model(**inputs)"
-            )
+        """Return the clean outputs for ``batch``, the model's arguments."""
         if self._found is not None or not torch.is_grad_enabled():
-            return self._call(**batch)
-        fused = batch.get("fused_lm_head", False) and self._objective.needs_head
+            return self._call(*args, **batch)
+        if args:
+            batch = self._by_name(args, batch)
+        fused = batch.get("fused_lm_head", False) and self._objective.compares
         if fused:
             batch = {key: value for key, value in batch.items() if key not in ("fused_lm_head", "labels")}
-        self._found, self.fused = self._objective.run(self._call, batch, self._step, self._labels), fused
-        return fused_outputs(self._found.outputs, self._labels) if fused else self._found.outputs
+        labels = {} if self._labels is None else {"labels": self._labels}
+        self.batch, self.fused = {**batch, **labels}, bool(fused)
+        self._found = self._objective.run(self._call, batch, self._step, self._labels)
+        if fused:
+            assert self._labels is not None
+            return fused_outputs(self._found.outputs, self._labels)
+        return self._found.returned
+
+    def _by_name(self, args: tuple[Any, ...], batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all arguments by name, those by position first."""
+        signature = inspect.signature(self._objective.model.forward)
+        names = [name for name, one in signature.parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
+        if len(args) > len(names):
+            raise HoldfastError(
+                "compute_loss of this trainer passes the model's inputs by position, and "
+                f"{type(self._objective.model).__name__} does not name them: pass them by name, model(**inputs)"
+            )
+        return {**dict(zip(names, args, strict=False)), **batch}
 
     def __getattr__(self, name: str) -> Any:
         # Subclasses ask for the configuration and the device, TRL for the class's own attributes.
