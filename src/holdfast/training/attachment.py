@@ -41,6 +41,8 @@ class Attachment:
         self.window: Window | None = None
         self.reduction: Reduction | None = None
         """None before a batch told, and where it does not matter."""
+        self.multiplied = False
+        """Whether the current ``compute_loss`` multiplied by the number of processes."""
         self.computed = False
         """Whether the training, of whatever kind its ``training_step`` is, came by ``compute_loss``."""
         self.terms: dict[str, Tensor] = {}

@@ -1,5 +1,6 @@
 """What the Trainer's ``compute_loss`` gets in place of the model: it runs the views along and gives clean outputs."""
 
+import contextlib
 import inspect
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -10,17 +11,56 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Step
+from holdfast.training.item_counts import Uses
 from holdfast.training.objective import Objective, Pass
 
 
-class StandIn:
-    """Stands in for ``call``, the model or what wraps it, during one ``compute_loss``.
+class Caller:
+    """Stands in for ``call``, the model or what wraps it, during one ``compute_loss``, and notes what it is given.
+
+    ``uses`` is to note only what happens outside of the model.
+    """
+
+    def __init__(self, call: nn.Module, model: nn.Module, uses: Uses | None) -> None:
+        self._call = call
+        self._model = model
+        self._uses = uses
+        self.given: Mapping[str, Any] | None = None
+        """The arguments of the first call with gradient, by name; None before."""
+
+    def __call__(self, *args: Any, **batch: Any) -> Any:
+        """Return the model's outputs."""
+        if self.given is None and torch.is_grad_enabled():
+            self.given = {**dict(zip(self._names(), args, strict=False)), **batch}
+        with contextlib.nullcontext() if self._uses is None else self._uses.paused():
+            return self._call(*args, **batch)
+
+    def _names(self) -> list[str]:
+        """Return the names of the model's arguments by position."""
+        signature = inspect.signature(self._model.forward)
+        return [name for name, one in signature.parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
+
+    def __getattr__(self, name: str) -> Any:
+        # Subclasses ask for the configuration and the device, or for what is inside of DDP; TRL for the class's own.
+        found = self._model if hasattr(self._model, name) else self._call
+        return getattr(found, name)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        # The Trainer shifts the labels by the type it finds inside an adapter model.
+        return type(self._model)
+
+
+class StandIn(Caller):
+    """Runs the views along, and gives clean outputs.
 
     A subclass may call it several times (for metrics, say): methods act on the first call with gradient.
     """
 
-    def __init__(self, call: nn.Module, objective: Objective, step: Step, labels: Tensor | None) -> None:
-        self._call = call
+    def __init__(
+        self, call: nn.Module, objective: Objective, step: Step, labels: Tensor | None, uses: Uses | None = None
+    ) -> None:
+        super().__init__(call, objective.model, uses)
         self._objective = objective
         self._step = step
         self._labels = labels
@@ -43,39 +83,24 @@ class StandIn:
     def __call__(self, *args: Any, **batch: Any) -> Any:
         """Return the clean outputs for ``batch``, the model's arguments."""
         if self._found is not None or not torch.is_grad_enabled():
-            return self._call(*args, **batch)
-        if args:
-            batch = self._by_name(args, batch)
-        fused = batch.get("fused_lm_head", False) and self._objective.compares
-        if fused:
-            batch = {key: value for key, value in batch.items() if key not in ("fused_lm_head", "labels")}
-        labels = {} if self._labels is None else {"labels": self._labels}
-        self.batch, self.fused = {**batch, **labels}, bool(fused)
-        self._found = self._objective.run(self._call, batch, self._step, self._labels)
-        if fused:
-            assert self._labels is not None
-            return fused_outputs(self._found.outputs, self._labels)
-        return self._found.returned
-
-    def _by_name(self, args: tuple[Any, ...], batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Return all arguments by name, those by position first."""
-        signature = inspect.signature(self._objective.model.forward)
-        names = [name for name, one in signature.parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
+            return super().__call__(*args, **batch)
+        names = self._names() if args else []
         if len(args) > len(names):
             raise HoldfastError(
                 "compute_loss of this trainer passes the model's inputs by position, and "
-                f"{type(self._objective.model).__name__} does not name them: pass them by name, model(**inputs)"
+                f"{type(self._model).__name__} does not name them: pass them by name, model(**inputs)"
             )
-        return {**dict(zip(names, args, strict=False)), **batch}
-
-    def __getattr__(self, name: str) -> Any:
-        # Subclasses ask for the configuration and the device, TRL for the class's own attributes.
-        return getattr(self._objective.model, name)
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:
-        # The Trainer shifts the labels by the type it finds inside an adapter model.
-        return type(self._objective.model)
+        named = self.given = {**dict(zip(names, args, strict=False)), **batch}
+        self.fused = bool(named.get("fused_lm_head", False) and self._objective.compares)
+        if self.fused:
+            named = {key: value for key, value in named.items() if key not in ("fused_lm_head", "labels")}
+        self.batch = {**named, **({} if self._labels is None else {"labels": self._labels})}
+        with contextlib.nullcontext() if self._uses is None else self._uses.paused():
+            self._found = self._objective.run(self._call, named, self._step, self._labels)
+        if self.fused:
+            assert self._labels is not None
+            return fused_outputs(self._found.outputs, self._labels)
+        return self._found.returned
 
 
 def fused_outputs(outputs: Mapping[str, Any], labels: Tensor) -> SimpleNamespace:

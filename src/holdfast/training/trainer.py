@@ -19,11 +19,13 @@ from holdfast.training.optimizers import check_covered, is_outlived, split_group
 from holdfast.training.trainer_checkpoints import Saving
 from holdfast.training.trainer_checks import check_length, check_trainer
 from holdfast.training.trainer_evaluation import Evaluating
-from holdfast.training.trainer_loss import TALLIES, Computing
+from holdfast.training.trainer_loss import Computing
 from holdfast.training.trainer_stages import carry_out, check_stages
 from holdfast.training.traits import alters_gradients, measures, operates, trains_first
 from holdfast.training.wrapping import guard_hooks, is_compiled
 
+_TALLIES = ("_metrics", "_total_train_tokens")
+"""What TRL's trainers count in ``compute_loss``, which is not to count the passes of methods that measure."""
 _OPTIMIZER = (
     "let the Trainer build it: leave out optimizers=(optimizer, ...), or name its class in "
     "Trainer(..., optimizer_cls_and_kwargs=(AdamW, {'lr': 2e-5}))"
@@ -178,7 +180,7 @@ class _Attached(Saving, Evaluating, Computing):
         methods = [method for method in own.methods if measures(method)]
         if methods:
             check_length(self.get_train_dataloader(), methods)
-            tallies = {name: copy.deepcopy(vars(self)[name]) for name in TALLIES if name in vars(self)}
+            tallies = {name: copy.deepcopy(vars(self)[name]) for name in _TALLIES if name in vars(self)}
             measure(model, methods, TrainingData(self._holdfast_batches, self._holdfast_plain_loss))
             vars(self).update(tallies)
         if self.args.auto_find_batch_size:

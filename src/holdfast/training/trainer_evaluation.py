@@ -32,7 +32,7 @@ class Evaluating(Trainer):
         own = self._holdfast
         if self.eval_dataset is not None and any(chooses(method) for method in own.methods):
             assert own.objective is not None
-            with unnoticed(self):
+            with self._holdfast_unnoticed():
                 choose(own.objective.model, own.methods, self._holdfast_score)
 
     def _holdfast_score(self) -> float:
@@ -52,14 +52,13 @@ class Evaluating(Trainer):
             return -math.inf
         return value if higher else -value
 
-
-@contextmanager
-def unnoticed(trainer: Trainer) -> Iterator[None]:
-    """Within the block, what ``trainer`` evaluates and logs leaves no trace in logs, callbacks and state."""
-    handler, history = trainer.callback_handler, list(trainer.state.log_history)
-    callbacks, control = handler.callbacks, copy.copy(trainer.control)
-    handler.callbacks = []
-    try:
-        yield
-    finally:
-        handler.callbacks, trainer.control, trainer.state.log_history = callbacks, control, history
+    @contextmanager
+    def _holdfast_unnoticed(self) -> Iterator[None]:
+        """Within the block, evaluations leave no trace in logs, callbacks and state."""
+        handler, history = self.callback_handler, list(self.state.log_history)
+        callbacks, control = handler.callbacks, copy.copy(self.control)
+        handler.callbacks = []
+        try:
+            yield
+        finally:
+            handler.callbacks, self.control, self.state.log_history = callbacks, control, history

@@ -1,13 +1,11 @@
 """The loss of a ``Trainer`` with methods: the one that its ``compute_loss`` gives, put right, and the penalties."""
 
+import contextlib
 import copy
 import inspect
-import random
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import Trainer
@@ -16,12 +14,9 @@ from holdfast.errors import HoldfastError
 from holdfast.methods.base import Step
 from holdfast.training.attachment import Attachment, Reduction
 from holdfast.training.batches import no_labels
+from holdfast.training.item_counts import Uses, divides
 from holdfast.training.objective import Window
-from holdfast.training.standin import StandIn
-from holdfast.training.trainer_evaluation import unnoticed
-
-TALLIES = ("_metrics", "_total_train_tokens")
-"""What TRL's trainers count in ``compute_loss``, which is not to count the passes of methods that measure."""
+from holdfast.training.standin import Caller, StandIn
 
 
 class Computing(Trainer):
@@ -60,17 +55,20 @@ class Computing(Trainer):
         objective.refuse_packed(inputs)
         own.computed = True
         step, divided = self._holdfast_step(), self._loss_is_scaled(items)
-        if divided and items is not None:
-            self._holdfast_learn(inputs, items)
-        stand_in = StandIn(model, objective, step, inputs.get("labels")) if objective.acts else None
-        found: Any = super().compute_loss(
-            model if stand_in is None else cast(nn.Module, stand_in),
-            given,
-            *args,
-            **kwargs,
-        )
+        uses = Uses(items) if divided and isinstance(items, Tensor) and self._holdfast_asks() else None
+        stand_in = StandIn(model, objective, step, inputs.get("labels"), uses) if objective.acts else None
+        caller = stand_in if stand_in is not None or uses is None else Caller(model, objective.model, uses)
+        own.multiplied = False
+        with contextlib.nullcontext() if uses is None else uses:
+            found: Any = super().compute_loss(
+                model if caller is None else cast(nn.Module, caller), given, *args, **kwargs
+            )
+        if uses is not None and caller is not None:
+            self._holdfast_learn(uses, caller.given, items)
         loss, outputs = found if return_outputs else (found, None)
         accumulation = self.current_gradient_accumulation_steps
+        if self.args.world_size > 1:
+            self._holdfast_window()  # processes count together
         scale = self._holdfast_scale(loss.detach(), inputs, divided)
         task = loss.nan_to_num(0.0) if scale == 0.0 else loss
         task = task if scale == 1.0 else task * scale
@@ -107,78 +105,28 @@ class Computing(Trainer):
             return min(1.0, self._holdfast_share(inputs))
         return 1.0
 
-    def _holdfast_learn(self, inputs: Mapping[str, Any], items: Any) -> None:
-        """Find out what the loss is, which the Trainer takes for divided by ``items``, at the first batch that tells.
+    def _holdfast_asks(self) -> bool:
+        """Whether it matters what the loss was divided by, and is not known yet."""
+        several = self.args.gradient_accumulation_steps > 1 or self.args.world_size > 1
+        return several and self._holdfast.reduction is None and self.loss_is_scaled_for_ga is None
 
-        Most heads ignore the number: their loss is a mean. So it is computed for twice the number, with the same
-        dropout, without gradient, and leaving no trace.
+    def _holdfast_learn(self, uses: Uses, given: Mapping[str, Any] | None, items: Any) -> None:
+        """Note what the loss is, which the Trainer takes for divided by ``items``: the head may ignore the number.
+
+        ``given`` is what the model got. Whoever makes the loss of its outputs has used the number, or has not.
         """
         own = self._holdfast
-        same = self.args.gradient_accumulation_steps == 1 and self.args.world_size == 1
-        if same or own.reduction is not None or self.loss_is_scaled_for_ga is not None:
-            return
-        found = self._holdfast_compare(inputs, items)
-        if self.args.world_size > 1:
-            # One whose batch has no labels cannot tell.
-            found = self.accelerator.gather(found.to(self.args.device)[None]).amax(0)
-        if bool(found.any()):
-            own.reduction = Reduction(mean=bool(found[0] == 2), processes=max(1, int(found[1])))
+        assert own.objective is not None
+        divided: bool | None = uses.found
+        if not divided and given is not None and given.get("num_items_in_batch") is not None:
+            divided = divides(own.objective.model, given, items)
+        if divided is not None:
+            own.reduction = Reduction(not divided, self.accelerator.num_processes if own.multiplied else 1)
 
-    def _holdfast_compare(self, inputs: Mapping[str, Any], items: Any) -> Tensor:
-        """Return, (2,), whether the loss is divided by ``items``, 1, or a mean, 2, and what else it is multiplied by.
-
-        Zeros where this batch does not tell.
-        """
-        with self._holdfast_untraced():
-            once = self._holdfast_once(inputs, items)
-            twice = self._holdfast_once(inputs, 2 * items)
-            if not torch.isfinite(once) or not bool(once):
-                return torch.zeros(2)
-            if not torch.isclose(once, twice, rtol=1e-4):
-                return torch.tensor([1.0, 1.0])
-            processes = 1.0
-            if self.args.world_size > 1 and self.args.average_tokens_across_devices:
-                # Multiplied, as the number counts the items of all processes.
-                self.args.average_tokens_across_devices = False
-                try:
-                    processes = float(once / self._holdfast_once(inputs, items))
-                finally:
-                    self.args.average_tokens_across_devices = True
-            return torch.tensor([2.0, round(processes)])
-
-    def _holdfast_once(self, inputs: Mapping[str, Any], items: Any) -> Tensor:
-        assert self._holdfast.objective is not None
-        devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
-        states = random.getstate(), np.random.get_state()
-        try:
-            with torch.random.fork_rng(devices), torch.no_grad():
-                # Not what wraps it: nothing is to be left for processes to average.
-                loss: Any = super().compute_loss(
-                    self._holdfast.objective.model, cast(Any, copy.copy(inputs)), num_items_in_batch=items
-                )
-                return cast(Tensor, loss.detach().float().cpu())
-        finally:
-            random.setstate(states[0])
-            np.random.set_state(states[1])
-
-    @contextmanager
-    def _holdfast_untraced(self) -> Iterator[None]:
-        """Within the block, what ``compute_loss`` notes, logs, and leaves in buffers of the model is put back."""
-        assert self._holdfast.objective is not None
-        buffers = [(buffer, buffer.clone()) for buffer in self._holdfast.objective.model.buffers()]
-        tallies = {name: copy.deepcopy(vars(self)[name]) for name in TALLIES if name in vars(self)}
-        noted = vars(self) | tallies
-        try:
-            with unnoticed(self):
-                yield
-        finally:
-            vars(self).clear()
-            vars(self).update(noted)
-            with torch.no_grad():
-                for buffer, value in buffers:
-                    buffer.copy_(value)
-            # Autocast remembers weights cast without gradient and would hand them to the next forward.
-            torch.clear_autocast_cache()
+    def get_tp_size(self) -> int:
+        """Note that ``compute_loss`` multiplies by the number of processes, which it divides by this."""
+        self._holdfast.multiplied = True
+        return super().get_tp_size()
 
     def _holdfast_plain_loss(self, batch: Mapping[str, Any]) -> Tensor:
         """Return the mean loss of ``batch`` without methods, with gradient."""
