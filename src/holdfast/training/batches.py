@@ -13,20 +13,26 @@ _TENSORS = ("input_ids", "attention_mask", "token_type_ids", "labels")
 
 def check_batch(batch: Any) -> None:
     """Raise ``HoldfastError`` for a ``batch`` without names, or with lists or arrays where models take tensors."""
-    if not isinstance(batch, Mapping):
-        given = f"a {type(batch).__name__}"
+    if not isinstance(batch, Mapping) or not batch:
+        given, remedy = f"of type {type(batch).__name__}", "dict(zip(['input_ids', 'attention_mask', 'labels'], batch))"
         if isinstance(batch, (tuple, list)):
-            given += f" of {len(batch)} ({', '.join(type(part).__name__ for part in batch[:4])})"
+            given += f" ({', '.join(type(part).__name__ for part in batch[:4])})"
+            if len(batch) == 2 and isinstance(batch[0], Mapping):
+                remedy = "{**batch[0], 'labels': batch[1]}"
         raise HoldfastError(
-            f"the batch is {given}, without the names of the model's arguments: pass a dictionary, such as "
-            "dict(zip(['input_ids', 'attention_mask', 'labels'], batch)) for a TensorDataset of these"
+            f"the batch is {given}, without the names of the model's arguments: pass a dictionary of them, such as "
+            f"{remedy}"
         )
     for name, value in batch.items():
-        # Of numbers: detection models take a list of dictionaries as labels.
-        numbers = name in _TENSORS and isinstance(value, (list, tuple)) and _holds_values(value)
-        if numbers or (hasattr(value, "__array__") and not isinstance(value, Tensor)):
+        if isinstance(value, Tensor):
+            continue
+        # Of numbers or words: detection models take a list of dictionaries as labels.
+        first = _first(value) if name in _TENSORS else None
+        if isinstance(first, str):
+            raise HoldfastError(f"{name!r} of the batch holds words, and models take numbers: number them from 0")
+        if isinstance(first, (bool, int, float)) or hasattr(value, "__array__"):
             raise HoldfastError(
-                f"{name!r} of the batch is a {type(value).__name__}, and models take tensors: "
+                f"{name!r} of the batch is of type {type(value).__name__}, and models take tensors: "
                 f"batch[{name!r}] = torch.as_tensor(batch[{name!r}])"
             )
 
@@ -50,7 +56,7 @@ def no_labels(batch: Mapping[str, Any], method: str = "") -> str:
     )
 
 
-def _holds_values(values: Any) -> bool:
+def _first(values: Any) -> Any:
     while isinstance(values, (list, tuple)) and values:
         values = values[0]
-    return isinstance(values, (bool, int, float, str))
+    return values

@@ -102,7 +102,13 @@ def learn_head(model: nn.Module, batch: Mapping[str, Any]) -> Head | None:
                 return Head(kind, None, shifts, named=isinstance(found, Mapping))
             plain["labels"] = labels
             found = model(**plain)
-            outputs = named(model, found, "loss", "logits")
+            outputs = named(model, found)
+            if outputs.get("loss") is None and outputs.get("logits") is not None:
+                # It has an argument for labels, and leaves the loss to its trainer all the same.
+                logits = _one_tensor(model, outputs["logits"])
+                kind, _, shifts = _match(logits, labels, None, _is_causal(model))
+                return Head(kind, None, shifts, named=isinstance(found, Mapping))
+            outputs = named(model, outputs, "loss", "logits")
             logits, own = _one_tensor(model, outputs["logits"]), outputs["loss"].float()
             if not torch.isfinite(own):
                 return None

@@ -2,14 +2,17 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
-from transformers import DataCollatorWithPadding, Trainer, default_data_collator
+import torch
+from torch import nn
+from transformers import DataCollatorWithPadding, PreTrainedModel, Trainer, default_data_collator
 from transformers.trainer_utils import has_length
 
 from holdfast.errors import HoldfastError
 from holdfast.methods import check_combination, describe
 from holdfast.methods.base import Method
+from holdfast.training.head import learn_head
 from holdfast.training.traits import alters_gradients, compares, needs_whole
 
 _OTHERS = {
@@ -39,7 +42,8 @@ _LABELS = ("labels", "label", "label_ids")
 def check_trainer(trainer: Trainer, methods: Sequence[Method]) -> None:
     """Raise ``HoldfastError``, saying what can be done instead, where ``methods`` cannot work on ``trainer``.
 
-    Nothing is run and no row is read, but the first of a list: what only batches tell is told at the first step.
+    No row is read and nothing is run, but two rows through a model of the user's own: what only batches tell is told
+    at the first step.
     """
     if not isinstance(trainer, Trainer):
         raise HoldfastError(
@@ -65,6 +69,7 @@ def check_trainer(trainer: Trainer, methods: Sequence[Method]) -> None:
         )
     _check_signature(trainer)
     _check_labels(trainer, methods)
+    _try_own_model(trainer, methods)
     if trainer.train_dataset is not None:
         check_length(trainer.train_dataset, methods)
 
@@ -136,6 +141,23 @@ def _check_labels(trainer: Trainer, methods: Sequence[Method]) -> None:
             f"{comparing} compares the outputs of labelled rows, and the train_dataset has no labels (its columns: "
             f"{', '.join(columns)}): name their column 'labels', or {other}"
         )
+
+
+def _try_own_model(trainer: Trainer, methods: Sequence[Method]) -> None:
+    """Look at what a model that is none of Transformers' returns for two rows, where that is easily had."""
+    model, data, made = trainer.model, trainer.train_dataset, cast(Any, trainer.model_init)
+    known = made is not None or isinstance(getattr(model, "base_model", model), PreTrainedModel)
+    if known or not any(map(compares, methods)) or not (has_length(data) and hasattr(data, "__getitem__")):
+        return
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
+    with torch.random.fork_rng(devices):
+        try:
+            rows = [cast(Any, data)[row] for row in range(min(2, len(cast(Any, data))))]
+            learn_head(cast(nn.Module, model), trainer._prepare_inputs(trainer.data_collator(rows)))
+        except HoldfastError:
+            raise
+        except Exception:  # noqa: BLE001
+            return  # columns that compute_loss takes out, say: the first step will tell
 
 
 def _columns(trainer: Trainer) -> list[str]:

@@ -63,9 +63,9 @@ class Computing(Trainer):
             found: Any = super().compute_loss(
                 model if caller is None else cast(nn.Module, caller), given, *args, **kwargs
             )
-        if uses is not None and caller is not None:
-            self._holdfast_learn(uses, caller.given, items)
         loss, outputs = found if return_outputs else (found, None)
+        if uses is not None and caller is not None:
+            self._holdfast_learn(uses.made(loss), caller.given, items)
         accumulation = self.current_gradient_accumulation_steps
         if self.args.world_size > 1:
             self._holdfast_window()  # processes count together
@@ -110,14 +110,13 @@ class Computing(Trainer):
         several = self.args.gradient_accumulation_steps > 1 or self.args.world_size > 1
         return several and self._holdfast.reduction is None and self.loss_is_scaled_for_ga is None
 
-    def _holdfast_learn(self, uses: Uses, given: Mapping[str, Any] | None, items: Any) -> None:
-        """Note what the loss is, which the Trainer takes for divided by ``items``: the head may ignore the number.
+    def _holdfast_learn(self, divided: bool | None, given: Mapping[str, Any] | None, items: Any) -> None:
+        """Note whether the loss was ``divided`` by ``items``, as the Trainer takes it.
 
-        ``given`` is what the model got. Whoever makes the loss of its outputs has used the number, or has not.
+        ``given`` is what the model got: where it was not divided outside of the model, its head may have done so.
         """
         own = self._holdfast
         assert own.objective is not None
-        divided: bool | None = uses.found
         if not divided and given is not None and given.get("num_items_in_batch") is not None:
             divided = divides(own.objective.model, given, items)
         if divided is not None:
