@@ -80,20 +80,21 @@ def test_evaluation_in_training_shows_the_average_and_puts_the_weights_back():
         parameter.data.copy_(value)
     model, data = engines["ema"].model, batch(seed=9)
     before = [p.detach().clone() for p in model.parameters()]
-    model.eval()
     expected = float(reference(**data).loss)
-    assert float(engines["ema"].loss(data)) == pytest.approx(expected, abs=1e-6)
-    with engines["ema"].shown(), engines["ema"].shown(), torch.no_grad():
+    for without_gradient in (torch.no_grad, torch.inference_mode):
+        with without_gradient():
+            assert float(engines["ema"].loss(data)) == pytest.approx(expected, abs=1e-6)
+    with engines["ema"].evaluate(), engines["ema"].evaluate():
         assert float(model(**data).loss) == pytest.approx(expected, abs=1e-6)
         assert float(engines["ema"].loss(data)) == pytest.approx(expected, abs=1e-6)
     assert same(model.parameters(), before)
     assert abs(float(model(**data).loss) - expected) > 1e-4
-    model.train()
+    assert model.training
     train(engines["ema"], 2, start=4)
     train(engines["vanilla"], 2, start=4)
     assert same(model.parameters(), engines["vanilla"].model.parameters())
-    with engines["ema"].shown(), pytest.raises(HoldfastError, match="leave the block first"):
-        engines["ema"].loss(data)
+    with engines["ema"].evaluate(), pytest.raises(HoldfastError, match="leave the block first"):
+        engines["ema"].step()
 
 
 @pytest.mark.parametrize("other", [R4F(), LoRA(rank=2), MHLoss(heads=3)], ids=lambda method: method.name)
@@ -105,9 +106,9 @@ def test_what_is_saved_is_the_finished_model_whatever_the_others_do(other, first
     train(engine, 4)
     before = {name: value.clone() for name, value in engine.model.state_dict().items()}
     saved = engine.plain_state_dict()
-    engine.model.eval()
-    with engine.shown(), torch.no_grad():
+    with engine.evaluate():
         logits = engine.model(**batch(seed=9)).logits
+    engine.model.eval()
     after = engine.model.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     engine.finish()

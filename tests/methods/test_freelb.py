@@ -89,8 +89,8 @@ def test_there_is_one_pass_a_step_and_no_more(steps):
     trained.backward(trained.loss(data))
     assert len(passes) == steps
     passes.clear()
-    model.eval()
-    trained.loss(data)
+    with trained.evaluate():
+        trained.loss(data)
     assert len(passes) == 1
 
 

@@ -137,8 +137,8 @@ def test_each_row_runs_once_in_training_and_as_ever_in_evaluation():
     runs.clear()
     train(engine, [padded(texts[at : at + 2], 12) for at in (0, 2, 4, 6)])
     assert runs == []
-    model.eval()
-    engine.loss(data)
+    with engine.evaluate():
+        engine.loss(data)
     assert runs == [8]
 
 

@@ -112,9 +112,8 @@ def test_evaluation_and_the_finished_model_are_plain():
     trained = engine(model, HyPe(sigma=1.0))
     assert {m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)} == {0.0}
     assert float(trained.loss(data)) != float(trained.loss(data))
-    model.eval()
-    assert float(trained.loss(data)) == float(plain.eval()(**data).loss)
-    model.train()
+    with trained.evaluate():
+        assert float(trained.loss(data)) == float(plain.eval()(**data).loss)
     trained.finish()
     assert not any(module._forward_pre_hooks for module in model.modules())
     assert {m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)} == {0.1}

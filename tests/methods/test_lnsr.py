@@ -181,8 +181,8 @@ def test_it_goes_with_r3f_and_evaluation_is_clean():
     trained.backward(trained.loss(data))
     assert trained.terms.keys() == {"task", "lnsr", "r3f"}
     assert trained.step()
-    model.eval()
-    assert float(trained.loss(data)) == float(model(**data).loss)
+    with trained.evaluate():
+        assert float(trained.loss(data)) == float(model(**data).loss)
 
 
 @pytest.mark.parametrize(("layer", "ratio"), [(0, 2.0), (1, 1.5)])

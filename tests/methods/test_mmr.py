@@ -273,8 +273,8 @@ def test_evaluation_is_plain():
     model, data = classifier("bert"), batch(rows=6)
     trained = engine(model, MMR(weight=5.0))
     trained.loss(data)
-    model.eval()
-    assert torch.equal(trained.loss(data), model(**data).loss)
+    with trained.evaluate():
+        assert torch.equal(trained.loss(data), model(**data).loss)
     assert set(trained.terms) == {"task"}
 
 

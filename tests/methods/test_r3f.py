@@ -118,13 +118,14 @@ def test_a_duplicated_batch_has_the_same_loss():
 
 
 def test_evaluation_is_one_clean_forward_with_the_plain_loss():
-    model, data = classifier("bert", dropout=0.1).eval(), batch()
+    model, data = classifier("bert", dropout=0.1), batch()
     calls = []
     model.register_forward_pre_hook(lambda *args: calls.append(1))
     trained = engine(model, R3F(sigma=1.0))
-    loss = float(trained.loss(data))
-    assert len(calls) == 1
-    logits = model(input_ids=data["input_ids"], attention_mask=data["attention_mask"]).logits
+    with trained.evaluate():
+        loss = float(trained.loss(data))
+        assert len(calls) == 1
+        logits = model(input_ids=data["input_ids"], attention_mask=data["attention_mask"]).logits
     assert loss == pytest.approx(float(torch.nn.functional.cross_entropy(logits, data["labels"])), rel=1e-6)
     assert trained.terms.keys() == {"task"}
 

@@ -131,8 +131,8 @@ def test_there_is_no_pass_more_than_asked_for(settings, passes):
     assert len(seen) == passes
     assert bool(trained.methods[0].state_dict(model)) == bool(SMART(**settings).proximal)
     seen.clear()
-    model.eval()
-    trained.loss(data)
+    with trained.evaluate():
+        trained.loss(data)
     assert len(seen) == 1
 
 

@@ -48,7 +48,7 @@ def test_a_given_coefficient_is_used_as_it_is(alpha):
     assert exact, "training itself is untouched"
     expected = between(classifier("bert"), plain, alpha)
     close(engine.plain_state_dict(), expected)
-    with engine.shown():
+    with engine.evaluate():
         close(engine.model.state_dict(), expected)
     engine.finish()
     close(engine.model.state_dict(), expected)

@@ -156,12 +156,22 @@ def test_texts_packed_into_one_row_are_not_stacked():
     assert sizes == [4]
 
 
+@pytest.mark.parametrize("method", [Vanilla(), R3F(sigma=0.3)], ids=["vanilla", "r3f"])
+def test_models_that_return_tuples_train_as_those_that_name_their_outputs(method):
+    terms = []
+    for named in (True, False):
+        model = classifier("bert")
+        model.config.return_dict = named
+        trained = engine(model, method, seed=3)
+        torch.manual_seed(1)
+        trained.loss(batch())
+        terms.append(trained.terms)
+    assert terms[0]["task"] == pytest.approx(terms[1]["task"], rel=1e-6)
+    assert terms[0] == pytest.approx(terms[1], rel=1e-5)
+
+
 @pytest.mark.parametrize("method", [Vanilla(), R3F()], ids=["vanilla", "r3f"])
-def test_models_without_named_losses_are_refused(method):
-    model = classifier("bert")
-    model.config.return_dict = False
-    with pytest.raises(HoldfastError, match="returned a tuple: its outputs need names"):
-        engine(model, method).loss(batch())
+def test_models_without_a_loss_are_refused(method):
     with pytest.raises(HoldfastError, match="returned no loss"):
         engine(BertModel(BertConfig(**SIZES)).train(), method).loss(batch())
 

@@ -64,7 +64,7 @@ def test_finishing_what_is_only_shown_is_refused():
         engine.backward(engine.loss(batch(seed=seed)))
         engine.step()
     average = engine.plain_state_dict()
-    with engine.shown(), pytest.raises(HoldfastError, match="leave the block first"):
+    with engine.evaluate(), pytest.raises(HoldfastError, match="leave the block first"):
         engine.finish()
     engine.finish()
     assert all(torch.equal(value, average[name]) for name, value in engine.model.state_dict().items())

@@ -176,8 +176,9 @@ def test_training_again_looks_again(tmp_path):
 def test_evaluation_alone_looks_at_nothing(tmp_path):
     trainer, _ = build(tmp_path, Looking())
     trainer.evaluate()
-    trained = engine(classifier("bert").eval(), Looking(), data=loader())
-    trained.loss(batch())
+    trained = engine(classifier("bert"), Looking(), data=loader())
+    with trained.evaluate():
+        trained.loss(batch())
     assert "calls" not in looked(trainer) | trained.methods[0].memory
 
 

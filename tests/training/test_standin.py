@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy
 from trainers import Gradients, Log, arguments, build, masked_rows, rows, same
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Trainer
 
-from holdfast import R3F, R4F, HoldfastError, MHLoss, Vanilla, attach
+from holdfast import R3F, R4F, HoldfastError, MHLoss, Mixout, Vanilla, attach
 from tiny import batch, classifier
 
 
@@ -52,7 +52,7 @@ def training(kind, folder, *methods, **options):
         eval_dataset=rows(4),
         callbacks=[log, gradients],
     )
-    attach(trainer, *methods).train()
+    (attach(trainer, *methods) if methods else trainer).train()
     return trainer, log.entries[0], torch.cat([g.flatten() for g in gradients.found])
 
 
@@ -74,12 +74,20 @@ def test_calls_for_metrics_leave_the_penalty_its_gradient(tmp_path):
     assert torch.allclose(found, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("kind", "message"), [(ByPosition, "pass them by name"), (AroundTheModel, "does not call the model it is given")]
-)
-def test_losses_that_methods_cannot_reach_are_refused(kind, message, tmp_path):
-    with pytest.raises(HoldfastError, match=message):
-        training(kind, tmp_path, R3F())
+def test_inputs_by_position_get_their_names(tmp_path):
+    _, entry, _ = training(ByPosition, tmp_path, R3F(sigma=0.3))
+    data = torch.utils.data.default_collate(rows(4))
+    expected = classifier("bert")(data["input_ids"], data["attention_mask"]).logits.sum()
+    assert entry["loss/task"] == pytest.approx(float(expected), rel=1e-5)
+    assert entry["loss/r3f"] > 0
+
+
+def test_a_loss_around_the_model_is_out_of_reach_of_methods_that_compare_outputs_alone(tmp_path):
+    with pytest.raises(HoldfastError, match="does not call the model it is given"):
+        training(AroundTheModel, tmp_path, R3F())
+    _, _, stock = training(AroundTheModel, tmp_path)
+    _, _, attached = training(AroundTheModel, tmp_path, Mixout(drop=0.0))
+    assert torch.equal(stock, attached)
 
 
 def test_compute_loss_outside_training_is_plain(tmp_path):

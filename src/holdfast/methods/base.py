@@ -234,6 +234,12 @@ class Method:
         """Whether the method can only ``choose`` where there are labelled rows beside those trained on and scored."""
         return False
 
+    @property
+    def needs_whole_pass(self) -> bool:
+        """Whether ``measure`` or ``stages`` go over all training rows, which a stream has no end of."""
+        kind = type(self)
+        return kind.measure is not Method.measure or kind.stages is not Method.stages
+
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the method cannot work on this model."""
 

@@ -58,6 +58,11 @@ class ChildTuningD(Method):
         """The body's weights, and the gradients of whole matrices; texts, where each has a gradient of its own."""
         return frozenset({BODY, GRADIENTS} | ({TEXTS} if self.fisher == "example" else set()))
 
+    @property
+    def needs_whole_pass(self) -> bool:
+        """Whether all batches are looked at."""
+        return self.max_batches is None
+
     def check(self, model: nn.Module) -> None:
         """Raise ``HoldfastError`` when the model has no transformer layers, or trains none of their weights."""
         layer_weights(model, self.name)

@@ -1,6 +1,7 @@
 """What ``attach`` adds to a Transformers ``Trainer``."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -9,12 +10,26 @@ from holdfast.methods.base import Method
 from holdfast.training.objective import Objective, Window
 
 
+@dataclass(frozen=True)
+class Reduction:
+    """What a loss is that the Trainer takes for a sum divided by the items of the whole optimizer step."""
+
+    mean: bool
+    """It is the mean over its micro-batch instead."""
+    processes: int
+    """By which number of them the Trainer multiplied it."""
+
+
 class Attachment:
     """The methods of a trainer, and where they are in its training."""
 
-    def __init__(self, given: tuple[Method, ...], stacked: bool) -> None:
+    def __init__(self, given: tuple[Method, ...], stacked: bool, makes_optimizer: bool) -> None:
         self.given = given
         self.stacked = stacked
+        self.makes_optimizer = makes_optimizer
+        """Whether the Trainer makes the optimizer, which the user did not give."""
+        self.trained: list[nn.Parameter] = []
+        """All parameters of the model as it was prepared last."""
         self.methods: list[Method] = []
         self.objective: Objective | None = None
         self.prepared = False
@@ -24,6 +39,12 @@ class Attachment:
         self.samples: list[Mapping[str, Any]] = []
         """The micro-batches of the current optimizer step."""
         self.window: Window | None = None
+        self.reduction: Reduction | None = None
+        """None before a batch told, and where it does not matter."""
+        self.multiplied = False
+        """Whether the current ``compute_loss`` multiplied by the number of processes."""
+        self.computed = False
+        """Whether the training, of whatever kind its ``training_step`` is, came by ``compute_loss``."""
         self.terms: dict[str, Tensor] = {}
         """Sums of the logged terms since the last log, and the step of that log."""
         self.logged_step = 0

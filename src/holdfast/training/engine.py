@@ -2,7 +2,7 @@
 
 The loop of a step, in order::
 
-    loss = engine.loss(batch)         views are asked for, one stacked forward, task loss + penalties
+    loss = engine.loss(batch)         training mode on; views are asked for, one stacked forward, task loss + penalties
     engine.backward(loss)             loss / accumulation, scaled for fp16
     engine.step()                     every accumulation-th call:
                                           gradients unscaled; skipped when one is not finite
@@ -26,10 +26,11 @@ from torch import Tensor, nn
 from holdfast.errors import HoldfastError
 from holdfast.methods import describe
 from holdfast.methods.base import Method, Plan, SelfSupervised, Step, TrainingData
+from holdfast.training.batches import check_batch, no_labels
 from holdfast.training.head import named
-from holdfast.training.lifecycle import choose, finish, measure, plain_state, prepare, shown
+from holdfast.training.lifecycle import choose, finish, measure, plain_state, prepare, same_modes, shown
 from holdfast.training.loaders import length, same_order
-from holdfast.training.objective import Call, Objective
+from holdfast.training.objective import Objective
 from holdfast.training.optimizers import check_covered, split_groups
 from holdfast.training.self_supervised import Text, log_progress, retrain
 from holdfast.training.traits import measures
@@ -75,7 +76,7 @@ class Engine:
     ) -> None:
         if accumulation < 1:
             raise HoldfastError(f"accumulation={accumulation}: it counts micro-batches and must be at least 1")
-        self._call: Call = model
+        self._call = model
         self.model = unwrap(model)
         if is_compiled(model):
             guard_hooks()
@@ -87,6 +88,12 @@ class Engine:
             raise HoldfastError(
                 f"{measuring[0]} looks at the training data before it trains: pass Engine(..., data=loader)"
             )
+        passing = next((method.name for method in methods if method.needs_whole_pass), "")
+        if data is not None and passing and length(data) is None:
+            raise HoldfastError(
+                f"{passing} goes over the training data before it trains, and data, a {type(data).__name__}, "
+                "has no length: give a list of batches, a loader of a dataset with a length, or a method without a pass"
+            )
         self.methods = prepare(
             self.model,
             methods,
@@ -97,7 +104,8 @@ class Engine:
             if model is not self.model and (problem := ddp_problem(model, given)):
                 raise HoldfastError(f"{describe(self.methods)}: {problem}")
             if isinstance(optimizer, torch.optim.Optimizer):
-                check_covered(self.model, optimizer, given)
+                remedy = "pass a function that builds it, optimizer=lambda parameters: AdamW(parameters, 2e-5)"
+                check_covered(self.model, optimizer, given, remedy)
                 self.optimizer = optimizer
             else:
                 self.optimizer = optimizer(p for p in self.model.parameters() if p.requires_grad)
@@ -118,7 +126,9 @@ class Engine:
         self._micro = 0
         self._to_measure = [method for method in self.methods if measures(method)]
         self._terms: dict[str, Tensor] = {}
-        self._showing = False
+        self._evaluating = False
+        self._finished = False
+        self._told_mode = False
 
     @property
     def terms(self) -> dict[str, float]:
@@ -128,36 +138,50 @@ class Engine:
     def loss(self, batch: Mapping[str, Any]) -> Tensor:
         """Return the scalar loss of one micro-batch, the mean over its rows.
 
-        ``batch``: the model's keyword arguments, with ``labels``. In ``model.eval()`` it is the plain task
-        loss of one clean forward, by the weights that training would end with; around many batches use ``shown``.
+        ``batch``: the model's keyword arguments, with ``labels``. A model in evaluation mode, as ``from_pretrained``
+        gives it, is put into training mode first, which is told once. Inside ``evaluate`` or ``torch.no_grad()`` it is
+        the plain task loss of one clean forward in evaluation mode, by the weights that training would end with;
+        around many batches use ``evaluate``.
+
+        Raises ``HoldfastError`` for a batch without names or labels, and to train on after ``finish``.
         """
-        if "labels" not in batch:
-            raise HoldfastError(no_labels(batch))
-        step = self._step_now()
-        if not self.model.training:
-            with self.shown():
+        check_batch(batch)
+        if self._evaluating or not torch.is_grad_enabled():
+            with self.evaluate():
                 task = self._plain_loss(batch, self._call)
             self._terms = {"task": task.detach()}
             return task
-        if self._showing:
-            raise HoldfastError("training inside engine.shown() would be undone at its end: leave the block first")
+        self._refuse_finished("loss")
+        self._train_mode()
+        step = self._step_now()
         if self._to_measure:
             assert self._data is not None
             methods, self._to_measure = self._to_measure, []
             with same_order(self._data):
                 measure(self.model, methods, TrainingData(functools.partial(self._moved, self._data), self._plain_loss))
+        if self._objective.compares and "labels" not in batch:
+            raise HoldfastError(no_labels(batch, self._objective.compares))
         result = self._objective.run(self._call, batch, step)
+        if result.outputs.get("loss") is None:
+            raise HoldfastError(no_labels(batch))
         terms = {"task": result.outputs["loss"], **self._objective.penalties(result, batch, step)}
         self._terms = {name: value.detach() for name, value in terms.items()}
         return torch.stack([value.float() for value in terms.values()]).sum()
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradient of ``loss`` to that of the other micro-batches of this optimizer step."""
+        if not loss.requires_grad:
+            raise HoldfastError(
+                "engine.backward() got a loss without gradient: call engine.loss() outside of engine.evaluate() and "
+                "torch.no_grad(), on a model that trains some of its weights"
+            )
         loss = loss / self.accumulation
         (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
 
     def step(self) -> bool:
         """Close a micro-batch; at the last of an optimizer step, update the weights. Return whether they moved."""
+        self._refuse_finished("step")
+        self._refuse_evaluating("step")
         self._micro += 1
         if self._micro % self.accumulation:
             return False
@@ -207,32 +231,33 @@ class Engine:
         return plain_state(self.model, self.methods)
 
     @contextmanager
-    def shown(self) -> Iterator[None]:
-        """Let the model compute as the finished one would, for evaluation in the middle of training.
+    def evaluate(self) -> Iterator[None]:
+        """Let the model compute as the finished one would: in evaluation mode and without gradients, for this block.
 
-        Methods that average weights put the average in and, at the end of the block, the trained weights back.
+        Methods that average weights put the average in. At the end of the block the trained weights are back, and every
+        module is in the mode, training or evaluation, in which it was.
         """
-        if self._showing:
+        if self._evaluating:
             yield
             return
-        self._showing = True
+        self._evaluating = True
         try:
-            with shown(self.model, self.methods):
+            with same_modes(self._call), torch.no_grad(), shown(self.model, () if self._finished else self.methods):
+                self._call.eval()
                 yield
         finally:
-            self._showing = False
+            self._evaluating = False
 
     def finish(self, score: Callable[[], float] | None = None) -> None:
-        """Leave the model a plain one: undo all surgery and remove the hook. Call it once, after training.
+        """Leave the model a plain one: undo all surgery and remove the hook. Once finished, it does nothing.
 
-        ``score`` evaluates ``engine.model`` on validation rows, higher is better, for methods that choose by it. The
-        model is then in evaluation mode and without gradients. Raises ``HoldfastError`` where one needs it and it is
-        not given; nothing is undone then.
+        Call it after training. ``score`` evaluates ``engine.model`` on validation rows, higher is better, for methods
+        that choose by it. The model is then in evaluation mode and without gradients. Raises ``HoldfastError`` where
+        one needs it and it is not given; nothing is undone then.
         """
-        if self._showing:
-            raise HoldfastError(
-                "engine.finish() inside engine.shown() would be undone at its end: leave the block first"
-            )
+        self._refuse_evaluating("finish")
+        if self._finished:
+            return
         if score is None and (needing := [method.name for method in self.methods if method.needs_validation]):
             raise HoldfastError(
                 f"{needing[0]} chooses by validation: call engine.finish(score=...) with a function that evaluates "
@@ -242,9 +267,39 @@ class Engine:
             choose(self.model, self.methods, score)
         finish(self.model, self.methods)
         self._objective.remove()
+        self._finished = True
 
-    def _plain_loss(self, batch: Mapping[str, Any], call: Call | None = None) -> Tensor:
-        loss: Tensor = named(self.model, (call or self.model)(**batch), "loss")["loss"]
+    def _refuse_finished(self, call: str) -> None:
+        if self._finished:
+            raise HoldfastError(
+                f"engine.{call}() after engine.finish(), which took the methods off the model: build a new Engine to "
+                "train on; inside engine.evaluate() the loss of the finished model can still be had"
+            )
+
+    def _refuse_evaluating(self, call: str) -> None:
+        if self._evaluating:
+            raise HoldfastError(
+                f"engine.{call}() inside engine.evaluate() would be undone at its end: leave the block first"
+            )
+
+    def _train_mode(self) -> None:
+        """Put the model into training mode where it is in evaluation mode as a whole; parts of it are left alone."""
+        if self.model.training:
+            return
+        self._call.train()
+        if not self._told_mode:
+            self._told_mode = True
+            logger.warning(
+                "the model was in evaluation mode, as from_pretrained and model.eval() leave it: engine.loss() put it "
+                "into training mode (what is to stay in evaluation mode: .eval() it after model.train()); evaluate "
+                "inside engine.evaluate() or torch.no_grad()"
+            )
+
+    def _plain_loss(self, batch: Mapping[str, Any], call: nn.Module | None = None) -> Tensor:
+        outputs = named(self.model, (call or self.model)(**batch), *(("loss",) if "labels" in batch else ()))
+        if outputs.get("loss") is None:
+            raise HoldfastError(no_labels(batch))
+        loss: Tensor = outputs["loss"]
         return loss
 
     def _carry_out(self, method: Method, stage: SelfSupervised, *, tokenizer: Any, seed: int) -> None:
@@ -305,14 +360,6 @@ class Engine:
             self.scheduler.step()
         self.steps += 1
         return True
-
-
-def no_labels(batch: Mapping[str, Any]) -> str:
-    """Return what to tell a user whose ``batch`` holds no labels."""
-    keys = ", ".join(batch)
-    if "start_positions" in batch:
-        return f"the batch has no labels (its keys: {keys}): question answering by positions is not supported"
-    return f"the batch has no labels (its keys: {keys}): name them 'labels' in the dataset or batch"
 
 
 def _gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:

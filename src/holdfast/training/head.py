@@ -31,6 +31,8 @@ class Head:
     """Position t predicts the label at t + 1 (causal language models)."""
     counts_items: bool = False
     """The head divides its summed loss by ``num_items_in_batch`` when that is passed."""
+    named: bool = True
+    """The model names its outputs; else it returns a tuple, or the logits alone."""
 
     def loss(self, logits: Tensor, batch: Mapping[str, Any]) -> Tensor:
         """Return the task loss of the clean rows, as the model would have returned it. Needs ``formula``."""
@@ -77,7 +79,7 @@ def learn_head(model: nn.Module, batch: Mapping[str, Any]) -> Head | None:
 
     Costs one or two forward passes without gradient or dropout. A model that takes no labels leaves the loss to
     its trainer; its outputs tell the kind alone. Returns None when this batch cannot tell: its loss is not finite.
-    Raises ``HoldfastError`` when the model returns no named loss and logits.
+    Raises ``HoldfastError`` when the model returns no loss, or no logits that are one tensor.
     """
     # A part that the user froze in evaluation mode must stay there.
     training = [module for module in model.modules() if module.training]
@@ -85,16 +87,29 @@ def learn_head(model: nn.Module, batch: Mapping[str, Any]) -> Head | None:
     try:
         with torch.no_grad():
             labels = batch["labels"]
+            if not isinstance(labels, Tensor):
+                raise HoldfastError(
+                    f"the labels are a {type(labels).__name__}, and methods compare outputs with a tensor of them: "
+                    "give one label a row or token, or use methods that work on weights or gradients, such as mixout"
+                )
             if bool((labels == -100).all()):
                 labels = torch.zeros_like(labels)  # any labels tell, none at all do not
             plain = {key: value for key, value in batch.items() if key not in ("labels", "num_items_in_batch")}
             if not _takes(model, "labels"):
-                logits = named(model, model(**plain), "logits")["logits"]
+                found = model(**plain)
+                logits = _one_tensor(model, named(model, found, "logits")["logits"])
                 kind, _, shifts = _match(logits, labels, None, _is_causal(model))
-                return Head(kind, None, shifts)
+                return Head(kind, None, shifts, named=isinstance(found, Mapping))
             plain["labels"] = labels
-            outputs = named(model, model(**plain), "loss", "logits")
-            logits, own = outputs["logits"], outputs["loss"].float()
+            found = model(**plain)
+            outputs = named(model, found)
+            if outputs.get("loss") is None and outputs.get("logits") is not None:
+                # It has an argument for labels, and leaves the loss to its trainer all the same.
+                logits = _one_tensor(model, outputs["logits"])
+                kind, _, shifts = _match(logits, labels, None, _is_causal(model))
+                return Head(kind, None, shifts, named=isinstance(found, Mapping))
+            outputs = named(model, outputs, "loss", "logits")
+            logits, own = _one_tensor(model, outputs["logits"]), outputs["loss"].float()
             if not torch.isfinite(own):
                 return None
             kind, formula, shifts = _match(logits, labels, own, _is_causal(model))
@@ -104,14 +119,14 @@ def learn_head(model: nn.Module, batch: Mapping[str, Any]) -> Head | None:
             if _takes(model, "num_items_in_batch"):
                 # Twice the true count: a head that divides by it returns half its loss.
                 mask = Head(kind, formula, shifts).mask(labels) if labels.ndim == 2 else labels != -100
-                counted = model(**plain, num_items_in_batch=2 * mask.sum())["loss"].float()
+                counted = named(model, model(**plain, num_items_in_batch=2 * mask.sum()), "loss")["loss"].float()
                 counts = bool(torch.isclose(counted, own / 2, rtol=1e-2)) and not bool(torch.isclose(counted, own))
     finally:
         for module in training:
             module.training = True
         # Autocast remembers weights cast without gradient and would hand them to the next forward.
         torch.clear_autocast_cache()
-    return Head(kind, formula, shifts, counts)
+    return Head(kind, formula, shifts, counts, isinstance(found, Mapping))
 
 
 def _match(logits: Tensor, labels: Tensor, own: Tensor | None, causal: bool) -> tuple[Kind, Formula | None, bool]:
@@ -140,11 +155,19 @@ def _match(logits: Tensor, labels: Tensor, own: Tensor | None, causal: bool) -> 
 
 
 def named(model: nn.Module, outputs: Any, *names: str) -> Mapping[str, Any]:
-    """Return ``outputs``; raises ``HoldfastError`` when ``model`` did not name them, or one of ``names`` is missing."""
+    """Return ``outputs`` by name; a tuple's are, as in Transformers, the loss, where there is one, and the logits.
+
+    Raises ``HoldfastError`` when ``model`` returned something else, or one of ``names`` is missing.
+    """
     kind = type(model).__name__
+    if isinstance(outputs, (Tensor, tuple, list)):
+        found = [value for value in ([outputs] if isinstance(outputs, Tensor) else outputs) if value is not None]
+        loss = found[:1] if found and isinstance(found[0], Tensor) and found[0].ndim == 0 else []
+        outputs = dict(zip(["loss"] * len(loss) + ["logits"], found, strict=False))
     if not isinstance(outputs, Mapping):
         raise HoldfastError(
-            f"{kind} returned a {type(outputs).__name__}: its outputs need names, set model.config.return_dict = True"
+            f"{kind} returned a {type(outputs).__name__}: return a dictionary with 'loss' and 'logits', or a tuple of "
+            "loss and logits"
         )
     for name in names:
         if outputs.get(name) is None:
@@ -153,6 +176,16 @@ def named(model: nn.Module, outputs: Any, *names: str) -> Mapping[str, Any]:
                 "such as AutoModelForSequenceClassification, and no fused loss"
             )
     return outputs
+
+
+def _one_tensor(model: nn.Module, logits: Any) -> Tensor:
+    if not isinstance(logits, Tensor):
+        count = f"{len(logits)} heads" if isinstance(logits, (tuple, list, Mapping)) else type(logits).__name__
+        raise HoldfastError(
+            f"{type(model).__name__} returned logits of {count}, and methods that compare outputs compare one tensor: "
+            "return that, or use methods that work on weights or gradients, such as mixout"
+        )
+    return logits
 
 
 def refuse_virtual_tokens(model: nn.Module, method: str) -> None:

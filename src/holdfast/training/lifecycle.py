@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +17,18 @@ CarryOut = Callable[[Method, SelfSupervised], None]
 """Does a stage of a method."""
 
 
-def prepare(model: nn.Module, methods: Iterable[Method], plan: Plan, carry_out: CarryOut | None = None) -> list[Method]:
+def prepare(
+    model: nn.Module,
+    methods: Iterable[Method],
+    plan: Plan,
+    carry_out: CarryOut | None = None,
+    again: bool = False,
+) -> list[Method]:
     """Check ``methods`` against each other and the model, train what comes first, and let each prepare the model.
 
-    ``carry_out`` does the stages; None leaves them out. Returns copies with memory of their own, so that one method
-    object can serve several engines. Raises ``HoldfastError`` before anything was changed.
+    ``carry_out`` does the stages; None leaves them out. ``again``: the methods were on this model before, and go on
+    from its weights: none is drawn anew. Returns copies with memory of their own, so that one method object can serve
+    several engines. Raises ``HoldfastError`` before anything was changed.
     """
     own = checked(model, methods, plan)
     for method in own:
@@ -30,7 +37,8 @@ def prepare(model: nn.Module, methods: Iterable[Method], plan: Plan, carry_out: 
                 carry_out(method, stage)
     for at, method in enumerate(own):
         try:
-            method.prepare(model, plan)
+            with same_weights(model) if again else nullcontext():
+                method.prepare(model, plan)
         except BaseException:
             finish(model, own[:at])
             raise
@@ -118,6 +126,18 @@ def finish(model: nn.Module, methods: Sequence[Method]) -> None:
     """Undo the methods' surgery on ``model``, the last first."""
     for method in reversed(methods):
         method.finish(model)
+
+
+@contextmanager
+def same_weights(model: nn.Module) -> Iterator[None]:
+    """Put the parameters that ``model`` has before and after the block back to the values that they had."""
+    before = [(parameter, parameter.detach().clone()) for parameter in model.parameters()]
+    yield
+    kept = {id(parameter) for parameter in model.parameters()}
+    with torch.no_grad():
+        for parameter, value in before:
+            if id(parameter) in kept:
+                parameter.copy_(value)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from holdfast.training.head import Formula, Head, learn_head, named, refuse_virt
 from holdfast.training.passes import Passes, Trial, check_view, composed
 from holdfast.training.perturbing import EmbeddingHook
 from holdfast.training.stacking import unstack
+from holdfast.training.traits import compares
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ class Pass:
     """The outputs of one forward: on the clean rows, and on each view."""
 
     outputs: Mapping[str, Any]
+    returned: Any
+    """What the model returned for the clean rows: the outputs, or a tuple of them without names."""
     views: dict[View, Mapping[str, Any]]
     features: Tensor | None = None
     """As in ``Forward``, and so are the following."""
@@ -68,9 +71,10 @@ class Objective:
         if stacked and (name := _batch_statistics(model)):
             logger.warning("%s normalises over the batch, so copies of a batch run in turn", name)
             self._stacked = False
-        self.needs_head = any(_penalises(method) for method in methods)
+        self.compares = next((method.name for method in methods if compares(method)), "")
+        """A method that compares outputs, and needs to know what the labels make of them; empty without one."""
         for method in methods:
-            if _penalises(method):
+            if compares(method):
                 refuse_virtual_tokens(model, method.name)
         self._by_text = next((method.name for method in methods if TEXTS in method.uses), "")
         self._disturbing = [method for method in methods if type(method).disturb is not Method.disturb]
@@ -80,6 +84,8 @@ class Objective:
             self._hook = EmbeddingHook(model)
         listener = next((method.name for method in methods if method.needs_features), None)
         self._features = None if listener is None else FeatureHook(model, listener)
+        self.acts = bool(self.compares) or self._hook is not None or self._features is not None
+        """Whether a method has a hand in the forward passes; else the model may be run by itself."""
 
     def run(self, call: Call, batch: Mapping[str, Any], step: Step, labels: Tensor | None = None) -> Pass:
         """Run the model on ``batch`` and on every view the methods ask for at ``step``.
@@ -88,12 +94,8 @@ class Objective:
         task's loss itself and took them out, ``labels`` tells what they were.
         """
         labelled = batch if labels is None else {**batch, "labels": labels}
-        if self._by_text and is_packed(batch):
-            raise HoldfastError(
-                f"{self._by_text} treats each text by itself, and this batch has several in one row: train without "
-                "padding_free, and pack with packing_strategy=wrapped or not at all"
-            )
-        if self.needs_head:
+        self.refuse_packed(batch)
+        if self.compares:
             self.learn(labelled)
         wanted = list(dict.fromkeys(self._views(step)))
         if self._hook is None or not (wanted or self._disturbing or self._needs_blocks):
@@ -132,11 +134,13 @@ class Objective:
             clean, *rest = unstack(named(self.model, outputs), [passes.rows, *(passes.size(view) for view in copies)])
             views |= dict(zip(copies, rest, strict=True))
         else:
-            clean = self._named(outputs, batch)
+            clean, returned = self._named(outputs, batch), outputs
         features = self._heard(clean, sum(passes.size(view) for view in copies), batch)
         if bare and "labels" in batch:
             assert self.head is not None
             clean = type(clean)(**{"loss": self.head.loss(clean["logits"], batch), **clean})
+        if bare:
+            returned = clean
         views |= passes.views([view for view in loud if view not in copies], together)
         trial.outputs = clean
         view_blocks = {}
@@ -144,7 +148,7 @@ class Objective:
             views[view], view_blocks[view] = passes.special(view, trial)
         if self._memo is not None:
             self._memo.forget()
-        return Pass(clean, views, features, blocks, view_blocks)
+        return Pass(clean, returned, views, features, blocks, view_blocks)
 
     def penalties(
         self,
@@ -160,12 +164,20 @@ class Objective:
         """
         found: dict[str, Tensor] = {}
         for method in self.methods:
-            if not _penalises(method):
+            if not compares(method):
                 continue
             penalty = method.penalty(self._forward_of(method, result, batch, step, window, own_loss))
             if penalty is not None:
                 found[method.name] = penalty
         return found
+
+    def refuse_packed(self, batch: Mapping[str, Any]) -> None:
+        """Raise ``HoldfastError`` where rows are several texts, and a method treats each text by itself."""
+        if self._by_text and is_packed(batch):
+            raise HoldfastError(
+                f"{self._by_text} treats each text by itself, and this batch has several in one row: train without "
+                "padding_free, and pack with packing_strategy=wrapped or not at all"
+            )
 
     def remove(self) -> None:
         """Take the hooks off the model."""
@@ -221,7 +233,9 @@ class Objective:
             self.head = learn_head(self.model, batch)
 
     def _can_leave_labels(self, batch: Mapping[str, Any]) -> bool:
-        """Whether the loss of the clean rows can be had from their logits."""
+        """Whether the loss of the clean rows, as their model returns it, can be had from their logits."""
+        if self.head is not None and not self.head.named:
+            return False
         if "labels" not in batch:
             return True
         if self.head is not None and self.head.formula is None:
@@ -235,8 +249,9 @@ class Objective:
 
     def _run_clean(self, call: Call, batch: Mapping[str, Any]) -> Pass:
         with self._listening():
-            outputs = self._named(call(**batch), batch)
-        return Pass(outputs, {}, self._heard(outputs, 0, batch))
+            returned = call(**batch)
+        outputs = self._named(returned, batch)
+        return Pass(outputs, returned, {}, self._heard(outputs, 0, batch))
 
     def _listening(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext() if self._features is None else self._features.listen()
@@ -293,10 +308,6 @@ class Objective:
 
 def _task_loss(formula: Formula, labels: Tensor, share: Tensor | float, logits: Tensor) -> Tensor:
     return formula(logits, torch.cat([labels] * (len(logits) // len(labels)))) * share
-
-
-def _penalises(method: Method) -> bool:
-    return type(method).penalty is not Method.penalty
 
 
 def _batch_statistics(model: nn.Module) -> str:

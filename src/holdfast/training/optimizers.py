@@ -16,19 +16,27 @@ FACTOR = "rate_factor"
 """Key of a group that holds by how much its learning rate was multiplied."""
 
 
-def check_covered(model: nn.Module, optimizer: torch.optim.Optimizer, given: set[int]) -> None:
-    """Raise ``HoldfastError`` when the optimizer misses a trainable parameter that a method made.
+def uncovered(model: nn.Module, optimizer: torch.optim.Optimizer, given: set[int]) -> str:
+    """Return the name of a trainable parameter that a method made and ``optimizer`` misses; empty without one.
 
     ``given``: ids of the parameters before the methods prepared the model; leaving one of those out of the
     optimizer is the user's choice.
     """
     known = given | {id(p) for group in optimizer.param_groups for p in group["params"]}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad and id(parameter) not in known:
-            raise HoldfastError(
-                f"the optimizer does not train {name}: a method made it, so pass a function that builds the optimizer, "
-                "optimizer=lambda parameters: AdamW(parameters, 2e-5)"
-            )
+    made = (name for name, p in model.named_parameters() if p.requires_grad and id(p) not in known)
+    return next(made, "")
+
+
+def check_covered(model: nn.Module, optimizer: torch.optim.Optimizer, given: set[int], remedy: str) -> None:
+    """Raise ``HoldfastError``, naming the ``remedy``, for a parameter that is ``uncovered``."""
+    if name := uncovered(model, optimizer, given):
+        raise HoldfastError(f"the optimizer does not train {name}: a method made it, so {remedy}")
+
+
+def is_outlived(model: nn.Module, optimizer: torch.optim.Optimizer, trained: Iterable[nn.Parameter]) -> bool:
+    """Whether ``optimizer`` holds parameters ``trained`` earlier that ``model`` no longer has."""
+    gone = {id(p) for p in trained} - {id(p) for p in model.parameters()}
+    return any(id(p) in gone for group in optimizer.param_groups for p in group["params"])
 
 
 def split_groups(optimizer: torch.optim.Optimizer, model: nn.Module, methods: Sequence[Method]) -> None:

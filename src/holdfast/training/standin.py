@@ -1,5 +1,7 @@
 """What the Trainer's ``compute_loss`` gets in place of the model: it runs the views along and gives clean outputs."""
 
+import contextlib
+import inspect
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -9,21 +11,62 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Step
+from holdfast.training.item_counts import Uses
 from holdfast.training.objective import Objective, Pass
 
 
-class StandIn:
-    """Stands in for ``call``, the model or what wraps it, during one ``compute_loss``.
+class Caller:
+    """Stands in for ``call``, the model or what wraps it, during one ``compute_loss``, and notes what it is given.
+
+    ``uses`` is to note only what happens outside of the model.
+    """
+
+    def __init__(self, call: nn.Module, model: nn.Module, uses: Uses | None) -> None:
+        self._call = call
+        self._model = model
+        self._uses = uses
+        self.given: Mapping[str, Any] | None = None
+        """The arguments of the first call with gradient, by name; None before."""
+
+    def __call__(self, *args: Any, **batch: Any) -> Any:
+        """Return the model's outputs."""
+        if self.given is None and torch.is_grad_enabled():
+            self.given = {**dict(zip(self._names(), args, strict=False)), **batch}
+        with contextlib.nullcontext() if self._uses is None else self._uses.paused():
+            return self._call(*args, **batch)
+
+    def _names(self) -> list[str]:
+        """Return the names of the model's arguments by position."""
+        signature = inspect.signature(self._model.forward)
+        return [name for name, one in signature.parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
+
+    def __getattr__(self, name: str) -> Any:
+        # Subclasses ask for the configuration and the device, or for what is inside of DDP; TRL for the class's own.
+        found = self._model if hasattr(self._model, name) else self._call
+        return getattr(found, name)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        # The Trainer shifts the labels by the type it finds inside an adapter model.
+        return type(self._model)
+
+
+class StandIn(Caller):
+    """Runs the views along, and gives clean outputs.
 
     A subclass may call it several times (for metrics, say): methods act on the first call with gradient.
     """
 
-    def __init__(self, call: nn.Module, objective: Objective, step: Step, labels: Tensor) -> None:
-        self._call = call
+    def __init__(
+        self, call: nn.Module, objective: Objective, step: Step, labels: Tensor | None, uses: Uses | None = None
+    ) -> None:
+        super().__init__(call, objective.model, uses)
         self._objective = objective
         self._step = step
         self._labels = labels
         self._found: Pass | None = None
+        self.batch: Mapping[str, Any] = {}
+        """What methods acted on: the model's keyword arguments, labels included."""
         self.fused = False
         """Whether the caller asked for TRL's fused output layer, and makes the loss of what that gives."""
 
@@ -38,27 +81,26 @@ class StandIn:
         return self._found
 
     def __call__(self, *args: Any, **batch: Any) -> Any:
-        """Return the clean outputs for ``batch``, the model's keyword arguments."""
-        if args:
-            raise HoldfastError(
-                "compute_loss of this trainer passes the model's inputs by position: pass them by name, model(**inputs)"
-            )
+        """Return the clean outputs for ``batch``, the model's arguments."""
         if self._found is not None or not torch.is_grad_enabled():
-            return self._call(**batch)
-        fused = batch.get("fused_lm_head", False) and self._objective.needs_head
-        if fused:
-            batch = {key: value for key, value in batch.items() if key not in ("fused_lm_head", "labels")}
-        self._found, self.fused = self._objective.run(self._call, batch, self._step, self._labels), fused
-        return fused_outputs(self._found.outputs, self._labels) if fused else self._found.outputs
-
-    def __getattr__(self, name: str) -> Any:
-        # Subclasses ask for the configuration and the device, TRL for the class's own attributes.
-        return getattr(self._objective.model, name)
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:
-        # The Trainer shifts the labels by the type it finds inside an adapter model.
-        return type(self._objective.model)
+            return super().__call__(*args, **batch)
+        names = self._names() if args else []
+        if len(args) > len(names):
+            raise HoldfastError(
+                "compute_loss of this trainer passes the model's inputs by position, and "
+                f"{type(self._model).__name__} does not name them: pass them by name, model(**inputs)"
+            )
+        named = self.given = {**dict(zip(names, args, strict=False)), **batch}
+        self.fused = bool(named.get("fused_lm_head", False) and self._objective.compares)
+        if self.fused:
+            named = {key: value for key, value in named.items() if key not in ("fused_lm_head", "labels")}
+        self.batch = {**named, **({} if self._labels is None else {"labels": self._labels})}
+        with contextlib.nullcontext() if self._uses is None else self._uses.paused():
+            self._found = self._objective.run(self._call, named, self._step, self._labels)
+        if self.fused:
+            assert self._labels is not None
+            return fused_outputs(self._found.outputs, self._labels)
+        return self._found.returned
 
 
 def fused_outputs(outputs: Mapping[str, Any], labels: Tensor) -> SimpleNamespace:

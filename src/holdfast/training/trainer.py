@@ -6,26 +6,30 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import Trainer, TrainerCallback
 
 from holdfast.errors import HoldfastError
-from holdfast.methods import check_combination, describe
-from holdfast.methods.base import Method, Plan, Step, TrainingData
+from holdfast.methods import describe
+from holdfast.methods.base import Method, Plan, TrainingData
 from holdfast.training.attachment import Attachment
-from holdfast.training.engine import no_labels
-from holdfast.training.lifecycle import finish, measure, prepare
-from holdfast.training.objective import Objective, Window
-from holdfast.training.optimizers import check_covered, split_groups
-from holdfast.training.standin import StandIn
+from holdfast.training.lifecycle import finish, measure, prepare, same_weights
+from holdfast.training.objective import Objective
+from holdfast.training.optimizers import check_covered, is_outlived, split_groups, uncovered
 from holdfast.training.trainer_checkpoints import Saving
+from holdfast.training.trainer_checks import check_length, check_trainer
 from holdfast.training.trainer_evaluation import Evaluating
+from holdfast.training.trainer_loss import Computing
 from holdfast.training.trainer_stages import carry_out, check_stages
-from holdfast.training.traits import alters_gradients, measures, needs_whole, operates, trains_first
+from holdfast.training.traits import alters_gradients, measures, operates, trains_first
 from holdfast.training.wrapping import guard_hooks, is_compiled
 
 _TALLIES = ("_metrics", "_total_train_tokens")
 """What TRL's trainers count in ``compute_loss``, which is not to count the passes of methods that measure."""
+_OPTIMIZER = (
+    "let the Trainer build it: leave out optimizers=(optimizer, ...), or name its class in "
+    "Trainer(..., optimizer_cls_and_kwargs=(AdamW, {'lr': 2e-5}))"
+)
 
 
 def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
@@ -41,30 +45,16 @@ def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
 
     ``stacked=False`` runs a batch's copies in turn: half the activation memory, more forward passes.
 
-    Raises ``HoldfastError`` when the methods cannot work together, on this model or in this set-up.
+    Raises ``HoldfastError`` when the methods cannot work together, on this model, on this kind of trainer or in this
+    set-up.
     """
     if isinstance(trainer, _Attached):
         raise HoldfastError("methods are attached to this trainer already: name all of them in one attach() call")
-    if trainer.args.n_gpu > 1:
-        raise HoldfastError(
-            "the trainer replicates the model over GPUs with DataParallel, which copies no hooks: "
-            "start it with torchrun or accelerate launch, or set CUDA_VISIBLE_DEVICES to one GPU"
-        )
-    if trainer.is_deepspeed_enabled and any(alters_gradients(method) for method in methods):
-        raise HoldfastError(f"{describe(methods)}: DeepSpeed keeps gradients out of reach, use DDP")
-    if (trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled) and any(needs_whole(method) for method in methods):
-        raise HoldfastError(f"{describe(methods)}: the method works on whole weights, not on their shards, use DDP")
-    check_combination(methods)
-    needing = [method for method in methods if method.needs_validation]
-    if needing and trainer.eval_dataset is None:
-        raise HoldfastError(
-            f"{describe(needing[:1])} chooses by validation, and the trainer has no eval_dataset: give it one, "
-            "or the method the value that it would choose"
-        )
+    check_trainer(trainer, methods)
     plain = type(trainer)
     trainer.__class__ = type(type(trainer).__name__, (_Attached, type(trainer)), {})
     attached = cast(_Attached, trainer)
-    attached._holdfast = Attachment(methods, stacked)
+    attached._holdfast = Attachment(methods, stacked, trainer.optimizer is None)
     try:
         if any(trains_first(method) for method in methods):
             # Only train() knows whether the training is resumed, and whether those stages are done.
@@ -78,7 +68,7 @@ def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
     return attached
 
 
-class _Attached(Saving, Evaluating):
+class _Attached(Saving, Evaluating, Computing):
     """Mixed in before the trainer's own class by ``attach``."""
 
     # Life of the model
@@ -92,9 +82,9 @@ class _Attached(Saving, Evaluating):
         plan = Plan(total, self.args.seed)
         given = {id(p) for p in model.parameters()}
         if own.objective is None or own.objective.model is not model:
-            again = own.resumed or own.staged is model
+            again = own.staged is model
             stages = functools.partial(carry_out, self, model, self._holdfast_batches)
-            own.methods = prepare(model, own.given, plan, None if again else stages)
+            own.methods = prepare(model, own.given, plan, None if own.resumed or again else stages, again)
             own.staged = model
             try:
                 own.objective = Objective(model, own.methods, stacked=own.stacked)
@@ -105,15 +95,26 @@ class _Attached(Saving, Evaluating):
             # Compiled, trained, finished and now trained again: the hook must stay the one that was compiled in.
             for method in own.methods:
                 method.stages(model, plan)
-                method.prepare(model, plan)
+                with same_weights(model):
+                    method.prepare(model, plan)
         own.prepared = True
+        if self._holdfast_optimizer_is_outlived(model, given):
+            self.optimizer, self.model_wrapped = None, model
+        own.trained = list(model.parameters())
         if self.optimizer is not None:
             try:
-                check_covered(model, self.optimizer, given)
+                check_covered(model, self.optimizer, given, _OPTIMIZER)
                 split_groups(self.optimizer, model, own.methods)
             except HoldfastError:
                 self._holdfast_finish()
                 raise
+
+    def _holdfast_optimizer_is_outlived(self, model: nn.Module, given: set[int]) -> bool:
+        """Whether the optimizer, which the Trainer keeps, is that of a training whose parameters are others now."""
+        own = self._holdfast
+        if not own.makes_optimizer or self.optimizer is None:
+            return False
+        return is_outlived(model, self.optimizer, own.trained) or bool(uncovered(model, self.optimizer, given))
 
     def _holdfast_model_is_made_anew(self) -> bool:
         init: Any = self.model_init
@@ -121,6 +122,8 @@ class _Attached(Saving, Evaluating):
 
     def call_model_init(self, trial: Any = None) -> nn.Module:
         model: nn.Module = super().call_model_init(trial)
+        # The Trainer does so next: it belongs to the model of an earlier training.
+        self.optimizer = None
         self._holdfast_prepare(model)
         return model
 
@@ -130,6 +133,7 @@ class _Attached(Saving, Evaluating):
         if not own.prepared and not self._holdfast_model_is_made_anew():
             self._holdfast_prepare(self.model)
         own.terms, own.logged_step, own.skipped, own.fresh = {}, 0, 0, {}
+        own.reduction, own.computed = None, False
         try:
             result = super().train(resume_from_checkpoint, *args, **kwargs)
             self._holdfast_choose()
@@ -175,6 +179,7 @@ class _Attached(Saving, Evaluating):
             return
         methods = [method for method in own.methods if measures(method)]
         if methods:
+            check_length(self.get_train_dataloader(), methods)
             tallies = {name: copy.deepcopy(vars(self)[name]) for name in _TALLIES if name in vars(self)}
             measure(model, methods, TrainingData(self._holdfast_batches, self._holdfast_plain_loss))
             vars(self).update(tallies)
@@ -182,11 +187,6 @@ class _Attached(Saving, Evaluating):
             for method in own.methods:
                 if not operates(method):
                     own.fresh[method.name] = {k: v.cpu() for k, v in method.state_dict(model).items()}
-
-    def _holdfast_plain_loss(self, batch: Mapping[str, Any]) -> Tensor:
-        assert self._holdfast.objective is not None
-        # A copy, as label smoothing takes the labels out.
-        return cast(Tensor, super().compute_loss(self._holdfast.objective.model, dict(batch)))
 
     def _holdfast_batches(self, loader: Any = None) -> Iterator[Mapping[str, Any]]:
         loader = self.get_train_dataloader() if loader is None else loader
@@ -201,115 +201,6 @@ class _Attached(Saving, Evaluating):
                 loader.end()
 
     # One optimizer step
-
-    def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
-        samples, items = super().get_batch_samples(*args, **kwargs)
-        self._holdfast.samples, self._holdfast.window = samples, None
-        return samples, items
-
-    def compute_loss(
-        self,
-        model: nn.Module,
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
-    ) -> Any:
-        if not model.training or not self.is_in_train:
-            # By name, here and below: subclasses declare the arguments in another order.
-            return super().compute_loss(
-                model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items_in_batch
-            )
-        if "labels" not in inputs:
-            raise HoldfastError(no_labels(inputs))
-        objective = self._holdfast.objective
-        assert objective is not None
-        objective.learn(inputs)
-        head = objective.head
-        if head is not None and not head.counts_items and self.loss_is_scaled_for_ga is None:
-            # The head takes num_items_in_batch and ignores it: its loss is a mean the Trainer must divide.
-            self.model_accepts_loss_kwargs = False
-            if self.compute_loss_func is None:
-                num_items_in_batch = None  # counted for the first step, before this was known
-        step = self._holdfast_step()
-        stand_in = StandIn(model, objective, step, inputs["labels"])
-        # A copy, because the base class takes the labels out of the dictionary under label smoothing.
-        found: Any = super().compute_loss(
-            cast(nn.Module, stand_in),
-            dict(inputs),
-            return_outputs=return_outputs,
-            num_items_in_batch=num_items_in_batch,
-        )
-        loss, outputs = found if return_outputs else (found, None)
-        own_loss = loss is stand_in.result.outputs.get("loss")
-        window = self._holdfast_window()
-        accumulation = self.current_gradient_accumulation_steps
-        if self._loss_is_scaled(num_items_in_batch):
-            share, term_scale = 1.0, 1.0
-        else:
-            share, term_scale = self._holdfast_share(inputs, window), 1.0 / accumulation
-            if share == 0.0:
-                loss = loss.nan_to_num(0.0)  # the mean over no labels
-            loss = loss if share == 1.0 else loss * share
-        if stand_in.fused:
-            own_loss = self._holdfast_fused_is_own(loss.detach() * term_scale, stand_in.result.outputs, inputs)
-        penalties = objective.penalties(stand_in.result, inputs, step, window, own_loss)
-        self._holdfast_note("task", loss.detach() * term_scale)
-        for name, penalty in penalties.items():
-            self._holdfast_note(name, penalty.detach() / accumulation)
-            loss = loss + penalty / (accumulation * term_scale)
-        return (loss, outputs) if return_outputs else loss
-
-    def _holdfast_fused_is_own(self, part: Tensor, outputs: Mapping[str, Any], inputs: Mapping[str, Any]) -> bool:
-        """Whether ``part``, of the optimizer step's loss, is what the model's own would be; one batch tells for all."""
-        own = self._holdfast
-        head = None if own.objective is None else own.objective.head
-        if head is None or head.kind != "tokens" or head.formula is None:
-            return False
-        if own.fused_loss_is_own is None:
-            share = self._holdfast_share(inputs, self._holdfast_window()) / self.current_gradient_accumulation_steps
-            if share == 0.0:
-                return True
-            with torch.no_grad():
-                expected = head.formula(outputs["logits"], inputs["labels"]) * share
-            own.fused_loss_is_own = bool(torch.isclose(part.float(), expected, rtol=1e-3))
-        return own.fused_loss_is_own
-
-    def _loss_is_scaled(self, num_items_in_batch: Any) -> bool:
-        """Whether the loss is a mean over the optimizer step already, as ``training_step`` will judge it."""
-        if self.loss_is_scaled_for_ga is not None:
-            return bool(self.loss_is_scaled_for_ga)
-        counted = self.model_accepts_loss_kwargs and num_items_in_batch is not None
-        return counted or self.compute_loss_func is not None
-
-    def _holdfast_step(self) -> Step:
-        assert self._holdfast.objective is not None
-        index = self.state.global_step - self._holdfast.skipped
-        return Step(index, self.state.max_steps, self._holdfast.objective.model, self.optimizer)
-
-    def _holdfast_window(self) -> Window:
-        own = self._holdfast
-        assert own.objective is not None
-        if own.window is None:
-            micro = len(own.samples)
-            rows = sum(len(sample["labels"]) for sample in own.samples) / micro
-            tokens = 0.0
-            head = own.objective.head
-            if head is not None and head.kind == "tokens":
-                count = sum(head.mask(sample["labels"]).sum() for sample in own.samples)
-                count = torch.as_tensor(count, dtype=torch.float32, device=self.args.device)
-                if self.args.world_size > 1:
-                    count = self.accelerator.gather(count).mean()
-                tokens = max(1.0, float(count)) / micro
-            own.window = Window(rows, tokens)
-        return own.window
-
-    def _holdfast_share(self, inputs: Mapping[str, Any], window: Window) -> float:
-        """This micro-batch's size over the mean size in its optimizer step."""
-        assert self._holdfast.objective is not None
-        head = self._holdfast.objective.head
-        if head is not None and head.kind == "tokens":
-            return float(head.mask(inputs["labels"]).sum()) / window.tokens
-        return float(len(inputs["labels"])) / window.rows
 
     def _clip_grad_norm(self, model: nn.Module) -> Any:
         if not any(alters_gradients(method) for method in self._holdfast.methods):
@@ -351,10 +242,6 @@ class _Attached(Saving, Evaluating):
 
     # Logging
 
-    def _holdfast_note(self, name: str, value: Tensor) -> None:
-        terms = self._holdfast.terms
-        terms[name] = terms[name] + value if name in terms else value
-
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         own = self._holdfast
         if "loss" in logs and own.terms:
@@ -380,5 +267,10 @@ class _Events(TrainerCallback):
         if own.overflowed or self.trainer.accelerator.optimizer_step_was_skipped:
             own.skipped += 1
             return
+        if not own.computed and own.objective.acts:
+            raise HoldfastError(
+                f"training_step of {type(self.trainer).__name__} does not call self.compute_loss, where "
+                f"{describe(own.methods)} acts: compute the loss there, or use methods on weights or gradients alone"
+            )
         for method in own.methods:
             method.on_update(self.trainer._holdfast_step())

@@ -9,6 +9,11 @@ def measures(method: Method) -> bool:
     return type(method).measure is not Method.measure
 
 
+def compares(method: Method) -> bool:
+    """Return whether ``method`` compares the model's outputs, and needs to know what the labels make of them."""
+    return type(method).penalty is not Method.penalty
+
+
 def trains_first(method: Method) -> bool:
     """Return whether ``method`` may ask for training to be done before the task's own."""
     return type(method).stages is not Method.stages

@@ -59,7 +59,8 @@ def _above_body(model: nn.Module, method: str) -> list[tuple[str, nn.Linear]]:
     body = body_of(model)
     if body is model:
         raise HoldfastError(
-            f"{method} works on a head above a pre-trained body, and {kind} has no base_model to tell them apart"
+            f"{method} works on a head above a pre-trained body, and {kind} has no base_model to tell them apart: "
+            "give it a property base_model that returns the body"
         )
     inside = {id(module) for module in body.modules()}
     found = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.Linear) and id(m) not in inside]
