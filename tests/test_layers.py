@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "collapse": {"errors", "methods", "tasks", "training", "stability"},
     "study": {"errors", "methods", "tasks", "training", "stability", "collapse", "recipes"},
     "report": {"errors", "methods", "tasks", "training", "stability", "collapse", "study"},
+    "api": {"errors", "methods", "tasks", "training", "stability", "collapse", "study", "report"},
     "cli": {"errors", "methods", "tasks", "training", "stability", "collapse", "study", "report"},
 }
 

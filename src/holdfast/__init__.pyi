@@ -3,6 +3,11 @@ from holdfast import methods as methods
 from holdfast import stability as stability
 from holdfast import study as study
 from holdfast import tasks as tasks
+from holdfast.api.compare import Study as Study
+from holdfast.api.compare import compare as compare
+from holdfast.api.load_task import load_task as load_task
+from holdfast.api.tune import Tuned as Tuned
+from holdfast.api.tune import tune as tune
 from holdfast.collapse.monitor import CollapseMonitor as CollapseMonitor
 from holdfast.errors import HoldfastError as HoldfastError
 from holdfast.methods.base import Forward as Forward
