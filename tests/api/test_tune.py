@@ -7,6 +7,7 @@ import holdfast as h
 from holdfast import HoldfastError
 from holdfast.training.spec import RunRecord
 from study.studies import script
+from tiny import save_model
 
 
 def test_it_leaves_what_the_command_leaves(fakes, tickets, tmp_path, holdfast):
@@ -16,6 +17,21 @@ def test_it_leaves_what_the_command_leaves(fakes, tickets, tmp_path, holdfast):
     told = tmp_path / "holdfast-models" / "tickets"
     assert {file.name for file in told.iterdir()} == {file.name for file in tuned.folder.iterdir()}
     assert RunRecord.model_validate_json((told / "record.json").read_text()).spec == tuned.record.spec
+
+
+def test_it_is_silent_and_leaves_the_libraries_as_they_were(tickets, tmp_path, monkeypatch, capfd):
+    from transformers import AutoModelForSequenceClassification, logging
+
+    monkeypatch.chdir(tmp_path)
+    model = save_model(tmp_path / "model")
+    logging.enable_progress_bar()
+    before = logging.get_verbosity()
+    capfd.readouterr()
+    tuned = h.tune(tickets, text="text", label="label", model=model, max_steps=2, max_length=16, out="mine")
+    assert capfd.readouterr() == ("", "")
+    assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == (before, True)
+    assert tuned.record.steps == 2
+    assert AutoModelForSequenceClassification.from_pretrained(tuned.folder).config.num_labels == 2
 
 
 def test_threads_are_those_of_the_run_alone(fakes, tickets, tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from holdfast.errors import HoldfastError
 from holdfast.study.options import default_out, read_data, study_keys
 from holdfast.study.summary import SequenceSummary, Summary
 from holdfast.tasks.spec import TaskSpec
+from holdfast.training.quiet import quiet
 
 if TYPE_CHECKING:
     from holdfast.methods.base import Method
@@ -129,11 +130,12 @@ def compare(
         study, file = read_data([source(item) for item in items], study_keys(given))
         if study.sequence is not None:
             raise HoldfastError(f"{file}: it tunes one model on tasks in turn; run it with `holdfast compare {file}`")
-        prepared = prepare(study, None if data_dir is None else Path(data_dir))
-        folder = default_out(file, [task.name for task in prepared.tasks]) if out is None else Path(out)
-        Store(folder).check(prepared.study, prepared.stored)
-        log_remarks(prepared)
-        summary = run_study(prepared, folder, Logged(), OUTPUTS, retry_failed=retry_failed)
+        with quiet():
+            prepared = prepare(study, None if data_dir is None else Path(data_dir))
+            folder = default_out(file, [task.name for task in prepared.tasks]) if out is None else Path(out)
+            Store(folder).check(prepared.study, prepared.stored)
+            log_remarks(prepared)
+            summary = run_study(prepared, folder, Logged(), OUTPUTS, retry_failed=retry_failed)
     assert not isinstance(summary, SequenceSummary)
     if all(row.n == 0 for row in summary.results):
         first = summary.errors[0]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from holdfast.api.arguments import Data, RunOptions, check_options, naming_arguments, source
 from holdfast.api.logs import log_remarks
 from holdfast.study.options import read_tune
+from holdfast.training.quiet import quiet
 from holdfast.training.spec import RunRecord
 
 if TYPE_CHECKING:
@@ -91,11 +92,12 @@ def tune(
         "train_size": train_size,
     }
     with naming_arguments():
-        prepared = prepare(read_tune(source(data), given), None if data_dir is None else Path(data_dir))
-        folder = default_folder(prepared) if out is None else Path(out)
-        check_free(folder)
-        log_remarks(prepared)
-        with _threads(options.get("threads")):
+        study = read_tune(source(data), given)
+        with quiet(), _threads(options.get("threads")):
+            prepared = prepare(study, None if data_dir is None else Path(data_dir))
+            folder = default_folder(prepared) if out is None else Path(out)
+            check_free(folder)
+            log_remarks(prepared)
             record = tune_one(prepared, folder, lambda record: model_card(None, record, None), lambda progress: None)
     return Tuned(folder, record)
 
