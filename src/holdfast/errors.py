@@ -9,6 +9,13 @@ class HoldfastError(Exception):
 
     The message is one line that names the thing, the place and the remedy. The command line prints it
     without a traceback and exits with code 2; library callers catch it like any exception.
+
+    Example:
+        >>> try:
+        ...     holdfast.methods.parse("r4g")
+        ... except holdfast.HoldfastError as error:
+        ...     print(error)  # doctest: +ELLIPSIS
+        unknown method 'r4g'...
     """
 
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from holdfast.cli.options import read_data
+from holdfast.study.options import read_data
 from holdfast.training.spec import RunRecord
 from study import studies
 from study.studies import begun, script

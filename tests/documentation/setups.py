@@ -85,10 +85,7 @@ def _args():
 
 def _data():
     """Encoded rows with labels."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(desk.ENCODER)
-    encoded = tokenizer(desk.some_texts("data", _ROWS), padding=True)
+    encoded = _tokenizer()(desk.some_texts("data", _ROWS), padding=True)
     return [{**{key: encoded[key][row] for key in encoded}, "labels": row % 2} for row in range(_ROWS)]
 
 
@@ -98,6 +95,12 @@ def _loader():
     from transformers import default_data_collator
 
     return DataLoader(_data(), batch_size=_ROWS // 8, collate_fn=default_data_collator)
+
+
+def _tokenizer():
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(desk.ENCODER)
 
 
 def _states(seed):
@@ -124,6 +127,7 @@ _SCRIPT = {
     "loader": _loader,
     "batch": lambda: next(iter(_loader())),
     "make_optimizer": _make_optimizer,
+    "tokenizer": _tokenizer,
     "rule": lambda: lambda step: 1 / (1 + step),
     "before": _states(0),
     "after": _states(1),

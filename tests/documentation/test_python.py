@@ -13,8 +13,13 @@ DROPOUT = 1e-6
 
 @pytest.fixture
 def script(monkeypatch):
-    """Trainers log each of their few steps, and bf16, which TRL trains in by default, may be had without a GPU."""
+    """Trainers log each of their few steps, and bf16, which TRL trains in by default, may be had without a GPU.
+
+    Studies are small, and run in this process, the only one that has the hub's models.
+    """
     from transformers import DefaultFlowCallback
+
+    from holdfast.study.options import study_keys
 
     usual = DefaultFlowCallback.on_step_end
 
@@ -24,6 +29,8 @@ def script(monkeypatch):
         return control
 
     monkeypatch.setattr(DefaultFlowCallback, "on_step_end", log_too)
+    small = {"seeds": 1, "max_steps": 2, "workers": 0}
+    monkeypatch.setattr("holdfast.api.compare.study_keys", lambda given: study_keys(given) | small)
     monkeypatch.setattr("transformers.training_args.is_torch_bf16_gpu_available", lambda: True)
 
 

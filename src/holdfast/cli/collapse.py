@@ -7,6 +7,7 @@ import typer
 
 from holdfast.cli import options as o
 from holdfast.errors import HoldfastError
+from holdfast.study.options import read_data, study_keys, task_names
 
 _Source = Annotated[str, o.option("Task to tune on first: a name, hub id, file or folder.")]
 _Chain = Annotated[str, o.option("Tasks to tune on after it, in this order, separated by commas.")]
@@ -83,7 +84,7 @@ def chain(
     Example:
       holdfast collapse chain --source sst2 --chain qnli,qqp,rte --methods vanilla,r3f,r4f --train-size 1000
     """
-    _launch(context, f"chain-{source}", [source, *o.task_names(chain, "--chain")], {"sequence": "chain"})
+    _launch(context, f"chain-{source}", [source, *task_names(chain, "--chain")], {"sequence": "chain"})
 
 
 @app.command()
@@ -102,7 +103,7 @@ def cycles(
       holdfast collapse cycles --source sst2 --chain qnli,qqp,rte --methods vanilla,r4f --train-size 1000
     """
     _launch(
-        context, f"cycles-{source}", [source, *o.task_names(chain, "--chain")], {"sequence": "cycles", "cycles": cycles}
+        context, f"cycles-{source}", [source, *task_names(chain, "--chain")], {"sequence": "cycles", "cycles": cycles}
     )
 
 
@@ -112,8 +113,8 @@ def _launch(context: typer.Context, name: str, tasks: list[str], keys: dict[str,
 
     given = context.params
     # These are names of keys of a study and of a task, too.
-    options = o.study_keys({key: value for key, value in given.items() if key not in ("source", "tasks")}) | keys
-    study, study_file = o.read_data(tasks, options)
+    options = study_keys({key: value for key, value in given.items() if key not in ("source", "tasks")}) | keys
+    study, study_file = read_data(tasks, options)
     if study_file is not None:
         raise HoldfastError(f"--source {tasks[0]}: this is a study file, which holdfast compare runs; give a task")
     out = given["out"] or Path("holdfast-runs", folder_name(f"collapse-{name}"))
@@ -123,4 +124,4 @@ def _launch(context: typer.Context, name: str, tasks: list[str], keys: dict[str,
 def _tasks(context: typer.Context, text: str) -> list[dict[str, Any]]:
     limit = context.params["scored_rows"]
     more = {} if limit is None else {"scored_rows": limit}
-    return [{"source": name, **more} for name in o.task_names(text, "--tasks")]
+    return [{"source": name, **more} for name in task_names(text, "--tasks")]

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from holdfast.cli import options as o
+from holdfast.study.options import read_data, study_keys
 
 
 @o.taking(o.PROBING, o.READING, o.TRAINING, o.ARITHMETIC, o.RUNS, o.TRUST)
@@ -70,5 +71,5 @@ def compare(
     from holdfast.cli.launch import launch
 
     given = context.params
-    study, study_file = o.read_data(data, o.study_keys(given))
+    study, study_file = read_data(data, study_keys(given))
     launch(study, given["data_dir"], out, study_file, dry_run=given["dry_run"], retry_failed=given["retry_failed"])

@@ -10,26 +10,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from holdfast.study.prepare import Prepared
-from holdfast.study.progress import Board, Listener, Running
-from holdfast.training.spec import RunRecord, RunSpec
+from holdfast.study.progress import Board, Listener, Running, duration, ended_line, name_of
+from holdfast.training.spec import RunRecord
 
 
 def announce(prepared: Prepared) -> None:
     """Tell what was decided about the data, and what looks wrong with them or the methods, on standard error."""
-    from holdfast.study.controls import control_notes
-    from holdfast.tasks.table import listed
-
-    for info in (stored.info for stored in prepared.stored):
-        for note in info.notes:
-            typer.echo(f"note: {info.task}: {note}", err=True)
-        for warning in info.warnings:
-            typer.echo(f"warning: {info.task}: {warning}", err=True)
-    for task in prepared.tasks:
-        if task.unused:
-            typer.echo(f"note: {task.name}: columns that are not used: {listed(task.unused)}", err=True)
-    assert prepared.study.baseline is not None
-    for note in control_notes(prepared.study.methods, prepared.study.baseline):
-        typer.echo(f"note: {note}", err=True)
+    for kind, text in prepared.remarks():
+        typer.echo(f"{kind}: {text}", err=True)
 
 
 @contextmanager
@@ -73,7 +61,7 @@ class Live:
     def started(self, board: Board, run: Running) -> None:
         """Give the run a bar."""
         self._show_whole(board)
-        self.bars[run.spec.id] = self.progress.add_task(_name(run.spec, run.task), total=None, state=run.phase)
+        self.bars[run.spec.id] = self.progress.add_task(name_of(run.spec, run.task), total=None, state=run.phase)
 
     def moved(self, board: Board, run: Running) -> None:
         """Move the run's bar."""
@@ -101,35 +89,3 @@ def running_state(run: Any) -> str:
     if not run.total or run.phase != "training":
         return str(run.phase)
     return f"step {run.step}/{run.total}" + ("" if run.loss is None else f"  loss {run.loss:.3f}")
-
-
-def ended_line(board: Board, record: RunRecord, seconds: float) -> str:
-    """Return the line about a run that ended: which, its score in points, how long, what is left."""
-    if record.status == "error":
-        result = f"stopped with an error: {record.error}"
-    elif record.spec.untrained:
-        result = f"probed  {duration(seconds)}"
-    else:
-        score = record.metrics.get(record.primary)
-        points = "undefined" if score is None else f"{100 * score:.1f}"
-        result = f"{record.primary} {points}" + (", diverged" if record.diverged else "") + f"  {duration(seconds)}"
-    left = board.seconds_left()
-    rest = f"  (about {duration(left)} left)" if left else ""
-    return f"[{board.done}/{board.total}] {_name(record.spec, record.task_name)}  {result}{rest}"
-
-
-def duration(seconds: float) -> str:
-    """Return ``seconds`` in the unit one would say."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
-def _name(spec: RunSpec, task: str) -> str:
-    rows = "" if spec.perturb is None else f", data {spec.perturb.seed}"
-    if spec.untrained:
-        return "the pre-trained model"
-    size = "" if spec.train_size is None else f" ({spec.train_size} rows)"
-    return f"{task}{size}  {spec.method}  seed {spec.seed}{rows}"

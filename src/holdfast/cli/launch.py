@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from holdfast.cli import options as o
 from holdfast.cli.stopping import exit_code
+from holdfast.study.options import default_out
 from holdfast.study.study_file import StudyFile
 
 if TYPE_CHECKING:
@@ -29,15 +29,16 @@ def launch(
     from holdfast.study.prepare import prepare
 
     prepared = prepare(study, data_dir)
-    target = out or o.default_out(study_file, [task.name for task in prepared.tasks])
+    target = out or default_out(study_file, [task.name for task in prepared.tasks])
     do(prepared, target, dry_run=dry_run, retry_failed=retry_failed)
 
 
 def do(prepared: "Prepared", target: Path, *, dry_run: bool, retry_failed: bool) -> None:
     """Do the runs of a checked study in ``target`` and show the results, as ``launch`` does."""
     from holdfast.cli import display
-    from holdfast.cli.outputs import OUTPUTS, show_results
+    from holdfast.cli.outputs import show_results
     from holdfast.cli.plan import how_to_go_on, show_plan
+    from holdfast.report.outputs import OUTPUTS
     from holdfast.study.execute import run_study
     from holdfast.study.store import Store
 

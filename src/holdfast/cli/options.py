@@ -1,16 +1,13 @@
-"""The options that commands share, and the studies that they describe."""
+"""The options that commands share."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from holdfast.cli.ood import parse_ood
-from holdfast.errors import HoldfastError
-from holdfast.study.best import folder_name
-from holdfast.study.study_file import StudyFile, from_options, read_study
+from holdfast.study.study_file import StudyFile
 from holdfast.tasks import task
 from holdfast.tasks.spec import TaskSpec
 from holdfast.training.spec import ProbeSettings, TrainingSettings
@@ -234,127 +231,3 @@ def taking(*groups: Mapping[str, Any]) -> Callable[[Callable[..., None]], Callab
         return command
 
     return decorate
-
-
-def study_keys(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``given``, a command's parameters, with those that are lists or parts of a key in the form of the study's.
-
-    Raises ``HoldfastError`` for seeds and numbers of rows that cannot be read.
-    """
-    names = {"rows": "probe_rows", "seeds": "probe_seeds", "layer": "probe_layer", "pooling": "pooling"}
-    probe = {key: given[name] for key, name in names.items() if given.get(name) is not None}
-    ood, probed = given.get("ood"), given.get("probed")
-    methods = given.get("methods")
-    return {
-        **given,
-        "methods": [*([] if methods is None else [methods]), *(given.get("method") or [])],
-        "seeds": number_list(given.get("seeds"), "--seeds", "seeds"),
-        "data_seeds": number_list(given.get("data_seeds"), "--data-seeds", "seeds"),
-        "train_size": number_list(given.get("train_size"), "--train-size", "rows"),
-        "ood": parse_ood(ood) if ood is not None else None,
-        "probed": [{"source": name} for name in task_names(probed, "--probe")] if probed is not None else None,
-        "probe": probe or None,
-    }
-
-
-def read_data(data: list[str], given: Mapping[str, Any]) -> tuple[StudyFile, Path | None]:
-    """Return the study that DATA and a command's parameters describe, and the study file where DATA is one.
-
-    Raises ``HoldfastError`` for parameters that do not fit DATA or each other.
-    """
-    columns = task_options(given)
-    if not any(Path(item).suffix.lower() in (".yaml", ".yml") for item in data):
-        for name in ("validation", "test"):
-            if name in columns and len(data) > 1:
-                raise HoldfastError(
-                    f"--{name} belongs to one DATA and there are {len(data)}; list them in a study file"
-                )
-        tasks = [{"source": source, **columns} for source in data]
-        return from_options({"tasks": tasks, **study_options(given)}), None
-    if len(data) > 1:
-        raise HoldfastError(f"{', '.join(data)}: a study file stands alone; list the tasks in it")
-    if columns:
-        raise HoldfastError(f"--{next(iter(columns)).replace('_', '-')} says how to read DATA; put it into {data[0]}")
-    path = Path(data[0])
-    return read_study(path, study_options(given)), path
-
-
-def default_out(study_file: Path | None, tasks: Sequence[str]) -> Path:
-    """Return where results go by default: the folder that a study file was written to, else one by name."""
-    if study_file is None:
-        return Path("holdfast-runs", "-".join(map(folder_name, tasks))[:100])
-    if study_file.with_name("tasks.json").exists():
-        return study_file.parent
-    return Path("holdfast-runs", study_file.stem)
-
-
-def study_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys of ``StudyFile`` that a command's parameters set; parameters not given are None or False."""
-    options = {name: given[name] for name in StudyFile.model_fields if _set(given.get(name))}
-    encoder = options.get("seq2seq_from_encoder")
-    if isinstance(encoder, str):
-        if "model" in options:
-            raise HoldfastError(f"--model and --seq2seq-from-encoder {encoder}: both name a model; give one of them")
-        options |= {"model": encoder, "seq2seq_from_encoder": True}
-    elif "model" in options:
-        # One takes the place of the other, also of one in a study file.
-        options["seq2seq_from_encoder"] = False
-    settings = {name: given[name] for name in TrainingSettings.model_fields if _set(given.get(name))}
-    return {**options, "settings": settings} if settings else options
-
-
-def task_spec(source: str, given: Mapping[str, Any]) -> TaskSpec:
-    """Return the task that a command's parameters describe. Raises ``HoldfastError`` for values that do not fit."""
-    return from_options({"tasks": [{"source": source, **task_options(given)}]}).tasks[0]
-
-
-def task_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys of ``TaskSpec``, apart from its source, that a command's parameters set."""
-    values: dict[str, Any] = {name: given.get(name) for name in TaskSpec.model_fields if _set(given.get(name))}
-    if "read" in values:
-        values["read"] = read_pairs(values["read"])
-    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
-
-
-def read_pairs(texts: Sequence[str]) -> dict[str, str]:
-    """Return ``["header=no"]`` of ``--read`` as a dict.
-
-    Raises ``HoldfastError`` for another form, and for a key given twice.
-    """
-    pairs: dict[str, str] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip() or not value:
-            raise HoldfastError(f"--read {text!r}: give a key and a value, such as header=no")
-        if key.strip() in pairs:
-            raise HoldfastError(f"--read {key.strip()} is given twice; keep one")
-        pairs[key.strip()] = value
-    return pairs
-
-
-def task_names(text: str, option: str) -> list[str]:
-    """Return the tasks that ``option`` lists, separated by commas. Raises ``HoldfastError`` where one has no name."""
-    names = [name.strip() for name in text.split(",")]
-    if not all(names):
-        raise HoldfastError(f"{option} {text!r}: a name is missing; separate tasks by single commas")
-    return names
-
-
-def number_list(text: str | int | None, option: str, of: str) -> int | list[int] | None:
-    """Return ``"5"`` as a number and ``"0,3,8"`` as a list of numbers; ``of`` says of what, for messages."""
-    if text is None or isinstance(text, int):
-        return text
-    try:
-        # "42," is seed 42 alone, where "42" is 42 seeds.
-        return [int(part) for part in text.removesuffix(",").split(",")] if "," in text else int(text)
-    except ValueError:
-        raise HoldfastError(
-            f"{option}: {text!r} is neither a number of {of}, such as 5, nor a list, such as {_LISTS[of]}"
-        ) from None
-
-
-_LISTS = {"seeds": "0,3,8", "rows": "100,300,1000"}
-
-
-def _set(value: Any) -> bool:
-    return value is not None and value is not False and value not in ([], ())

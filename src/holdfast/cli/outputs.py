@@ -1,4 +1,4 @@
-"""Where the floors meet: what the study floor needs of the report floor, and results shown at the end."""
+"""Results shown at the end."""
 
 import shlex
 from pathlib import Path
@@ -6,15 +6,9 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from holdfast.report.card import model_card
-from holdfast.report.page import write_page
-from holdfast.report.sequence.page import write_sequence_page
 from holdfast.report.sequence.terminal import show_sequence
 from holdfast.report.terminal import show
-from holdfast.study.conclude import Outputs
 from holdfast.study.summary import SequenceSummary, Summary
-
-OUTPUTS = Outputs(card=model_card, page=write_page, sequence_page=write_sequence_page)
 
 
 def show_results(summary: Summary | SequenceSummary, folder: Path) -> None:

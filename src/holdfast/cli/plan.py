@@ -5,9 +5,9 @@ from pathlib import Path
 
 import typer
 
-from holdfast.cli.display import duration
 from holdfast.study.estimate import estimate
 from holdfast.study.prepare import Prepared
+from holdfast.study.progress import duration
 from holdfast.study.store import Store
 from holdfast.study.study_file import StudyFile
 from holdfast.study.summary import Target

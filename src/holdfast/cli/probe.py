@@ -9,6 +9,7 @@ import typer
 
 from holdfast.cli import options as o
 from holdfast.errors import HoldfastError
+from holdfast.study.options import read_data, task_names
 
 
 @o.taking(o.READING, o.TRUST)
@@ -67,7 +68,7 @@ def probe(
     given = context.params
     remote_code, pickled_weights, data_dir = (given[name] for name in ("remote_code", "pickled_weights", "data_dir"))
     reading = {name: given[name] for name in (*o.READING, "scored_rows")}
-    study, study_file = o.read_data(o.task_names(tasks, "--tasks"), reading)
+    study, study_file = read_data(task_names(tasks, "--tasks"), reading)
     if study_file is not None:
         raise HoldfastError(f"--tasks {tasks}: a study file names no tasks to probe; give tasks, files or folders")
     if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):

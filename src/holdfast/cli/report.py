@@ -17,7 +17,8 @@ def report(
     Example:
       holdfast report holdfast-runs/rte
     """
-    from holdfast.cli.outputs import OUTPUTS, show_results
+    from holdfast.cli.outputs import show_results
+    from holdfast.report.outputs import OUTPUTS
     from holdfast.study.execute import remake_results
 
     show_results(remake_results(folder, OUTPUTS), folder)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import options as o
+from holdfast.study.options import study_keys, study_options, task_names
 
 if TYPE_CHECKING:
     from holdfast.study.recipe import Recipe
@@ -58,7 +59,7 @@ def reproduce(
     recipe = load_recipe(name)
     tasks = _tasks(recipe, task)
     target = out or Path("holdfast-runs", f"{name}-smoke" if smoke else name)
-    options = o.study_options(o.study_keys(context.params))
+    options = study_options(study_keys(context.params))
     if smoke:
         from holdfast.study.smoke import DATA, prepare_smoke, spared
 
@@ -80,7 +81,7 @@ def reproduce(
 def _tasks(recipe: "Recipe", text: str | None) -> list[str]:
     from holdfast.errors import HoldfastError, nearest
 
-    tasks = list(recipe.tasks) if text is None else list(dict.fromkeys(o.task_names(text, "--task")))
+    tasks = list(recipe.tasks) if text is None else list(dict.fromkeys(task_names(text, "--task")))
     for one in tasks:
         if one not in recipe.tasks:
             raise HoldfastError(

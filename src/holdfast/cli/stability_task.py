@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.cli import options as o
+from holdfast.study.options import read_data
 
 
 @o.taking(o.READING, o.TRAINING, o.TRUST)
@@ -49,7 +50,7 @@ def task(
 
     # A task's options are keys of a study; here they describe its one plain run.
     given: dict[str, Any] = {**context.params, "methods": ["vanilla"], "seeds": [seed]}
-    study, study_file = o.read_data([data], given)
+    study, study_file = read_data([data], given)
     if study_file is not None:
         raise HoldfastError(f"{data}: stability task looks at one task; give a task, file or folder")
     if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):

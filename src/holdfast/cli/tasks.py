@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.cli import options as o
+from holdfast.study.options import task_spec
 
 
 @o.taking(o.READING)
@@ -39,7 +40,7 @@ def tasks(
             typer.echo(f"{entry.name:<{width}}  {entry.description} ({entry.metrics[0]})")
         return
     if name not in entries:
-        task = load_task(o.task_spec(name, context.params), context.params["data_dir"])
+        task = load_task(task_spec(name, context.params), context.params["data_dir"])
         told = [f"  note     {note}" for note in task.notes] + [f"  warning  {warning}" for warning in task.warnings]
         for line in [*show_task(task), *told]:
             typer.echo(line)

@@ -39,29 +39,16 @@ def tune(
       holdfast tune tickets.csv --method r3f --out tickets-model
       holdfast tune rte --data-dir glue --method "r3f(sigma=0.001)" --epochs 5
     """
-    from holdfast import methods
     from holdfast.cli import display
-    from holdfast.errors import HoldfastError
     from holdfast.report.card import model_card
-    from holdfast.study.best import folder_name
+    from holdfast.study.options import read_tune
     from holdfast.study.prepare import prepare
-    from holdfast.study.single import check_free
+    from holdfast.study.single import check_free, default_folder
     from holdfast.study.single import tune as tune_one
 
-    given: dict[str, Any] = {
-        **context.params,
-        "methods": [method],
-        "seeds": [seed],
-        "data_seeds": None if data_seed is None else [data_seed],
-    }
-    study, study_file = o.read_data([data], given)
-    if study_file is not None:
-        raise HoldfastError(f"{data}: tune does one run, on a task, file or folder; give a study file to compare")
-    if len(methods.split(method)) > 1:
-        raise HoldfastError(f"--method {method}: tune does one run; join methods with + or choose one of them")
-    prepared = prepare(study, context.params["data_dir"])
+    prepared = prepare(read_tune(data, context.params), context.params["data_dir"])
     name = prepared.tasks[0].name
-    target = out or Path("holdfast-models", folder_name(name))
+    target = out or default_folder(prepared)
     check_free(target)
     display.announce(prepared)
     if threads is not None:

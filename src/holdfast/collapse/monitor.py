@@ -45,6 +45,11 @@ class CollapseMonitor(TrainerCallback):
     (``reinit``, ``noisytune``), as the reference is then the pre-trained one. Under DistributedDataParallel every
     process looks at the same rows, and the first one decides to stop. Raises ``HoldfastError`` as ``Monitor``, for
     arguments out of range, data that cannot be picked from, and with FSDP or DeepSpeed.
+
+    Example:
+        >>> trainer = attach(Trainer(model, args, train_dataset=data), R3F())
+        >>> trainer.add_callback(CollapseMonitor(trainer, every=2))
+        >>> output = trainer.train()
     """
 
     def __init__(

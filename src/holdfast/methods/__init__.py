@@ -1,19 +1,5 @@
 """What changes in training. One method, one file."""
 
-from holdfast.methods.base import Forward, Method, Plan, Step, View
-from holdfast.methods.parsing import arguments, check_combination, describe, parse, split
-from holdfast.methods.registry import catalogue
+from holdfast.lazy import names_from_stub
 
-__all__ = [
-    "Forward",
-    "Method",
-    "Plan",
-    "Step",
-    "View",
-    "arguments",
-    "catalogue",
-    "check_combination",
-    "describe",
-    "parse",
-    "split",
-]
+__getattr__, __dir__, __all__ = names_from_stub(__name__, __file__)

@@ -22,6 +22,11 @@ class BitFit(Method):
     Differs from the published code in that biases are parameters of that name, where the code takes every
     name that contains it (T5's ``relative_attention_bias`` is an embedding), and in the schedule, which is the
     training's own.
+
+    Example:
+        >>> output = attach(Trainer(model, args, train_dataset=data), BitFit(lr_factor=20.0)).train()
+        >>> holdfast.methods.describe([BitFit(lr_factor=20.0)])  # as commands spell it
+        'bitfit(lr_factor=20.0)'
     """
 
     name: ClassVar[str] = "bitfit"

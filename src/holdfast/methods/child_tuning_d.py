@@ -30,6 +30,11 @@ class ChildTuningD(Method):
     The default sums squares of the batch's gradient as the published code does, which differs from the paper's
     formula: ``fisher="example"``. The published code compares with a percentile, here exactly the share is kept;
     it ignores its own warm-up setting, and computes the mask anew when a training is resumed.
+
+    Example:
+        >>> output = attach(Trainer(model, args, train_dataset=data), ChildTuningD(keep=0.2)).train()
+        >>> holdfast.methods.describe([ChildTuningD(keep=0.2)])  # as commands spell it
+        'child_tuning_d(keep=0.2)'
     """
 
     name: ClassVar[str] = "child_tuning_d"

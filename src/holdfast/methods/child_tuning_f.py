@@ -29,6 +29,11 @@ class ChildTuningF(Method):
 
     Under Adam the division changes nothing: it cancels between the two moments. The mean step is about
     sqrt(``keep``) of a plain one, because the second moment grows by 1 / ``keep``.
+
+    Example:
+        >>> output = attach(Trainer(model, args, train_dataset=data), ChildTuningF(keep=0.2)).train()
+        >>> holdfast.methods.describe([ChildTuningF(keep=0.2)])  # as commands spell it
+        'child_tuning_f(keep=0.2)'
     """
 
     name: ClassVar[str] = "child_tuning_f"

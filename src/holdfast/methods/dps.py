@@ -36,6 +36,11 @@ class DPS(Method):
     Differs from the published code, which counts micro-batches, breaks under accumulation, loss scaling,
     activation checkpointing and resumption, keeps 12 to 28 bytes a weight, and calls the dropped share
     ``reserve_p``.
+
+    Example:
+        >>> output = attach(Trainer(model, args, train_dataset=data), DPS(variant="mix", drop=0.2)).train()
+        >>> holdfast.methods.describe([DPS(variant="mix", drop=0.2)])  # as commands spell it
+        'dps(variant=mix, drop=0.2)'
     """
 
     name: ClassVar[str] = "dps"

@@ -26,6 +26,11 @@ class EMA(Method):
 
     Evaluation in training, checkpoints and the model at the end have the average; training goes on with the weights.
     Buffers are not averaged.
+
+    Example:
+        >>> output = attach(Trainer(model, args, train_dataset=data), EMA(decay=0.99)).train()
+        >>> holdfast.methods.describe([EMA(decay=0.99)])  # as commands spell it
+        'ema(decay=0.99)'
     """
 
     name: ClassVar[str] = "ema"

@@ -45,6 +45,11 @@ class FreeLB(Method):
     pass gives the gradient of the weights and that of delta at once, and delta takes a step along the latter,
     delta <- delta + step_size * g / |g|_2, projected onto |delta|_2 <= ``radius``. There is no clean pass, unless
     delta_0 is 0. As in the published code all passes have the same dropout masks.
+
+    Example:
+        >>> engine = Engine(model, [FreeLB(steps=2)], optimizer=make_optimizer)
+        >>> engine.backward(engine.loss(batch))
+        >>> stepped = engine.step()
     """
 
     name: ClassVar[str] = "freelb"

@@ -23,6 +23,11 @@ class HeadTuning(Method):
     Features are computed once a row, in training order, and kept in main memory (``parts/body_memo.py``). They are
     those of the row run alone: padded in a batch it gets the same up to rounding. That is our choice, and so is the
     learning rate. Outputs of the body that the head does not read are zero in what the model returns in training.
+
+    Example:
+        >>> output = attach(Trainer(model, args, train_dataset=data), HeadTuning(lr_factor=100.0)).train()
+        >>> holdfast.methods.describe([HeadTuning(lr_factor=100.0)])  # as commands spell it
+        'head_tuning(lr_factor=100.0)'
     """
 
     name: ClassVar[str] = "head_tuning"

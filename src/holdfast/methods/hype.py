@@ -21,6 +21,11 @@ class HyPe(Method):
     In training alone, in the one pass there is, and without a penalty. In encoder-decoder models all blocks of both
     stacks get noise. It is drawn anew at each block and forward from the global generator; activation checkpointing
     computes a block again with the same noise. Copies of the batch that other methods run get noise of their own.
+
+    Example:
+        >>> output = attach(Trainer(model, args, train_dataset=data), HyPe(sigma=0.0001)).train()
+        >>> holdfast.methods.describe([HyPe(sigma=0.0001)])  # as commands spell it
+        'hype(sigma=0.0001)'
     """
 
     name: ClassVar[str] = "hype"

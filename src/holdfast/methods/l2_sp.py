@@ -22,6 +22,11 @@ class L2SP(HoldsPretrained):
     head. Its gradient is added to the whole gradient before clipping, which is the same and exact under
     accumulation; the logged loss is without it. An adaptive optimizer rescales it with the rest: with
     ``decoupled`` the weights themselves are pulled after the step, w -= lr * alpha * (w - w0).
+
+    Example:
+        >>> output = attach(Trainer(model, args, train_dataset=data), L2SP(alpha=0.05)).train()
+        >>> holdfast.methods.describe([L2SP(alpha=0.05)])  # as commands spell it
+        'l2_sp(alpha=0.05)'
     """
 
     name: ClassVar[str] = "l2_sp"

@@ -19,6 +19,11 @@ class LLRD(Method):
     d is 0 for the head and all that lies above the blocks, 1 for the top block, 2 for the next, and one more than
     the lowest block's for the embeddings. "Discriminative fine-tuning" of Howard & Ruder (2018), in the form of the
     published code of Zhang et al. (2021, "Revisiting few-sample BERT fine-tuning").
+
+    Example:
+        >>> output = attach(Trainer(model, args, train_dataset=data), LLRD(decay=0.9)).train()
+        >>> holdfast.methods.describe([LLRD(decay=0.9)])  # as commands spell it
+        'llrd(decay=0.9)'
     """
 
     name: ClassVar[str] = "llrd"

@@ -37,6 +37,12 @@ class LNSR(Method):
 
     There is no published code. Our choices: the mean over tokens and width in place of the plain sum, which grows
     with the text's length; equal weights of all blocks; the defaults.
+
+    Example:
+        >>> engine = Engine(model, [LNSR(layer=1)], optimizer=make_optimizer)
+        >>> loss = engine.loss(batch)
+        >>> sorted(engine.terms)
+        ['lnsr', 'task']
     """
 
     name: ClassVar[str] = "lnsr"

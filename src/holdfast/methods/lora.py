@@ -33,6 +33,11 @@ class LoRA(Method):
     Differs from the paper, which adapts the query and value projections (``targets="attention"``): adapting
     all linear layers of the body is what is advised today. A is drawn by a generator of its own, so that data
     order and dropout are those of the other methods at the same seed.
+
+    Example:
+        >>> output = attach(Trainer(model, args, train_dataset=data), LoRA(rank=4)).train()
+        >>> holdfast.methods.describe([LoRA(rank=4)])  # as commands spell it
+        'lora(rank=4)'
     """
 
     name: ClassVar[str] = "lora"

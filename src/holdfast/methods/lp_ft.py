@@ -31,6 +31,11 @@ class LPFT(Method):
     dropout off. The training proper begins with that head. These settings are our choice.
 
     Every layer of the head is trained first, also where it has two (RoBERTa) and is not linear.
+
+    Example:
+        >>> output = attach(Trainer(model, args, train_dataset=data), LPFT(epochs=2)).train()
+        >>> holdfast.methods.describe([LPFT(epochs=2)])  # as commands spell it
+        'lp_ft(epochs=2)'
     """
 
     name: ClassVar[str] = "lp_ft"

@@ -29,6 +29,11 @@ class MHLoss(Method):
 
     The paper has no published code. That several linear heads are trained at once is confirmed by a summary of it;
     the formula is not confirmed against its text; how heads start and which layer is multiplied are our choices.
+
+    Example:
+        >>> engine = Engine(model, [MHLoss(heads=5)], optimizer=make_optimizer)
+        >>> engine.backward(engine.loss(batch))
+        >>> engine.finish()  # the heads are one again
     """
 
     name: ClassVar[str] = "mhloss"

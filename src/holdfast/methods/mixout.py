@@ -27,6 +27,11 @@ class Mixout(Method):
     Differs from the published code: N is drawn once an optimizer step, not once a forward, so that accumulation
     and activation checkpointing change nothing; targets are saved with checkpoints and never copied between
     devices; evaluation costs nothing; weights tied to an embedding are left alone.
+
+    Example:
+        >>> output = attach(Trainer(model, args, train_dataset=data), Mixout(drop=0.5)).train()
+        >>> holdfast.methods.describe([Mixout(drop=0.5)])  # as commands spell it
+        'mixout(drop=0.5)'
     """
 
     name: ClassVar[str] = "mixout"

@@ -59,6 +59,12 @@ class MMR(Method):
     Our choices: features are exactly the vectors that the head's last linear layer is fed, dropout applied; with
     more than two classes R is the mean over pairs of classes present; a batch of one class adds nothing;
     regression and independent labels have no classes to part, and are refused.
+
+    Example:
+        >>> engine = Engine(model, [MMR(weight=1.0)], optimizer=make_optimizer)
+        >>> loss = engine.loss(batch)
+        >>> sorted(engine.terms)
+        ['mmr', 'task']
     """
 
     name: ClassVar[str] = "mmr"

@@ -36,6 +36,11 @@ class NEFTune(Method):
     Differs from the published code, and from ``neftune_noise_alpha`` of Transformers, in that L is the length of the
     text and not the one it is padded to, so that what else is in a batch does not change a text's noise. Copies of
     the batch that other methods run do not get it.
+
+    Example:
+        >>> output = attach(Trainer(model, args, train_dataset=data), NEFTune(alpha=10.0)).train()
+        >>> holdfast.methods.describe([NEFTune(alpha=10.0)])  # as commands spell it
+        'neftune(alpha=10.0)'
     """
 
     name: ClassVar[str] = "neftune"

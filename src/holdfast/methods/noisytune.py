@@ -33,6 +33,11 @@ class NoisyTune(Method):
 
     Drawn on the CPU by a generator of the method's own, so that all processes and devices get the same noise, and
     data order and dropout are those of the other methods at the same seed.
+
+    Example:
+        >>> output = attach(Trainer(model, args, train_dataset=data), NoisyTune(intensity=0.1)).train()
+        >>> holdfast.methods.describe([NoisyTune(intensity=0.1)])  # as commands spell it
+        'noisytune(intensity=0.1)'
     """
 
     name: ClassVar[str] = "noisytune"

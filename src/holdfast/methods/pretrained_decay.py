@@ -22,6 +22,11 @@ class PretrainedDecay(HoldsPretrained):
     Hutter 2019). It takes the place of the optimizer's own decay to zero for those weights, which is undone;
     the others, head and biases, keep theirs. The whole pull is the formula's exactly; the optimizer's step,
     which came in between, is scaled by (1 - lr * decay) / (1 - lr * weight_decay): 1 where the two are equal.
+
+    Example:
+        >>> output = attach(Trainer(model, args, train_dataset=data), PretrainedDecay(decay=0.02)).train()
+        >>> holdfast.methods.describe([PretrainedDecay(decay=0.02)])  # as commands spell it
+        'pretrained_decay(decay=0.02)'
     """
 
     name: ClassVar[str] = "pretrained_decay"

@@ -53,6 +53,12 @@ class R3F(Method):
     Differs from the published code in that the noise arrives at RoBERTa (there it is dropped on the way), is
     drawn on the device, and that the gradient of the noised copy reaches the embedding table unless
     ``detach`` is set.
+
+    Example:
+        >>> engine = Engine(model, [R3F(weight=0.5)], optimizer=make_optimizer)
+        >>> loss = engine.loss(batch)
+        >>> sorted(engine.terms)
+        ['r3f', 'task']
     """
 
     name: ClassVar[str] = "r3f"

@@ -24,6 +24,12 @@ class R4F(R3F):
 
     Differs from the published code, which normalises the last layer alone: ``head="last"``. Generation has
     no head weights, so only R3F exists there.
+
+    Example:
+        >>> engine = Engine(model, [R4F()], optimizer=make_optimizer)
+        >>> loss = engine.loss(batch)
+        >>> sorted(engine.terms)
+        ['r4f', 'task']
     """
 
     name: ClassVar[str] = "r4f"

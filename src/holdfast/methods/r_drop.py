@@ -27,6 +27,12 @@ class RDrop(Method):
     The task's logged loss is CE1; what this method adds is (CE2 - CE1) / 2 + alpha / 2 * KL_S, so that the sum is the
     loss above. A loss that sums the two cross entropies, as the published code for classification does, is twice
     this one: its weight of KL_S / 2 is then twice the ``alpha`` here. That code also sums KL over the batch.
+
+    Example:
+        >>> engine = Engine(model, [RDrop(alpha=0.5)], optimizer=make_optimizer)
+        >>> loss = engine.loss(batch)
+        >>> sorted(engine.terms)
+        ['r_drop', 'task']
     """
 
     name: ClassVar[str] = "r_drop"

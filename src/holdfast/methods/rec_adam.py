@@ -39,6 +39,11 @@ class RecAdam(HoldsPretrained):
     Differs from the published code: the optimizer's weight decay comes before the pull and not after it, which
     leaves out lr^2 * (target - lambda) * gamma * weight_decay * w0 a step (about 2e-8 * w0 with its settings);
     eps is added as torch's Adam does. Its "constant" annealing, lambda = target, has no pull and is left out.
+
+    Example:
+        >>> output = attach(Trainer(model, args, train_dataset=data), RecAdam(t0=2)).train()
+        >>> holdfast.methods.describe([RecAdam(t0=2)])  # as commands spell it
+        'rec_adam(t0=2)'
     """
 
     name: ClassVar[str] = "rec_adam"

@@ -25,6 +25,11 @@ class ReInit(Method):
     scale was learned for what they gave; that is our choice, as the published code knows models without one.
 
     Methods that hold weights near their start (l2_sp, mixout) would hold these near random values, and are refused.
+
+    Example:
+        >>> output = attach(Trainer(model, args, train_dataset=data), ReInit(layers=1)).train()
+        >>> holdfast.methods.describe([ReInit(layers=1)])  # as commands spell it
+        'reinit(layers=1)'
     """
 
     name: ClassVar[str] = "reinit"

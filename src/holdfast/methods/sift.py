@@ -30,6 +30,11 @@ class SIFT(Method):
     Differs from the published code: a step takes effect at once and the last one is saved (there each waits for
     the next backward pass); the tensor whose gradient comes last is trained too; the first batch trains and
     does not only select; layers are found by kind; runs can be resumed and distributed.
+
+    Example:
+        >>> output = attach(Trainer(model, args, train_dataset=data), SIFT(rate=0.01)).train()
+        >>> holdfast.methods.describe([SIFT(rate=0.01)])  # as commands spell it
+        'sift(rate=0.01)'
     """
 
     name: ClassVar[str] = "sift"

@@ -60,6 +60,12 @@ class SMART(Method):
 
     Ours are: |g|_inf over each sequence, the averaged model without dropout, and the settings of beta.
     The published class has no averaged model and no radius, see ``radius`` and ``gradient``.
+
+    Example:
+        >>> engine = Engine(model, [SMART(steps=2)], optimizer=make_optimizer)
+        >>> loss = engine.loss(batch)
+        >>> sorted(engine.terms)
+        ['smart', 'task']
     """
 
     name: ClassVar[str] = "smart"

@@ -31,6 +31,10 @@ class SURT(Method):
     The paper has no published code. That it re-trains with masked-language modelling on the target data, for the
     sake of that distance, is confirmed by a summary of it. The rate is that of task-adaptive pre-training
     (Gururangan et al. 2020), which takes 100 epochs of batches of 256; all else here is our choice.
+
+    Example:
+        >>> trainer = Trainer(model, args, train_dataset=data, processing_class=tokenizer)
+        >>> output = attach(trainer, SURT(epochs=1)).train()
     """
 
     name: ClassVar[str] = "surt"

@@ -22,6 +22,11 @@ class TopKLayers(Method):
     published. Above the blocks are the final normalisation and the pooler. No gradient flows below the
     ``k``-th block, so frozen blocks cost a forward pass alone. In encoder-decoder models the blocks are the
     decoder's: with any block of the encoder, the whole decoder would have to pass gradients on to it.
+
+    Example:
+        >>> output = attach(Trainer(model, args, train_dataset=data), TopKLayers(k=1)).train()
+        >>> holdfast.methods.describe([TopKLayers(k=1)])  # as commands spell it
+        'top_k_layers(k=1)'
     """
 
     name: ClassVar[str] = "top_k_layers"

@@ -14,6 +14,11 @@ class Vanilla(Method):
     """Train on the task loss alone, as the training settings say.
 
     ``Vanilla(dropout=0.0)`` is the control for DPS and Mixout, which switch the model's dropout off.
+
+    Example:
+        >>> output = attach(Trainer(model, args, train_dataset=data), Vanilla(dropout=0.0)).train()
+        >>> holdfast.methods.describe([Vanilla(dropout=0.0)])  # as commands spell it
+        'vanilla(dropout=0.0)'
     """
 
     name: ClassVar[str] = "vanilla"

@@ -28,6 +28,10 @@ class WiSEFT(Method):
 
     Differs from the published code, whose head is a zero-shot classifier made of text: there the head has
     pre-trained values and is interpolated too. A new head has none, only random ones, and stays as it was tuned.
+
+    Example:
+        >>> trainer = attach(Trainer(model, args, train_dataset=data, eval_dataset=held_out), WiSEFT())
+        >>> output = trainer.train()  # the share is chosen on held_out
     """
 
     name: ClassVar[str] = "wise_ft"

@@ -1,12 +1,10 @@
 """The hidden layers of a run's model beside those of the pre-trained one, on the rows that the run kept."""
 
-import logging
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-import transformers
 from torch.utils.data import DataLoader
 
 from holdfast.collapse.drift import layer_drift
@@ -15,6 +13,7 @@ from holdfast.methods.parts.layers import is_encoder_decoder
 from holdfast.tasks.task import Task
 from holdfast.training.forms import form_of
 from holdfast.training.models import load_tokenizer, load_tuned
+from holdfast.training.quiet import quiet
 from holdfast.training.spec import LayerState, RunSpec
 
 
@@ -30,14 +29,10 @@ def tuned_layers(spec: RunSpec, task: Task, folder: Path) -> list[LayerState]:
         states, ids = saved["states"], saved["ids"].tolist()
     tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
     form = form_of(spec, task)
-    level = transformers.logging.get_verbosity()
     # That heads are drawn anew was told when the run began.
-    transformers.logging.set_verbosity(logging.ERROR)
-    try:
+    with quiet():
         start = form.load()
         tuned = load_tuned(folder / "model", spec.remote_code)
-    finally:
-        transformers.logging.set_verbosity(level)
     if start.config.pad_token_id is None:
         start.config.pad_token_id = tokenizer.pad_token_id
     drift = layer_drift(tuned, start)

@@ -1,8 +1,9 @@
 """Everything that can go wrong before the first run, found before anything is written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -61,6 +62,20 @@ class Prepared:
     def everything(self) -> Elsewhere:
         """All tasks, the study's own too."""
         return {**self.elsewhere, **dict(zip(self.study.tasks, self.tasks, strict=True))}
+
+    def remarks(self) -> Iterator[tuple[Literal["note", "warning"], str]]:
+        """Yield what was decided about the data, and what looks wrong with them or the methods."""
+        from holdfast.study.controls import control_notes
+        from holdfast.tasks.table import listed
+
+        for info in (stored.info for stored in self.stored):
+            yield from (("note", f"{info.task}: {note}") for note in info.notes)
+            yield from (("warning", f"{info.task}: {warning}") for warning in info.warnings)
+        for task in self.tasks:
+            if task.unused:
+                yield "note", f"{task.name}: columns that are not used: {listed(task.unused)}"
+        assert self.study.baseline is not None
+        yield from (("note", note) for note in control_notes(self.study.methods, self.study.baseline))
 
 
 def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:

@@ -124,3 +124,36 @@ class Listener(Protocol):
 
     def ended(self, board: Board, record: RunRecord, seconds: float) -> None:
         """A run ended, with a score or an error, after so many seconds."""
+
+
+def ended_line(board: Board, record: RunRecord, seconds: float) -> str:
+    """Return the line about a run that ended: which, its score in points, how long, what is left."""
+    if record.status == "error":
+        result = f"stopped with an error: {record.error}"
+    elif record.spec.untrained:
+        result = f"probed  {duration(seconds)}"
+    else:
+        score = record.metrics.get(record.primary)
+        points = "undefined" if score is None else f"{100 * score:.1f}"
+        result = f"{record.primary} {points}" + (", diverged" if record.diverged else "") + f"  {duration(seconds)}"
+    left = board.seconds_left()
+    rest = f"  (about {duration(left)} left)" if left else ""
+    return f"[{board.done}/{board.total}] {name_of(record.spec, record.task_name)}  {result}{rest}"
+
+
+def duration(seconds: float) -> str:
+    """Return ``seconds`` in the unit one would say."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def name_of(spec: RunSpec, task: str) -> str:
+    """Return what tells a run from the others of its study."""
+    rows = "" if spec.perturb is None else f", data {spec.perturb.seed}"
+    if spec.untrained:
+        return "the pre-trained model"
+    size = "" if spec.train_size is None else f" ({spec.train_size} rows)"
+    return f"{task}{size}  {spec.method}  seed {spec.seed}{rows}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from holdfast.errors import HoldfastError
 from holdfast.study import perform
 from holdfast.study.atomic import write_text
+from holdfast.study.best import folder_name
 from holdfast.study.prepare import Prepared
 from holdfast.training.spec import RunRecord
 
@@ -19,6 +20,11 @@ def check_free(out: Path) -> None:
     """Raise ``HoldfastError`` when ``out`` is a file or a folder with something in it."""
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise HoldfastError(f"{out} is there already; choose another --out or remove it")
+
+
+def default_folder(prepared: Prepared) -> Path:
+    """Return where the model goes by default."""
+    return Path("holdfast-models", folder_name(prepared.tasks[0].name))
 
 
 def tune(

@@ -4,12 +4,12 @@ import logging
 import math
 from collections.abc import Callable
 
-import transformers
 from torch import nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.parts.layers import body_of
 from holdfast.stability.weights import weight_distance
+from holdfast.training.quiet import quiet
 
 logger = logging.getLogger(__name__)
 
@@ -19,15 +19,8 @@ def distance_from(model: nn.Module, load: Callable[[], nn.Module]) -> float | No
 
     Loading a second time is cheap beside a copy kept through training, and says nothing new, so it is silent.
     """
-    level, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
-    transformers.logging.set_verbosity(logging.ERROR)
-    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
+    with quiet():
         start = load()
-    finally:
-        transformers.logging.set_verbosity(level)
-        if bars:
-            transformers.logging.enable_progress_bar()  # type: ignore[no-untyped-call]
     return body_distance(model, start)
 
 

@@ -55,6 +55,13 @@ class Engine:
     ``stacked=False`` runs a batch's copies in turn: half the activation memory, more forward passes.
 
     Raises ``HoldfastError`` when methods cannot work together or on this model.
+
+    Example:
+        >>> engine = Engine(model, [R3F(weight=0.5)], optimizer=make_optimizer)
+        >>> for batch in loader:
+        ...     engine.backward(engine.loss(batch))
+        ...     stepped = engine.step()
+        >>> engine.finish()
     """
 
     def __init__(

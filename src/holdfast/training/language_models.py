@@ -2,8 +2,6 @@
 
 import copy
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +11,7 @@ from torch import nn
 from holdfast.errors import HoldfastError
 from holdfast.methods.parts.layers import body_of
 from holdfast.training.models import only_local
+from holdfast.training.quiet import quiet
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +79,7 @@ def language_model(model: nn.Module, method: str) -> LanguageModel:
     if isinstance(model, kind):
         return LanguageModel(model, body, objective)
     weight = next(body.parameters())
-    with _quiet():
+    with quiet():
         wrapper = _with_pretrained_head(kind, config, weight.dtype, method)
     wrapper.to(weight.device)
     if objective == "spans":
@@ -132,16 +131,3 @@ def _resize(wrapper: Any, words: int) -> None:
     wrapper.config.tie_word_embeddings = one
     wrapper.resize_token_embeddings(words, mean_resizing=False)
     wrapper.config.tie_word_embeddings = said
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Transformers from listing the weights that a model of another kind has or lacks."""
-    import transformers
-
-    level = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        transformers.logging.set_verbosity(level)

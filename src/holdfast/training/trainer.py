@@ -47,6 +47,10 @@ def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
 
     Raises ``HoldfastError`` when the methods cannot work together, on this model, on this kind of trainer or in this
     set-up.
+
+    Example:
+        >>> trainer = attach(Trainer(model, args, train_dataset=data), R3F(weight=0.5), DPS(drop=0.2))
+        >>> output = trainer.train()
     """
     if isinstance(trainer, _Attached):
         raise HoldfastError("methods are attached to this trainer already: name all of them in one attach() call")

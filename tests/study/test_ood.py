@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.cli.ood import parse_ood
 from holdfast.errors import HoldfastError
+from holdfast.study.ood import parse_ood
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""From Python what the commands do."""

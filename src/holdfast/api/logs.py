@@ -1,0 +1,32 @@
+"""What Python calls tell while they work, as log records of the logger ``holdfast``."""
+
+import logging
+
+from holdfast.api.arguments import as_arguments
+from holdfast.study.prepare import Prepared
+from holdfast.study.progress import Board, Running, ended_line
+from holdfast.training.spec import RunRecord
+
+LOGGER = logging.getLogger("holdfast")
+_LEVELS = {"note": logging.INFO, "warning": logging.WARNING}
+
+
+def log_remarks(prepared: Prepared) -> None:
+    """Log what was decided about the data, and as warnings what looks wrong with them or the methods."""
+    for kind, text in prepared.remarks():
+        LOGGER.log(_LEVELS[kind], "%s", as_arguments(text))
+
+
+class Logged:
+    """A listener that logs every run that ended: as a warning where it stopped with an error, else for information."""
+
+    def started(self, board: Board, run: Running) -> None:
+        """Nothing to log."""
+
+    def moved(self, board: Board, run: Running) -> None:
+        """Nothing to log."""
+
+    def ended(self, board: Board, record: RunRecord, seconds: float) -> None:
+        """Log the run's line."""
+        level = logging.WARNING if record.status == "error" else logging.INFO
+        LOGGER.log(level, "%s", ended_line(board, record, seconds))

@@ -1,0 +1,12 @@
+from holdfast.collapse.drift import layer_drift as layer_drift
+from holdfast.collapse.geometry import effective_rank as effective_rank
+from holdfast.collapse.geometry import mean_cosine as mean_cosine
+from holdfast.collapse.geometry import participation_ratio as participation_ratio
+from holdfast.collapse.layers import LayerMeasures as LayerMeasures
+from holdfast.collapse.layers import measure_layers as measure_layers
+from holdfast.collapse.looking import Look as Look
+from holdfast.collapse.looking import Monitor as Monitor
+from holdfast.collapse.monitor import CollapseMonitor as CollapseMonitor
+from holdfast.collapse.probing import Probed as Probed
+from holdfast.collapse.probing import linear_probe as linear_probe
+from holdfast.stability.representations import linear_cka as linear_cka

@@ -1,0 +1,11 @@
+from holdfast.methods.base import Forward as Forward
+from holdfast.methods.base import Method as Method
+from holdfast.methods.base import Plan as Plan
+from holdfast.methods.base import Step as Step
+from holdfast.methods.base import View as View
+from holdfast.methods.parsing import arguments as arguments
+from holdfast.methods.parsing import check_combination as check_combination
+from holdfast.methods.parsing import describe as describe
+from holdfast.methods.parsing import parse as parse
+from holdfast.methods.parsing import split as split
+from holdfast.methods.registry import catalogue as catalogue

@@ -1,0 +1,15 @@
+from holdfast.tasks.evaluation import load_evaluation as load_evaluation
+from holdfast.tasks.listing import TaskInfo as TaskInfo
+from holdfast.tasks.listing import available as available
+from holdfast.tasks.load import load_task as load_task
+from holdfast.tasks.mapping import LabelMap as LabelMap
+from holdfast.tasks.mapping import map_labels as map_labels
+from holdfast.tasks.mapping import metrics_of as metrics_of
+from holdfast.tasks.metrics import compute as compute
+from holdfast.tasks.metrics import constant_score as constant_score
+from holdfast.tasks.overlap import overlapping as overlapping
+from holdfast.tasks.spec import OodSpec as OodSpec
+from holdfast.tasks.spec import TaskSpec as TaskSpec
+from holdfast.tasks.subset import draw_subset as draw_subset
+from holdfast.tasks.task import Split as Split
+from holdfast.tasks.task import Task as Task
