@@ -53,6 +53,9 @@ def state_bytes(contestant: Contestant, setup: Setup, total_steps: int, steps: i
     class Watched:
         """The training data; looks at what is held whenever a batch is asked for."""
 
+        def __len__(self) -> int:
+            return measured
+
         def __iter__(self) -> Iterator[Mapping[str, Any]]:
             for index in range(measured):
                 for arm in arms:
