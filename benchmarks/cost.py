@@ -24,7 +24,7 @@ from rich.console import Console
 
 from holdfast.errors import HoldfastError
 from holdfast.methods import parse, split
-from holdfast.training.models import load_tokenizer
+from holdfast.training.models.loading import load_tokenizer
 from measuring.contestants import Contestant, methods_of
 from measuring.floors import Frame, blocks_of, floor
 from measuring.lineup import ALL, lineup

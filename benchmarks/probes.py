@@ -27,10 +27,10 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from holdfast.collapse.logistic import fit_logistic
-from holdfast.collapse.probing import linear_probe
-from holdfast.collapse.standardised import standard_of
-from holdfast.collapse.strengths import STRENGTHS, held_out
+from holdfast.collapse.probes.logistic import fit_logistic
+from holdfast.collapse.probes.probing import linear_probe
+from holdfast.collapse.probes.standardised import standard_of
+from holdfast.collapse.probes.strengths import STRENGTHS, held_out
 
 _WIDTH = 118
 """Columns of a table that is written to a file."""

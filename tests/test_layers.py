@@ -11,20 +11,22 @@ import holdfast
 
 ROOT = Path(holdfast.__file__).parent
 
+_GROUND = {"errors", "lazy", "records", "measures"}
 MAY_IMPORT = {
     "errors": set(),
     "lazy": set(),
     "recipes": set(),
-    "methods": {"errors"},
-    "tasks": {"errors"},
-    # A run measures what it alone has at hand: how far it moved the weights.
-    "training": {"errors", "methods", "tasks", "stability"},
-    "stability": {"errors"},
-    "collapse": {"errors", "methods", "tasks", "training", "stability"},
-    "study": {"errors", "methods", "tasks", "training", "stability", "collapse", "recipes"},
-    "report": {"errors", "methods", "tasks", "training", "stability", "collapse", "study"},
-    "api": {"errors", "methods", "tasks", "training", "stability", "collapse", "study", "report"},
-    "cli": {"errors", "methods", "tasks", "training", "stability", "collapse", "study", "report"},
+    "records": {"errors", "tasks"},
+    "measures": {"errors"},
+    "methods": {"errors", "lazy"},
+    "tasks": _GROUND,
+    "stability": _GROUND,
+    "training": _GROUND | {"methods", "tasks"},
+    "collapse": _GROUND | {"methods", "tasks", "training"},
+    "study": _GROUND | {"methods", "tasks", "training", "stability", "collapse", "recipes"},
+    "report": _GROUND | {"methods", "tasks", "training", "stability", "collapse", "study"},
+    "api": _GROUND | {"methods", "tasks", "training", "stability", "collapse", "study", "report"},
+    "cli": _GROUND | {"methods", "tasks", "training", "stability", "collapse", "study", "report"},
 }
 
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from figures.drawing import save
-from holdfast.study.summary import Summary, Target
+from holdfast.records.summary import Summary, Target
 
 COLOURS = ("black", "tab:blue", "tab:orange", "tab:green", "tab:purple", "tab:red")
 

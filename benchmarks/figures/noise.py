@@ -18,7 +18,7 @@ from figures.drawing import save
 from figures.runs import Runs, mean_term, read_runs, scores
 from holdfast import R3F
 from holdfast.methods import parse
-from holdfast.training.spec import RunRecord
+from holdfast.records.run import RunRecord
 
 _FLOOR = 3e-3
 """Where sigma 0 stands on the logarithmic axis."""

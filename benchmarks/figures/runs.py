@@ -4,7 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
-from holdfast.training.spec import RunRecord
+from holdfast.records.run import RunRecord
 
 Runs = dict[str, dict[str, list[RunRecord]]]
 """By task, then by method as text; each method's runs by seed."""

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from figures.beside import COLOURS
 from figures.drawing import save
-from holdfast.study.summary import ProbeRow, SequenceSummary
+from holdfast.records.summary import ProbeRow, SequenceSummary
 
 
 def draw(summary: SequenceSummary, to: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from holdfast.methods import Method, parse
 from holdfast.methods.parts.trained import BODY
-from holdfast.training.traits import measures
+from holdfast.training.requirements import measures
 from measuring.arm import Arm
 from measuring.peer_arm import PeerArm
 from measuring.setup import Setup

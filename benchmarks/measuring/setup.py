@@ -71,7 +71,7 @@ def base_model(name: str, layers: int | None, width: int | None) -> nn.Module:
     from transformers import BertConfig, BertForSequenceClassification
 
     from holdfast.errors import HoldfastError
-    from holdfast.training.models import load_model
+    from holdfast.training.models.loading import load_model
 
     torch.manual_seed(0)
     if name not in RANDOM:

@@ -7,7 +7,7 @@ from functools import partial
 from holdfast.errors import HoldfastError
 from holdfast.methods import Plan
 from holdfast.methods.base import SelfSupervised
-from holdfast.training.self_supervised import Text, retrain
+from holdfast.training.pretraining.self_supervised import Text, retrain
 from measuring.contestants import Contestant, methods_of
 from measuring.flops import flops
 from measuring.memory import peak_bytes

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from holdfast.methods.parts.body_memo import LIMIT
-from holdfast.training.selected import selected
+from holdfast.training.session.selected import selected
 from measuring.contestants import Contestant, methods_of, start
 from measuring.setup import Setup
 from measuring.training import Training

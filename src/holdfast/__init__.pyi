@@ -8,7 +8,7 @@ from holdfast.api.compare import compare as compare
 from holdfast.api.load_task import load_task as load_task
 from holdfast.api.tune import Tuned as Tuned
 from holdfast.api.tune import tune as tune
-from holdfast.collapse.monitor import CollapseMonitor as CollapseMonitor
+from holdfast.collapse.monitor.monitor import CollapseMonitor as CollapseMonitor
 from holdfast.errors import HoldfastError as HoldfastError
 from holdfast.methods.base import Forward as Forward
 from holdfast.methods.base import Method as Method
@@ -49,6 +49,6 @@ from holdfast.methods.top_k_layers import TopKLayers as TopKLayers
 from holdfast.methods.vanilla import Vanilla as Vanilla
 from holdfast.methods.wise_ft import WiSEFT as WiSEFT
 from holdfast.training.engine import Engine as Engine
-from holdfast.training.trainer import attach as attach
+from holdfast.training.trainer.attach import attach as attach
 
 __version__: str

@@ -9,8 +9,8 @@ import holdfast as h
 from holdfast.api import arguments
 from holdfast.cli.compare import compare as command
 from holdfast.cli.tune import tune as tune_command
-from holdfast.tasks.spec import TaskSpec
-from holdfast.training.spec import TrainingSettings
+from holdfast.records.run import TrainingSettings
+from holdfast.records.task import TaskSpec
 
 
 def test_arguments_are_the_fields_of_what_they_make():

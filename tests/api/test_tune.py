@@ -5,7 +5,7 @@ import torch
 
 import holdfast as h
 from holdfast import HoldfastError
-from holdfast.training.spec import RunRecord
+from holdfast.records.run import RunRecord
 from study.studies import script
 from tiny import save_model
 
@@ -36,7 +36,7 @@ def test_it_is_silent_and_leaves_the_libraries_as_they_were(tickets, tmp_path, m
 
 def test_threads_are_those_of_the_run_alone(fakes, tickets, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr("holdfast.study.single.tune", lambda *rest: seen.append(torch.get_num_threads()))
+    monkeypatch.setattr("holdfast.study.run.tune.tune", lambda *rest: seen.append(torch.get_num_threads()))
     before = torch.get_num_threads()
     h.tune(tickets, threads=before + 1, out="mine")
     assert (seen, torch.get_num_threads()) == ([before + 1], before)

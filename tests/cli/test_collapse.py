@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from holdfast.study.study_file import load_study
+from holdfast.study.define.study_file import load_study
 from study import studies
 from tiny import WORDS, save_model
 

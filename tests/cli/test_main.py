@@ -73,7 +73,7 @@ def test_stopped_before_the_first_run_it_says_so(holdfast, monkeypatch, command,
     def interrupted(*arguments):
         raise stop
 
-    monkeypatch.setattr("holdfast.study.prepare.prepare", interrupted)
+    monkeypatch.setattr("holdfast.study.plan.prepare.prepare", interrupted)
     result = holdfast(command, "x.csv")
     assert (result.code, result.out, result.err) == (code, "", "holdfast: stopped\n")
 

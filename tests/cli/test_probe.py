@@ -6,8 +6,8 @@ import shutil
 import pytest
 import torch
 
-from holdfast.collapse.cache import model_digest
-from holdfast.collapse.probe_results import ProbeResults
+from holdfast.collapse.probes.cache import model_digest
+from holdfast.records.probes import ProbeResults
 from study.diagnosis.tickets import write_tickets
 from tiny import classifier, save_model
 

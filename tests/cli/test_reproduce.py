@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from holdfast.report.published import SMOKE
-from holdfast.study.recipe import load_recipe, recipe_names
+from holdfast.study.define.recipe import load_recipe, recipe_names
 from study.studies import begun
 
 CHEAP = {"r3f-glue": "rte", "dps-glue": "stsb", "dps-ood": "snli", "stability-glue": "wsc"}
@@ -105,7 +105,7 @@ def test_recipes_that_share_a_folder_are_not_put_together(fakes, glue, tmp_path,
 
 
 def test_a_dry_run_writes_nothing(fakes, glue, tmp_path, monkeypatch, holdfast):
-    from holdfast.study.estimate import Estimate
+    from holdfast.study.run.time_estimate import Estimate
 
     monkeypatch.setattr(
         "holdfast.cli.plan.estimate", lambda prepared: Estimate({spec.id: 60.0 for spec in prepared.grid}, 1)

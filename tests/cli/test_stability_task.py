@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from holdfast.study.diagnosis.results import Diagnosis
+from holdfast.records.diagnosis import Diagnosis
 from study.diagnosis.tickets import write_tickets
 from tiny import save_model
 

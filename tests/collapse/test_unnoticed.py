@@ -13,7 +13,7 @@ from transformers import (
 
 from collapse.watching import Keep, build, steps, watched
 from holdfast import DPS, EMA, R3F, R4F, HyPe, LoRA, MHLoss, Mixout, ReInit, attach
-from holdfast.training.distance import body_distance
+from holdfast.training.models.weight_distance import body_distance
 from tiny import classifier
 
 

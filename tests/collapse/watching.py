@@ -5,7 +5,7 @@ import copy
 import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from holdfast.collapse.monitor import CollapseMonitor
+from holdfast.collapse.monitor.monitor import CollapseMonitor
 from tiny import batch, classifier
 
 

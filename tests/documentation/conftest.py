@@ -7,7 +7,7 @@ import typer
 
 from cli.conftest import holdfast  # noqa: F401 - the command line in this process
 from documentation import desk
-from holdfast.training import models
+from holdfast.training.models import loading as models
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from documentation.pages import ROOT, blocks
 from documentation.shell import QUICK
 from holdfast import Engine, recipes
 from holdfast.methods import catalogue, parse, registry
-from holdfast.study.recipe import load_recipe
+from holdfast.study.define.recipe import load_recipe
 from holdfast.tasks import TaskSpec, load_task
 from tiny import batch, classifier
 

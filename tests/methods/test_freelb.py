@@ -7,7 +7,7 @@ import torch
 from adversary import TASKS, Passes, difference, flops, run, task, words
 
 from holdfast import Engine, FreeLB, HoldfastError
-from holdfast.training.selected import selected
+from holdfast.training.session.selected import selected
 from tiny import CLASSIFIERS, batch, classifier
 
 

@@ -18,7 +18,7 @@ from transformers import (
 
 from holdfast import DPS, MMR, R3F, Engine, HoldfastError, LoRA, MHLoss, attach
 from holdfast.methods import parse
-from holdfast.training.selected import selected
+from holdfast.training.session.selected import selected
 from tiny import CLASSIFIERS, batch, classifier
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from holdfast import Engine, HoldfastError
 from holdfast.methods import catalogue
 from holdfast.methods.base import Plan
-from holdfast.training.lifecycle import checked
+from holdfast.training.session.lifecycle import checked
 from method_table import TABLE
 from tiny import batch, classifier, tokenizer
 

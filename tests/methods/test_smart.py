@@ -8,7 +8,7 @@ from adversary import TASKS, Passes, difference, flops, run, task, words
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from holdfast import SMART, Engine, HoldfastError
-from holdfast.training.selected import selected
+from holdfast.training.session.selected import selected
 from tiny import CLASSIFIERS, batch, classifier
 
 

@@ -8,10 +8,10 @@ import yaml
 from holdfast import recipes
 from holdfast.errors import HoldfastError
 from holdfast.methods import describe, parse
-from holdfast.study import recipe as module
-from holdfast.study.grid import resolve_methods
-from holdfast.study.recipe import check_followed, load_recipe, recipe_names
-from holdfast.study.study_file import from_options
+from holdfast.study.define import recipe as module
+from holdfast.study.define.recipe import check_followed, load_recipe, recipe_names
+from holdfast.study.define.study_file import from_options
+from holdfast.study.plan.grid import resolve_methods
 from holdfast.tasks.catalogue import FURTHER_SPLITS, NAMED
 
 

@@ -2,13 +2,13 @@
 
 import pytest
 
+from holdfast.records.run import RunRecord, RunSpec
 from holdfast.report import published
 from holdfast.report.markdown import beside
-from holdfast.study.grid import resolve_methods
-from holdfast.study.recipe import load_recipe
-from holdfast.study.reproduction import reproduce, together
-from holdfast.study.study_file import from_options
-from holdfast.training.spec import RunRecord, RunSpec
+from holdfast.study.analysis.reproduction import reproduce, together
+from holdfast.study.define.recipe import load_recipe
+from holdfast.study.define.study_file import from_options
+from holdfast.study.plan.grid import resolve_methods
 
 
 def study(name, task, **changed):

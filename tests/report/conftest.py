@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from holdfast.study.summary import Best, Overall, Summary
+from holdfast.records.summary import Best, Overall, Summary
 from report.studies import CONSTANT, FAILING, R3F, VANILLA, luck, row, summary, task
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from scipy import stats
 
-from holdfast.study.summary import LayerLuck, Luck, Row, Settings, Summary, TaskInfo
-from holdfast.tasks.spec import TaskSpec
-from holdfast.training.spec import RunRecord, RunSpec
+from holdfast.records.run import RunRecord, RunSpec
+from holdfast.records.summary import LayerLuck, Luck, Row, Settings, Summary, TaskInfo
+from holdfast.records.task import TaskSpec
 
 CONSTANT = 52.7
 

@@ -5,11 +5,11 @@ import io
 import pytest
 from rich.console import Console
 
+from holdfast.records.summary import MetricRow
 from holdfast.report.further_metrics import metric_table
 from holdfast.report.markdown import markdown
 from holdfast.report.page import page
 from holdfast.report.terminal import render
-from holdfast.study.summary import MetricRow
 
 
 def row(method, metric, mean, std):

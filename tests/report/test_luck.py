@@ -4,13 +4,13 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from holdfast.records.summary import LayerLuck
 from holdfast.report.card import model_card
 from holdfast.report.luck import luck_notes, luck_reading, luck_tables
 from holdfast.report.markdown import markdown
 from holdfast.report.page import page
 from holdfast.report.terminal import show
 from holdfast.report.text import breakable
-from holdfast.study.summary import LayerLuck
 from report.studies import R3F, VANILLA, luck, record, row, summary, task
 from report.test_markdown import parsed
 from report.test_page import Page

@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 import pytest
 
 from holdfast.errors import HoldfastError
+from holdfast.records.summary import Summary
 from holdfast.report import page as page_module
 from holdfast.report.page import page, write_page
-from holdfast.study.summary import Summary
 from report.studies import FAILING, R3F, VANILLA, record, row, summary, task
 from report.transfers import sizes, transfers, watched
 

@@ -4,6 +4,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from holdfast.records.summary import Summary
 from holdfast.report.card import model_card
 from holdfast.report.markdown import markdown
 from holdfast.report.marked import Marked, marked, marks_key
@@ -12,7 +13,6 @@ from holdfast.report.remarks import notes, reading
 from holdfast.report.terminal import show
 from holdfast.report.text import breakable
 from holdfast.report.transfer import glance, side_grid, side_notes, side_tables
-from holdfast.study.summary import Summary
 from report.studies import record
 from report.test_markdown import parsed
 from report.test_page import Page

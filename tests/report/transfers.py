@@ -5,8 +5,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from holdfast.study.summary import Representation, Summary, Target, TransferRow
-from holdfast.training.spec import Monitored, RunRecord
+from holdfast.records.run import Monitored, RunRecord
+from holdfast.records.summary import Representation, Summary, Target, TransferRow
 from report.studies import R3F, VANILLA, record, row, summary, task
 
 SCITAIL = Target(

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import holdfast.study.prepare as preparation
-import holdfast.training.models as models
-from holdfast.study import perform
+import holdfast.study.plan.prepare as preparation
+import holdfast.training.models.loading as models
+from holdfast.study.run import run_one as perform
 from study import studies
 
 
@@ -29,13 +29,13 @@ def main(arguments):
     perform.RUNNER = studies.RUNNER
     preparation.resolve_methods = as_written
     models.check_model = models.load_tokenizer = lambda name, *rest: name
-    sys.modules["holdfast.training.foretold"] = SimpleNamespace(
+    sys.modules["holdfast.training.run.foretold"] = SimpleNamespace(
         load_notes=lambda run, task: [],
         count_cuts=lambda run, task, splits: {},
         reading=lambda run, task, splits: ([], []),
     )
-    sys.modules["holdfast.training.check"] = SimpleNamespace(check_run=lambda spec, task: None)
-    sys.modules["holdfast.study.controls"] = SimpleNamespace(control_notes=lambda methods, baseline: [])
+    sys.modules["holdfast.training.run.check"] = SimpleNamespace(check_run=lambda spec, task: None)
+    sys.modules["holdfast.study.plan.controls"] = SimpleNamespace(control_notes=lambda methods, baseline: [])
     if arguments[0] == "study":
         data, out, seeds = arguments[1:]
         studies.run(studies.prepared(Path(data), seeds=int(seeds)), Path(out), Told())

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from holdfast.errors import HoldfastError
-from holdfast.training.spec import RunRecord
+from holdfast.records.run import RunRecord
 
 ROWS = 200
 

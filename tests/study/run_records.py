@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from holdfast.tasks.spec import TaskSpec
-from holdfast.training.spec import RunRecord, RunSpec
+from holdfast.records.run import RunRecord, RunSpec
+from holdfast.records.task import TaskSpec
 
 
 def run_spec(task: str = "rte", method: str = "vanilla", seed: int = 0, **changes: Any) -> RunSpec:

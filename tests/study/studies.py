@@ -6,11 +6,11 @@ import random
 import sys
 from pathlib import Path
 
-from holdfast.study import perform
-from holdfast.study.conclude import Outputs
-from holdfast.study.execute import run_study
-from holdfast.study.prepare import prepare
-from holdfast.study.study_file import from_options
+from holdfast.study.analysis.conclude import Outputs
+from holdfast.study.define.study_file import from_options
+from holdfast.study.plan.prepare import prepare
+from holdfast.study.run import run_one as perform
+from holdfast.study.run.study_runner import run_study
 
 TESTS = Path(__file__).parent.parent
 RUNNER = "study.fake_runner:run"
@@ -32,13 +32,13 @@ def use_fakes(monkeypatch, folder):
     folder.mkdir(exist_ok=True)
     monkeypatch.setattr(perform, "RUNNER", RUNNER)
     # First: their modules keep the loaders that they find when they are imported.
-    monkeypatch.setattr("holdfast.training.foretold.count_cuts", lambda run, task, splits: {})
-    monkeypatch.setattr("holdfast.training.foretold.load_notes", lambda run, task: [])
-    monkeypatch.setattr("holdfast.training.foretold.learned", lambda run, task, rows: [])
-    monkeypatch.setattr("holdfast.training.foretold.reading", lambda run, task, splits: ([], []))
-    monkeypatch.setattr("holdfast.training.check.check_run", lambda spec, task: None)
-    monkeypatch.setattr("holdfast.training.models.check_model", lambda name, *rest: name)
-    monkeypatch.setattr("holdfast.training.models.load_tokenizer", lambda name, *rest: None)
+    monkeypatch.setattr("holdfast.training.run.foretold.count_cuts", lambda run, task, splits: {})
+    monkeypatch.setattr("holdfast.training.run.foretold.load_notes", lambda run, task: [])
+    monkeypatch.setattr("holdfast.training.run.foretold.learned", lambda run, task, rows: [])
+    monkeypatch.setattr("holdfast.training.run.foretold.reading", lambda run, task, splits: ([], []))
+    monkeypatch.setattr("holdfast.training.run.check.check_run", lambda spec, task: None)
+    monkeypatch.setattr("holdfast.training.models.loading.check_model", lambda name, *rest: name)
+    monkeypatch.setattr("holdfast.training.models.loading.load_tokenizer", lambda name, *rest: None)
     monkeypatch.setenv("FAKE_RUNS", str(folder))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), *sys.path]))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from holdfast import HoldfastError
-from holdfast.study.prepare import prepare
-from holdfast.study.study_file import from_options
+from holdfast.study.define.study_file import from_options
+from holdfast.study.plan.prepare import prepare
 from tiny import WORDS, save_model
 
 

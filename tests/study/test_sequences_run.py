@@ -57,7 +57,7 @@ def test_a_run_that_failed_keeps_the_model_it_is_to_go_on_from(data, fakes, tmp_
 
 def test_a_chain_may_grow_by_seeds_but_not_change_its_order(data, fakes, tmp_path):
     from holdfast.errors import HoldfastError
-    from holdfast.study.store import Store
+    from holdfast.study.store.run_store import Store
 
     out = tmp_path / "out"
     plan = studies.prepared(data, sequence="chain", seeds=1, workers=0)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from holdfast.records.task import TaskSpec
 from holdfast.tasks.load import load_task
-from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.task import Split, Task
 
 Write = Callable[..., Path]

@@ -19,10 +19,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.errors import HoldfastError
+from holdfast.records.reading import Reading
+from holdfast.records.task import TaskSpec
 from holdfast.tasks.load import load_task
-from holdfast.tasks.read import read_table
-from holdfast.tasks.reading import Reading
-from holdfast.tasks.spec import TaskSpec
+from holdfast.tasks.sources.read import read_table
 from holdfast.tasks.table import Table
 
 _LETTERS = "abcz AZ019.,;|\t\"'\\#%-_=<>:/()é\u0301ßжא中😀\u200b\u200d\u00a0\ufeff\u2028\u0085\r\n\x0b\x1c{}[]"

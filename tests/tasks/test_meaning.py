@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from holdfast.errors import HoldfastError
-from holdfast.tasks.reading import Reading
+from holdfast.records.reading import Reading
 from holdfast.tasks.task import Task
 
 from .conftest import everything

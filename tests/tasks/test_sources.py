@@ -11,10 +11,10 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from holdfast.errors import HoldfastError
+from holdfast.records.task import TaskSpec
 from holdfast.tasks import available
 from holdfast.tasks.catalogue import NAMED
 from holdfast.tasks.load import load_task
-from holdfast.tasks.spec import TaskSpec
 
 from .conftest import Write, rows_of, spam
 

@@ -12,10 +12,10 @@ from torch import nn
 from holdfast import HoldfastError
 from holdfast.methods.base import SelfSupervised
 from holdfast.methods.parts.layers import body_of
-from holdfast.training.corruption import corruption, next_tokens
-from holdfast.training.language_models import language_model, objective_of
-from holdfast.training.questions import IGNORED
-from holdfast.training.self_supervised import _summed_loss, retrain
+from holdfast.training.pretraining.corruption import corruption, next_tokens
+from holdfast.training.pretraining.language_models import language_model, objective_of
+from holdfast.training.pretraining.questions import IGNORED
+from holdfast.training.pretraining.self_supervised import _summed_loss, retrain
 from tiny import PAD, classifier
 
 STAGE = SelfSupervised(epochs=2, learning_rate=1e-2, mask_rate=0.15)

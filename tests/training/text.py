@@ -5,7 +5,7 @@ import contextlib
 import torch
 import transformers as t
 
-from holdfast.training.self_supervised import Text
+from holdfast.training.pretraining.self_supervised import Text
 from tiny import batch, tokenizer
 
 SENTINELS = tuple(f"<extra_id_{index}>" for index in range(20))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Literal, TypedDict, get_args
 
 from holdfast.errors import HoldfastError, nearest
-from holdfast.tasks.spec import TaskSpec
+from holdfast.records.task import TaskSpec
 from holdfast.tasks.task import Kind
 
 Data = str | os.PathLike[str] | TaskSpec

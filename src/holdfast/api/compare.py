@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 from holdfast.api.arguments import CompareOptions, Data, check_options, naming_arguments, source
 from holdfast.api.logs import Logged, log_remarks
 from holdfast.errors import HoldfastError
+from holdfast.records.summary import SequenceSummary, Summary
+from holdfast.records.task import TaskSpec
 from holdfast.study.options import default_out, read_data, study_keys
-from holdfast.study.summary import SequenceSummary, Summary
-from holdfast.tasks.spec import TaskSpec
 from holdfast.training.quiet import quiet
 
 if TYPE_CHECKING:
@@ -108,9 +108,9 @@ def compare(
     """
     from holdfast.methods import describe
     from holdfast.report.outputs import OUTPUTS
-    from holdfast.study.execute import run_study
-    from holdfast.study.prepare import prepare
-    from holdfast.study.store import Store
+    from holdfast.study.plan.prepare import prepare
+    from holdfast.study.run.study_runner import run_study
+    from holdfast.study.store.run_store import Store
 
     check_options({**options, "data": data, "methods": methods, "seeds": seeds, "train_size": train_size}, _KNOWN)
     named = [methods] if isinstance(methods, str) else methods

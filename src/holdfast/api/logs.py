@@ -3,9 +3,9 @@
 import logging
 
 from holdfast.api.arguments import as_arguments
-from holdfast.study.prepare import Prepared
-from holdfast.study.progress import Board, Running, ended_line
-from holdfast.training.spec import RunRecord
+from holdfast.records.run import RunRecord
+from holdfast.study.plan.prepare import Prepared
+from holdfast.study.run.progress import Board, Running, ended_line
 
 LOGGER = logging.getLogger("holdfast")
 _LEVELS = {"note": logging.INFO, "warning": logging.WARNING}

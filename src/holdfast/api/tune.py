@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from holdfast.api.arguments import Data, RunOptions, check_options, naming_arguments, source
 from holdfast.api.logs import log_remarks
+from holdfast.records.run import RunRecord
 from holdfast.study.options import read_tune
 from holdfast.training.quiet import quiet
-from holdfast.training.spec import RunRecord
 
 if TYPE_CHECKING:
     from holdfast.methods.base import Method
@@ -78,9 +78,9 @@ def tune(
     """
     from holdfast.methods import describe
     from holdfast.report.card import model_card
-    from holdfast.study.prepare import prepare
-    from holdfast.study.single import check_free, default_folder
-    from holdfast.study.single import tune as tune_one
+    from holdfast.study.plan.prepare import prepare
+    from holdfast.study.run.tune import check_free, default_folder
+    from holdfast.study.run.tune import tune as tune_one
 
     check_options(options, RunOptions.__optional_keys__)
     given: dict[str, Any] = {

@@ -109,7 +109,7 @@ def cycles(
 
 def _launch(context: typer.Context, name: str, tasks: list[str], keys: dict[str, Any]) -> None:
     from holdfast.cli.launch import launch
-    from holdfast.study.best import folder_name
+    from holdfast.study.store.best import folder_name
 
     given = context.params
     # These are names of keys of a study and of a task, too.

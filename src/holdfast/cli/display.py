@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from holdfast.study.prepare import Prepared
-from holdfast.study.progress import Board, Listener, Running, duration, ended_line, name_of
-from holdfast.training.spec import RunRecord
+from holdfast.records.run import RunRecord
+from holdfast.study.plan.prepare import Prepared
+from holdfast.study.run.progress import Board, Listener, Running, duration, ended_line, name_of
 
 
 def announce(prepared: Prepared) -> None:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from holdfast.cli.stopping import exit_code
+from holdfast.study.define.study_file import StudyFile
 from holdfast.study.options import default_out
-from holdfast.study.study_file import StudyFile
 
 if TYPE_CHECKING:
-    from holdfast.study.prepare import Prepared
+    from holdfast.study.plan.prepare import Prepared
 
 
 def launch(
@@ -26,7 +26,7 @@ def launch(
 
     ``study_file``: where the study came from, if from a file. Stopped, it tells how to go on.
     """
-    from holdfast.study.prepare import prepare
+    from holdfast.study.plan.prepare import prepare
 
     prepared = prepare(study, data_dir)
     target = out or default_out(study_file, [task.name for task in prepared.tasks])
@@ -39,8 +39,8 @@ def do(prepared: "Prepared", target: Path, *, dry_run: bool, retry_failed: bool)
     from holdfast.cli.outputs import show_results
     from holdfast.cli.plan import how_to_go_on, show_plan
     from holdfast.report.outputs import OUTPUTS
-    from holdfast.study.execute import run_study
-    from holdfast.study.store import Store
+    from holdfast.study.run.study_runner import run_study
+    from holdfast.study.store.run_store import Store
 
     Store(target).check(prepared.study, prepared.stored)
     display.announce(prepared)

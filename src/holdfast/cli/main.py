@@ -18,7 +18,7 @@ from holdfast.cli.stopping import exit_code, stoppable
 from holdfast.cli.tasks import tasks
 from holdfast.cli.tune import tune
 from holdfast.errors import HoldfastError, nearest
-from holdfast.study.executors.environment import QUIET
+from holdfast.study.run.executors.environment import QUIET
 
 _UsageError = cast(type[Exception], typer.BadParameter.__mro__[1])
 """What Typer raises for a command line it cannot read; older releases take it from click."""

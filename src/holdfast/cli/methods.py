@@ -9,7 +9,7 @@ from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
     from holdfast.methods.base import Method
-    from holdfast.training.selected import Selected
+    from holdfast.training.session.selected import Selected
 
 _CLASSES = 2
 """Of the classifier that a model is shown as; its head is the only part that depends on it."""
@@ -75,8 +75,8 @@ def _describe(method: "Method") -> None:
 
 
 def _selected(parsed: list["Method"], model: str, revision: str | None, remote_code: bool) -> list[str]:
-    from holdfast.training.models import check_model, classifier_config, empty_classifier
-    from holdfast.training.selected import selected
+    from holdfast.training.models.loading import check_model, classifier_config, empty_classifier
+    from holdfast.training.session.selected import selected
 
     # Weights that are pickled do no harm, as none are read.
     check_model(model, revision, remote_code, pickled_weights=True)

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from holdfast.study.study_file import StudyFile
+from holdfast.records.run import ProbeSettings, TrainingSettings
+from holdfast.records.task import TaskSpec
+from holdfast.study.define.study_file import StudyFile
 from holdfast.tasks import task
-from holdfast.tasks.spec import TaskSpec
-from holdfast.training.spec import ProbeSettings, TrainingSettings
 
 _SETTINGS = TrainingSettings()
 _HOLDOUT = TaskSpec.model_fields["holdout"].default

@@ -6,9 +6,9 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from holdfast.records.summary import SequenceSummary, Summary
 from holdfast.report.sequence.terminal import show_sequence
 from holdfast.report.terminal import show
-from holdfast.study.summary import SequenceSummary, Summary
 
 
 def show_results(summary: Summary | SequenceSummary, folder: Path) -> None:

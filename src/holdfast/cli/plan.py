@@ -5,18 +5,18 @@ from pathlib import Path
 
 import typer
 
-from holdfast.study.estimate import estimate
-from holdfast.study.prepare import Prepared
-from holdfast.study.progress import duration
-from holdfast.study.store import Store
-from holdfast.study.study_file import StudyFile
-from holdfast.study.summary import Target
+from holdfast.records.summary import Target
+from holdfast.study.define.study_file import StudyFile
+from holdfast.study.plan.prepare import Prepared
+from holdfast.study.run.progress import duration
+from holdfast.study.run.time_estimate import estimate
+from holdfast.study.store.run_store import Store
 from holdfast.tasks.show import show_task, two_rows
 
 
 def show_plan(prepared: Prepared, target: Path) -> None:
     """Print the grid of runs and a rough estimate of their time; write nothing."""
-    from holdfast.training.foretold import learned
+    from holdfast.training.run.foretold import learned
 
     study, grid = prepared.study, prepared.grid
     records = Store(target).records(grid)

@@ -57,12 +57,12 @@ def probe(
     from rich.console import Console
 
     from holdfast.cli import display
-    from holdfast.collapse.cache import FeatureCache, default_cache
-    from holdfast.collapse.checkpoints import ModelSource
-    from holdfast.collapse.probe_checkpoints import ProbePlan, probe_checkpoints
-    from holdfast.collapse.probe_reading import sentences
+    from holdfast.collapse.probes.cache import FeatureCache, default_cache
+    from holdfast.collapse.probes.checkpoints import ModelSource
+    from holdfast.collapse.probes.probe_checkpoints import ProbePlan, probe_checkpoints
+    from holdfast.collapse.probes.probe_reading import sentences
     from holdfast.report.probes import show_probes
-    from holdfast.study.atomic import write_text
+    from holdfast.study.store.atomic import write_text
     from holdfast.tasks import load_task
 
     given = context.params

@@ -19,6 +19,6 @@ def report(
     """
     from holdfast.cli.outputs import show_results
     from holdfast.report.outputs import OUTPUTS
-    from holdfast.study.execute import remake_results
+    from holdfast.study.run.study_runner import remake_results
 
     show_results(remake_results(folder, OUTPUTS), folder)

@@ -10,8 +10,8 @@ from holdfast.cli import options as o
 from holdfast.study.options import study_keys, study_options, task_names
 
 if TYPE_CHECKING:
-    from holdfast.study.recipe import Recipe
-    from holdfast.study.study_file import StudyFile
+    from holdfast.study.define.recipe import Recipe
+    from holdfast.study.define.study_file import StudyFile
 
 
 @o.taking(o.TRAINING, o.ARITHMETIC, o.RUNS, o.TRUST)
@@ -47,7 +47,7 @@ def reproduce(
       holdfast reproduce r3f-glue --smoke
     """
     from holdfast.errors import HoldfastError
-    from holdfast.study.recipe import load_recipe
+    from holdfast.study.define.recipe import load_recipe
 
     if listing:
         if name is not None:
@@ -92,14 +92,14 @@ def _tasks(recipe: "Recipe", text: str | None) -> list[str]:
 
 
 def _study(recipe: "Recipe", task: str, options: dict[str, Any]) -> "StudyFile":
-    from holdfast.study.study_file import from_options
+    from holdfast.study.define.study_file import from_options
 
     values = recipe.values(task)
     return from_options({**values, **options, "settings": {**values["settings"], **options.get("settings", {})}})
 
 
 def _list() -> None:
-    from holdfast.study.recipe import load_recipe, recipe_names
+    from holdfast.study.define.recipe import load_recipe, recipe_names
 
     for name in recipe_names():
         recipe = load_recipe(name)
@@ -133,10 +133,10 @@ def _run(
     from holdfast.report.markdown import beside
     from holdfast.report.published import block
     from holdfast.report.terminal import put
-    from holdfast.study.atomic import write_text
-    from holdfast.study.prepare import prepare
-    from holdfast.study.reproduction import reproductions, together
-    from holdfast.study.store import Store
+    from holdfast.study.analysis.reproduction import reproductions, together
+    from holdfast.study.plan.prepare import prepare
+    from holdfast.study.store.atomic import write_text
+    from holdfast.study.store.run_store import Store
 
     # Before the first run, since the last task's turn may come after days.
     prepared = {task: prepare(study, data_dir) for task, study in studies.items()}

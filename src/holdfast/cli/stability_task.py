@@ -44,9 +44,9 @@ def task(
     from holdfast.cli import display
     from holdfast.errors import HoldfastError
     from holdfast.report.diagnosis import show_diagnosis
-    from holdfast.study.atomic import write_text
     from holdfast.study.diagnosis.diagnose import diagnose
-    from holdfast.study.prepare import prepare
+    from holdfast.study.plan.prepare import prepare
+    from holdfast.study.store.atomic import write_text
 
     # A task's options are keys of a study; here they describe its one plain run.
     given: dict[str, Any] = {**context.params, "methods": ["vanilla"], "seeds": [seed]}

@@ -9,7 +9,7 @@ import typer
 from holdfast.cli import options as o
 
 if TYPE_CHECKING:
-    from holdfast.training.run import Progress
+    from holdfast.training.run.train_run import Progress
 
 
 @o.taking(o.READING, o.TRAINING, o.ARITHMETIC, o.TRUST)
@@ -42,9 +42,9 @@ def tune(
     from holdfast.cli import display
     from holdfast.report.card import model_card
     from holdfast.study.options import read_tune
-    from holdfast.study.prepare import prepare
-    from holdfast.study.single import check_free, default_folder
-    from holdfast.study.single import tune as tune_one
+    from holdfast.study.plan.prepare import prepare
+    from holdfast.study.run.tune import check_free, default_folder
+    from holdfast.study.run.tune import tune as tune_one
 
     prepared = prepare(read_tune(data, context.params), context.params["data_dir"])
     name = prepared.tasks[0].name

@@ -1,4 +1,4 @@
-"""Recipes: one YAML file for each table of a paper that can be run again; ``holdfast.study.recipe`` reads them."""
+"""Recipes: one YAML file for each table of a paper that can be run again; ``holdfast.study.define`` reads them."""
 
 from pathlib import Path
 

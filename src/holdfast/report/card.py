@@ -1,5 +1,7 @@
 """The model card: what a saved model is, how it was made, what it scores, how to load it."""
 
+from holdfast.records.run import WRITERS, RunRecord
+from holdfast.records.summary import Best, Row, Summary, TaskInfo
 from holdfast.report import published
 from holdfast.report.front_matter import dataset, front_matter, model_name
 from holdfast.report.loading import loading, what
@@ -9,10 +11,8 @@ from holdfast.report.marked import marked
 from holdfast.report.table import cells, rows_of, task_of
 from holdfast.report.text import count, decimals, duration, points
 from holdfast.report.transfer import KINDS, transfer_rows
-from holdfast.study.controls import control_notes
-from holdfast.study.summary import Best, Row, Summary, TaskInfo
+from holdfast.study.plan.controls import control_notes
 from holdfast.tasks.catalogue import NAMED
-from holdfast.training.spec import WRITERS, RunRecord
 
 
 def model_card(best: Best | None, record: RunRecord, summary: Summary | None) -> str:

@@ -6,8 +6,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from holdfast.records.diagnosis import Diagnosis, Features, FullTuning, HeadResult, HeadTuning, Lever
 from holdfast.report.text import ABSENT, clean, count, percent
-from holdfast.study.diagnosis.results import Diagnosis, Features, FullTuning, HeadResult, HeadTuning, Lever
 
 _LEVERS: dict[Lever, str] = {
     "rows": "half the rows",

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import yaml
 
+from holdfast.records.run import RunRecord
 from holdfast.report.loading import pipeline_tag
 from holdfast.report.text import clean
 from holdfast.tasks.catalogue import NAMED
-from holdfast.training.models import PACKAGED
-from holdfast.training.spec import RunRecord
+from holdfast.training.models.loading import PACKAGED
 
 # The hub's names for the metrics, where they differ from Holdfast's.
 _METRICS = {

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from holdfast.records.summary import MetricRow, Summary
 from holdfast.report.text import ABSENT, clean, decimals, points
-from holdfast.study.summary import MetricRow, Summary
 
 TITLE = "further metrics, mean ± std, not judged"
 

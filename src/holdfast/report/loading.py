@@ -1,7 +1,7 @@
 """What a saved model is called, and the lines that load it, by the form of its run."""
 
+from holdfast.records.run import WRITERS, RunRecord
 from holdfast.tasks.catalogue import NAMED
-from holdfast.training.spec import WRITERS, RunRecord
 
 _WHAT = {
     "Tagger": "A tagger of words",

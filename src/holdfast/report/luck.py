@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from holdfast.records.summary import Luck, Summary, TaskInfo
 from holdfast.report.text import ABSENT, clean, count, decimals, percent, points
 from holdfast.study.statistics.spread import MIN_RUNS, MIN_TASKS, enough_for_spread
-from holdfast.study.summary import Luck, Summary, TaskInfo
 
 TITLE = "How much was luck"
 _VARIED = {"seed": "seeds", "data": "data"}

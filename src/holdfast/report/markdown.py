@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from holdfast.records.summary import Reproduction, Row, Settings, Summary
 from holdfast.report import published, remarks
 from holdfast.report.further_metrics import TITLE as FURTHER
 from holdfast.report.further_metrics import metric_table
@@ -13,7 +14,6 @@ from holdfast.report.table import cells, description, heading, overall_cells, ov
 from holdfast.report.text import clean, decimals, level
 from holdfast.report.transfer import TITLE as TRANSFER
 from holdfast.report.transfer import side_grid, side_notes, side_tables
-from holdfast.study.summary import Reproduction, Row, Settings, Summary
 
 _BAR = re.compile(r"(?<!\\)\|")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&$])")

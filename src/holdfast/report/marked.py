@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from holdfast.records.summary import Verdict
 from holdfast.report.text import ABSENT, clean, points
-from holdfast.study.summary import Verdict
 
 MARKS: dict[Verdict, str] = {
     "better": "▲",

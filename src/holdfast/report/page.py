@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
+from holdfast.records.run import RunRecord
+from holdfast.records.summary import Summary
 from holdfast.report import published, remarks
 from holdfast.report.figures import (
     cost,
@@ -35,9 +37,7 @@ from holdfast.report.shell import html_page
 from holdfast.report.text import clean, count, level
 from holdfast.report.transfer import INTRO, by_base, side_notes
 from holdfast.report.transfer import TITLE as TRANSFER
-from holdfast.study.atomic import write_text
-from holdfast.study.summary import Summary
-from holdfast.training.spec import RunRecord
+from holdfast.study.store.atomic import write_text
 
 
 def write_page(summary: Summary, records: Sequence[RunRecord], path: Path) -> None:

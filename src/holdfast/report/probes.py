@@ -5,7 +5,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from holdfast.collapse.probe_results import LayerScore, ProbedModel, ProbedOn, ProbeResults
+from holdfast.records.probes import LayerScore, ProbedModel, ProbedOn, ProbeResults
 from holdfast.report.terminal import item, put
 from holdfast.report.text import ABSENT, clean, count, points, signed
 

@@ -7,9 +7,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from holdfast.records.summary import PublishedRow, Reproduction
 from holdfast.report.layout import NumbersTable
 from holdfast.report.text import clean, points, signed
-from holdfast.study.summary import PublishedRow, Reproduction
 
 TITLE = "Beside the paper"
 SMOKE = "Smoke run: a tiny random model on generated text. It shows that the recipe runs; no score here means anything."

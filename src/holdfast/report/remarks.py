@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
+from holdfast.records.summary import Best, SequenceSummary, Summary, TaskInfo
 from holdfast.report.luck import luck_reading
 from holdfast.report.representations import representation_reading
 from holdfast.report.text import clean, count, decimals, level, points
 from holdfast.report.transfer import target_notes, transfer_reading
-from holdfast.study.summary import Best, SequenceSummary, Summary, TaskInfo
 
 
 def warnings(summary: Summary) -> list[str]:

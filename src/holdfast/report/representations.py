@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from holdfast.records.summary import Representation, Summary
 from holdfast.report.text import ABSENT, clean, percent, points
-from holdfast.study.summary import Representation, Summary
 
 TITLE = "What became of the representation"
 PRETRAINED = "(pre-trained model)"

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from holdfast.records.summary import Reproduction, SequenceSummary, Summary, TaskInfo
 from holdfast.report import published
 from holdfast.report.figures.style import Panel, colour, dash, symbol
 from holdfast.report.further_metrics import TITLE as FURTHER
@@ -25,7 +26,6 @@ from holdfast.report.table import (
 from holdfast.report.text import breakable, clean, decimals, level
 from holdfast.report.transfer import TITLE as TRANSFER
 from holdfast.report.transfer import side_tables
-from holdfast.study.summary import Reproduction, SequenceSummary, Summary, TaskInfo
 
 _DASH = {"solid": "", "dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3"}
 _SHAPES = {

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from holdfast.records.run import RunRecord
+from holdfast.records.summary import Overall, Row, SequenceSummary, Settings, Summary, TaskInfo
 from holdfast.report.text import (
     ABSENT,
     clean,
@@ -14,8 +16,6 @@ from holdfast.report.text import (
     signed,
     times,
 )
-from holdfast.study.summary import Overall, Row, SequenceSummary, Settings, Summary, TaskInfo
-from holdfast.training.spec import RunRecord
 
 NORMALISED = "% of the way from the best constant prediction to a perfect score"
 """Unit of means over tasks whose metrics have different scales."""

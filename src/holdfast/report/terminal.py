@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from holdfast.records.summary import Summary
 from holdfast.report import published, remarks
 from holdfast.report.further_metrics import TITLE as FURTHER
 from holdfast.report.further_metrics import metric_table
@@ -19,7 +20,6 @@ from holdfast.report.table import cells, description, heading, overall_cells, ov
 from holdfast.report.text import clean, decimals, level
 from holdfast.report.transfer import TITLE as TRANSFER
 from holdfast.report.transfer import side_grid, side_notes, side_tables
-from holdfast.study.summary import Summary
 
 # For output that is not in Unicode, such as a redirected stream on Windows.
 _PLAIN = str.maketrans(

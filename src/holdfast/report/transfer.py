@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from holdfast.records.summary import Representation, Row, Summary, Target, TaskInfo, TransferRow, Verdict
 from holdfast.report.marked import Marked, marked, marks_key
 from holdfast.report.representations import PRETRAINED, last_layers, rank_share
 from holdfast.report.table import rows_of
 from holdfast.report.text import ABSENT, clean, decimals, points
-from holdfast.study.summary import Representation, Row, Summary, Target, TaskInfo, TransferRow, Verdict
 
 TITLE = "Side by side"
 INTRO = (

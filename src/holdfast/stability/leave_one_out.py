@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
+from holdfast.measures.weights import weight_distance
 from holdfast.stability.head_descent import Reduction, descend, direction, head_problem
-from holdfast.stability.weights import weight_distance
 
 _BLOCK = 2**22
 """Scores, rows times heads, that are trained at once: 32 MiB of them."""

@@ -14,13 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.errors import HoldfastError
-from holdfast.stability.predictions import fleiss_kappa, jensen_shannon, pairwise_disagreement
-from holdfast.stability.representations import (
-    LEAST_ROWS,
-    RepresentationDistances,
-    pairwise_representations,
-    varies,
-)
+from holdfast.measures.predictions import fleiss_kappa, jensen_shannon, pairwise_disagreement
+from holdfast.measures.representations import LEAST_ROWS, RepresentationDistances, pairwise_representations, varies
 
 
 @dataclass(frozen=True)

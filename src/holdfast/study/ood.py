@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.errors import HoldfastError
-from holdfast.tasks.spec import OodSpec, TaskSpec
+from holdfast.records.task import OodSpec, TaskSpec
 
 _EXAMPLE = "mine.csv(yes=entailment,no=not_entailment)"
 _OPENING = ",(="

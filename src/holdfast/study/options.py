@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import HoldfastError
-from holdfast.study.best import folder_name
+from holdfast.records.run import TrainingSettings
+from holdfast.records.task import TaskSpec
+from holdfast.study.define.study_file import StudyFile, from_options, read_study
 from holdfast.study.ood import parse_ood
-from holdfast.study.study_file import StudyFile, from_options, read_study
-from holdfast.tasks.spec import TaskSpec
-from holdfast.training.spec import TrainingSettings
+from holdfast.study.store.best import folder_name
 
 
 def study_keys(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from holdfast.errors import HoldfastError
-from holdfast.tasks.holdout import hold_out
+from holdfast.tasks.kinds.source import Source
 from holdfast.tasks.overlap import overlap_warnings, repeated_rows
-from holdfast.tasks.source import Source
+from holdfast.tasks.sampling.holdout import hold_out
 from holdfast.tasks.table import listed
 from holdfast.tasks.task import Kind, Origin, Split, Task
 from holdfast.tasks.validation import class_gaps

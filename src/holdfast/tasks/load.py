@@ -9,25 +9,25 @@ from dataclasses import replace
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
-from holdfast.tasks.answers import ANSWER, accepted
+from holdfast.records.reading import Reading
+from holdfast.records.task import TaskSpec
 from holdfast.tasks.assemble import assemble, finish
 from holdfast.tasks.catalogue import FURTHER_SPLITS, NAMED, UNSUPPORTED
-from holdfast.tasks.columns import choose_columns
-from holdfast.tasks.hub import load_hub
-from holdfast.tasks.kinds import kind_of, read_other
-from holdfast.tasks.labelled import Labelled
-from holdfast.tasks.labels import check_present, interpret, is_unlabelled, written
-from holdfast.tasks.limit import limit_scored
-from holdfast.tasks.local import read_local
-from holdfast.tasks.missing import without_missing
+from holdfast.tasks.kinds.answers import ANSWER, accepted
+from holdfast.tasks.kinds.columns import choose_columns
+from holdfast.tasks.kinds.detect import kind_of, read_other
+from holdfast.tasks.kinds.labelled import Labelled
+from holdfast.tasks.kinds.labels import check_present, interpret, is_unlabelled, written
+from holdfast.tasks.kinds.missing import without_missing
+from holdfast.tasks.kinds.source import Source
+from holdfast.tasks.kinds.tagged import has_lists
 from holdfast.tasks.named import load_named
 from holdfast.tasks.playground import GENERATED, generate_task
-from holdfast.tasks.read import READERS, file_type
-from holdfast.tasks.reading import Reading
-from holdfast.tasks.source import Source
-from holdfast.tasks.spec import TaskSpec
+from holdfast.tasks.sampling.limit import limit_scored
+from holdfast.tasks.sources.hub import load_hub
+from holdfast.tasks.sources.local import read_local
+from holdfast.tasks.sources.read import READERS, file_type
 from holdfast.tasks.table import Table, listed
-from holdfast.tasks.tagged import has_lists
 from holdfast.tasks.task import Task
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(:[\w.,-]+)?")

@@ -8,16 +8,16 @@ from pathlib import Path
 
 from holdfast.errors import HoldfastError
 from holdfast.tasks.catalogue import Entry, Template
-from holdfast.tasks.columns import Columns
-from holdfast.tasks.hub import load_hub
-from holdfast.tasks.labelled import Labelled
-from holdfast.tasks.labels import Labels, written
-from holdfast.tasks.multiple_choice import MultipleChoice
-from holdfast.tasks.read import read_table
-from holdfast.tasks.source import Reader
+from holdfast.tasks.kinds.columns import Columns
+from holdfast.tasks.kinds.labelled import Labelled
+from holdfast.tasks.kinds.labels import Labels, written
+from holdfast.tasks.kinds.multiple_choice import MultipleChoice
+from holdfast.tasks.kinds.source import Reader
+from holdfast.tasks.kinds.tagged import Tagged
+from holdfast.tasks.kinds.text_to_text import TextToText
+from holdfast.tasks.sources.hub import load_hub
+from holdfast.tasks.sources.read import read_table
 from holdfast.tasks.table import Table
-from holdfast.tasks.tagged import Tagged
-from holdfast.tasks.text_to_text import TextToText
 
 TEXT, PAIR = "text", "text pair"
 """Columns that named tasks' texts are put into."""

@@ -26,15 +26,15 @@ from torch import Tensor, nn
 from holdfast.errors import HoldfastError
 from holdfast.methods import describe
 from holdfast.methods.base import Method, Plan, SelfSupervised, Step, TrainingData
-from holdfast.training.batches import check_batch, no_labels
-from holdfast.training.head import named
-from holdfast.training.lifecycle import choose, finish, measure, plain_state, prepare, same_modes, shown
-from holdfast.training.loaders import length, same_order
-from holdfast.training.objective import Objective
-from holdfast.training.optimizers import check_covered, split_groups
-from holdfast.training.self_supervised import Text, log_progress, retrain
-from holdfast.training.traits import measures
-from holdfast.training.wrapping import ddp_problem, guard_hooks, is_compiled, unwrap
+from holdfast.training.forward.batches import check_batch, no_labels
+from holdfast.training.forward.objective import Objective
+from holdfast.training.forward.task_loss import named
+from holdfast.training.pretraining.self_supervised import Text, log_progress, retrain
+from holdfast.training.requirements import measures
+from holdfast.training.session.lifecycle import choose, finish, measure, plain_state, prepare, same_modes, shown
+from holdfast.training.session.loaders import length, same_order
+from holdfast.training.session.param_groups import check_covered, split_groups
+from holdfast.training.session.unwrapping import ddp_problem, guard_hooks, is_compiled, unwrap
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from holdfast.study.summary import ProbeRow, SequenceSummary, Settings, Stage, StageRow
+from holdfast.records.summary import ProbeRow, SequenceSummary, Settings, Stage, StageRow
 
 METHODS = ("vanilla", "r4f")
 TASKS = ("sst2", "qnli", "rte")

@@ -9,11 +9,11 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from holdfast.errors import HoldfastError
+from holdfast.records.summary import SequenceSummary
 from holdfast.report.figures.style import DARK
 from holdfast.report.sequence.markdown import sequence_markdown
 from holdfast.report.sequence.page import sequence_page, write_sequence_page
 from holdfast.report.sequence.terminal import show_sequence
-from holdfast.study.summary import SequenceSummary
 from report.sequence.sequences import chain, cycles
 from report.studies import record
 from report.test_markdown import parsed

@@ -6,11 +6,11 @@ import torch
 
 from holdfast.errors import HoldfastError
 from holdfast.stability.bounds import convex_tuning_bound
+from holdfast.study.define.study_file import from_options
 from holdfast.study.diagnosis.diagnose import load_inputs
 from holdfast.study.diagnosis.full import measure_full, tune
 from holdfast.study.diagnosis.inputs import head_features
-from holdfast.study.prepare import prepare
-from holdfast.study.study_file import from_options
+from holdfast.study.plan.prepare import prepare
 from study.diagnosis.tickets import write_tickets
 from tiny import save_model
 

@@ -1,7 +1,7 @@
 import pytest
 
+from holdfast.records.diagnosis import Features, FullTuning, HeadResult, HeadTuning, PairMargin
 from holdfast.study.diagnosis.reading import judge, sentences
-from holdfast.study.diagnosis.results import Features, FullTuning, HeadResult, HeadTuning, PairMargin
 
 NEUTRAL = {"rows": (1.0, 1.0), "centres": (1.0, 1.0), "rate": (1.0, 1.0), "steps": (1.0, 1.0), "heads": (1.0, 1.0)}
 

@@ -1,7 +1,7 @@
 import pytest
 
+from holdfast.records.summary import Verdict
 from holdfast.study.statistics import Scale, compare_arms, decide
-from holdfast.study.summary import Verdict
 
 from .arms import arm
 

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from holdfast.errors import HoldfastError
+from holdfast.records.task import TaskSpec
 from holdfast.tasks.load import load_task
 from holdfast.tasks.playground import GENERATED, generate
 from holdfast.tasks.playground.agreement import NEW_WORDS, WORDS
 from holdfast.tasks.playground.grammar import limit
 from holdfast.tasks.playground.negation import BAD, GOOD, NEW_BAD, NEW_GOOD
-from holdfast.tasks.spec import TaskSpec
 from holdfast.tasks.task import Split
 
 NAMES = list(GENERATED)
@@ -76,7 +76,7 @@ def test_sizes_beyond_the_grammar_are_refused(name: str) -> None:
 
 def test_rows_do_not_depend_on_pythons_hash() -> None:
     code = (
-        "from holdfast.tasks.load import load_task; from holdfast.tasks.spec import TaskSpec; "
+        "from holdfast.tasks.load import load_task; from holdfast.records.task import TaskSpec; "
         f"print([load_task(TaskSpec(source='playground/' + name)).fingerprint for name in {NAMES!r}])"
     )
     here = [load_task(TaskSpec(source=f"playground/{name}")).fingerprint for name in NAMES]

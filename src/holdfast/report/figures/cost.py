@@ -1,10 +1,10 @@
 """What a method costs against what it scores: one panel a task."""
 
+from holdfast.records.summary import Row, Summary, TaskInfo
 from holdfast.report.figures.intervals import mean_interval
 from holdfast.report.figures.style import Figure, Panel, bar, colour, frame, inert, marks, padded, reach, rule, symbol
 from holdfast.report.table import method_order, rows_of
 from holdfast.report.text import clean, decimals, points, times
-from holdfast.study.summary import Row, Summary, TaskInfo
 
 
 def panels(summary: Summary) -> list[Panel]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from holdfast.records.summary import Overall, Row, Summary
 from holdfast.report.figures.style import (
     BAND,
     GRID,
@@ -23,7 +24,6 @@ from holdfast.report.figures.style import (
 )
 from holdfast.report.table import NORMALISED, method_order, rows_of
 from holdfast.report.text import clean, decimals, interval, level, signed, wrap
-from holdfast.study.summary import Overall, Row, Summary
 
 _MARGIN = 92
 """Pixels right of the plot for the verdicts."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from holdfast.study.summary import TaskInfo
+from holdfast.records.summary import TaskInfo
 
 
 def mean_interval(scores: Sequence[float], alpha: float, info: TaskInfo) -> tuple[float, float, float] | None:
@@ -12,7 +12,7 @@ def mean_interval(scores: Sequence[float], alpha: float, info: TaskInfo) -> tupl
     The variance is at least that of rounding to the step between two scores, and the ends stay within what the
     metric can reach.
     """
-    from holdfast.study.cells import SIGNED_METRICS
+    from holdfast.study.analysis.results_grid import SIGNED_METRICS
     from holdfast.study.statistics.welch import floored_variance, t_difference
 
     count = len(scores)

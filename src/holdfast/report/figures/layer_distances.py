@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from holdfast.records.summary import LayerLuck, Luck, Summary
 from holdfast.report.figures.style import Figure, Panel, colour, frame, inert, symbol
 from holdfast.report.luck import luck_rows
 from holdfast.report.table import method_order
 from holdfast.report.text import clean
-from holdfast.study.summary import LayerLuck, Luck, Summary
 
 _DISTANCES = {"cka": "CKA", "svcca": "SVCCA", "procrustes": "Procrustes"}
 _VARIED = {"seed": "seeds varied", "data": "training rows varied"}

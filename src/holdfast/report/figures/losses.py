@@ -4,12 +4,12 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 
+from holdfast.records.run import RunRecord
+from holdfast.records.summary import Summary
 from holdfast.report.figures.curves import Curve, faint, line, mean_curve, most_points, thin
 from holdfast.report.figures.style import Figure, Panel, frame, inert
 from holdfast.report.table import method_order, task_of
 from holdfast.report.text import clean
-from holdfast.study.summary import Summary
-from holdfast.training.spec import RunRecord
 
 _TASK = "loss/task"
 

@@ -3,6 +3,7 @@
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from holdfast.records.summary import Row, Settings, Summary, TaskInfo
 from holdfast.report.figures.intervals import mean_interval
 from holdfast.report.figures.style import (
     GRID,
@@ -25,7 +26,6 @@ from holdfast.report.figures.style import (
 )
 from holdfast.report.table import method_order, rows_of, troubles
 from holdfast.report.text import clean, count, decimals, level, points
-from holdfast.study.summary import Row, Settings, Summary, TaskInfo
 
 _DOTS, _INTERVAL, _GAP = 26, 16, 14
 """Pixels below a row's label for the dots, below these for the interval, below that before the next row."""

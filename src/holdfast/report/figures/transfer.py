@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from holdfast.records.summary import Summary, Target, TaskInfo, TransferRow
 from holdfast.report.figures.references import add_upright, constant, pretrained
 from holdfast.report.figures.style import (
     INK,
@@ -20,7 +21,6 @@ from holdfast.report.figures.style import (
 from holdfast.report.table import method_order
 from holdfast.report.text import clean, count, decimals, points
 from holdfast.report.transfer import transfer_rows
-from holdfast.study.summary import Summary, Target, TaskInfo, TransferRow
 
 _DOTS, _GAP = 26, 10
 """Pixels below a row's label for the dots, and below these before the next row."""

@@ -1,12 +1,12 @@
 """Probes along a sequence: one panel a probed task, a line a method."""
 
+from holdfast.records.summary import SequenceSummary
 from holdfast.report.figures.curves import Curve, faint, marked_line
 from holdfast.report.figures.references import add_level, constant, pretrained
 from holdfast.report.figures.style import Figure, Panel, frame, inert
 from holdfast.report.sequence.tables import Place, constant_of, metric_of, places, probe, targets
 from holdfast.report.table import method_order
 from holdfast.report.text import clean, decimals, points
-from holdfast.study.summary import SequenceSummary
 
 
 def panels(summary: SequenceSummary) -> list[Panel]:

@@ -1,9 +1,9 @@
 """A sequence of tasks as GitHub Markdown, for a documentation page."""
 
+from holdfast.records.summary import SequenceSummary
 from holdfast.report import remarks
 from holdfast.report.markdown import code, escape, grid, heading_cell, items
 from holdfast.report.sequence.tables import lead_of, notes, probe_tables, stage_table
-from holdfast.study.summary import SequenceSummary
 
 
 def sequence_markdown(summary: SequenceSummary) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
+from holdfast.records.run import RunRecord
+from holdfast.records.summary import SequenceSummary
 from holdfast.report import remarks
 from holdfast.report.page import ran_on
 from holdfast.report.sections import figures, items, key, marked, name, pairs, section, table, text, wide
@@ -18,9 +20,7 @@ from holdfast.report.sequence.tables import (
     title_of,
 )
 from holdfast.report.shell import html_page
-from holdfast.study.atomic import write_text
-from holdfast.study.summary import SequenceSummary
-from holdfast.training.spec import RunRecord
+from holdfast.study.store.atomic import write_text
 
 _PROBED = {
     "chain": "After each stage the body is frozen and a linear probe of the first task is trained on it. A flat line "

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from holdfast.records.summary import ProbeRow, SequenceSummary, Stage
 from holdfast.report.marked import Marked, marked, marks_key
 from holdfast.report.representations import PRETRAINED
 from holdfast.report.table import method_order
 from holdfast.report.text import clean, count, decimals, level, points
 from holdfast.report.transfer import CONSTANT
-from holdfast.study.summary import ProbeRow, SequenceSummary, Stage
 
 
 @dataclass(frozen=True)

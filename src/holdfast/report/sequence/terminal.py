@@ -6,12 +6,12 @@ from pathlib import Path
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from holdfast.records.summary import SequenceSummary
 from holdfast.report import remarks
 from holdfast.report.layout import BlocksTable
 from holdfast.report.sequence.tables import SequenceTable, lead_of, notes, probe_tables, stage_table, title_of
 from holdfast.report.terminal import item, put
 from holdfast.report.text import clean
-from holdfast.study.summary import SequenceSummary
 
 
 def show_sequence(summary: SequenceSummary, console: Console, files: Mapping[str, Path] | None = None) -> None:

@@ -13,7 +13,7 @@ from holdfast.report.text import count
 from holdfast.stability.simulations import Simulations
 from holdfast.stability.synthetic import BOUNDS, FACTORS, SyntheticStudy
 from holdfast.stability.synthetic_results import SyntheticResults
-from holdfast.study.atomic import write_text
+from holdfast.study.store.atomic import write_text
 
 _MAIN = ("leave_one_out", "seed_spread", "shared_bound", "bound")
 _FURTHER = ("leave_one_out_max", "accuracy_spread", "margin_gap")

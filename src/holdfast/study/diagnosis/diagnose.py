@@ -7,14 +7,14 @@ from torch import Tensor
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.parts.heads import head_linears
+from holdfast.records.diagnosis import Diagnosis, Features, HeadTuning
 from holdfast.study.diagnosis.full import measure_full
 from holdfast.study.diagnosis.geometry import describe_features
 from holdfast.study.diagnosis.head import measure_head
 from holdfast.study.diagnosis.inputs import Inputs, head_features, load_inputs
 from holdfast.study.diagnosis.reading import judge, sentences
-from holdfast.study.diagnosis.results import Diagnosis, Features, HeadTuning
-from holdfast.study.prepare import Prepared
-from holdfast.tasks.asked import check_labels_rows
+from holdfast.study.plan.prepare import Prepared
+from holdfast.tasks.kinds.asked import check_labels_rows
 
 OnProgress = Callable[[str, int, int], None]
 """(phase, done, of)"""

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
+from holdfast.records.diagnosis import FullTuning
+from holdfast.records.run import TrainingSettings
 from holdfast.stability.bounds import convex_tuning_bound, full_tuning_bound
 from holdfast.stability.curvature import hessian_curvature, hessian_product, labelled_loss, steady, trainable
 from holdfast.stability.estimators import gradient_norms
 from holdfast.study.diagnosis.inputs import Inputs
-from holdfast.study.diagnosis.results import FullTuning
 from holdfast.training.engine import Engine
-from holdfast.training.spec import TrainingSettings
 
 ROWS = 16
 """Rows of the fixed batch."""

@@ -6,10 +6,10 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from holdfast.records.diagnosis import Features, PairMargin
 from holdfast.stability.estimators import feature_norm
 from holdfast.stability.head_descent import with_constant
 from holdfast.stability.margin import hard_margin
-from holdfast.study.diagnosis.results import Features, PairMargin
 
 _PAIRS = 45
 """Pairs of classes whose margin is found: all of 10 classes."""

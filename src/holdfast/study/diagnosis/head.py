@@ -5,11 +5,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from holdfast.measures.predictions import pairwise_disagreement
+from holdfast.records.diagnosis import HeadResult, HeadTuning, Lever
 from holdfast.stability.head_descent import largest_learning_rate, with_constant
 from holdfast.stability.leave_one_out import leave_one_out_head
-from holdfast.stability.predictions import pairwise_disagreement
 from holdfast.stability.seed_spread import head_seed_spread
-from holdfast.study.diagnosis.results import HeadResult, HeadTuning, Lever
 
 RATE_SHARE = 0.5
 """Learning rate, as a share of the one from which on gradient descent may overshoot."""

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from holdfast.records.run import RunSpec
 from holdfast.stability.curvature import steady
 from holdfast.tasks import draw_subset
 from holdfast.tasks.encode import EncodedSplit, encode
 from holdfast.tasks.task import Task
-from holdfast.training.features import FeatureHook
-from holdfast.training.models import load_model, load_tokenizer
-from holdfast.training.spec import RunSpec
+from holdfast.training.forward.feature_hook import FeatureHook
+from holdfast.training.models.loading import load_model, load_tokenizer
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from holdfast.study.diagnosis.results import Features, FullTuning, HeadTuning, Lever, Limit, Measure, Verdict
+from holdfast.records.diagnosis import Features, FullTuning, HeadTuning, Lever, Limit, Measure, Verdict
 
 GAIN = 0.9
 """What a change must bring a measure down to before it counts. Ours: less is within what a draw of rows makes."""

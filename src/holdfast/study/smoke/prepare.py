@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from holdfast.study.recipe import Recipe
+from holdfast.study.define.recipe import Recipe
 
 DATA, MODEL = "smoke-data", "smoke-model"
 """Folders of a smoke run."""

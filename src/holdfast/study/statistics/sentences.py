@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from holdfast.records.summary import Verdict
 from holdfast.study.statistics.arm import Scale
 from holdfast.study.statistics.pair import Pair, plan_seeds
 from holdfast.study.statistics.verdict import Part, differing_parts, direction
 from holdfast.study.statistics.wording import level, number, percent, points, seeds, span
-from holdfast.study.summary import Verdict
 
 MOST_SEEDS = 50
 """Above this nobody runs the seeds asked for; the advice changes."""

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from holdfast.records.summary import Verdict
 from holdfast.study.statistics.pair import MIN_RUNS, Pair
-from holdfast.study.summary import Verdict
 
 
 @dataclass(frozen=True)

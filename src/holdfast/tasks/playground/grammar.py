@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from holdfast.errors import HoldfastError
-from holdfast.tasks.drawing import generator, pick
+from holdfast.tasks.sampling.drawing import generator, pick
 from holdfast.tasks.task import Split
 
 Words = Mapping[str, Sequence[tuple[str, ...]]]

@@ -1,0 +1,1 @@
+"""The representation while it is tuned."""

@@ -1,0 +1,155 @@
+"""What probes of checkpoints say in words, and what they do not."""
+
+import itertools
+import math
+
+from holdfast.records.probes import LayerScore, ProbedOn, ProbeResults
+
+_Z = 1.959964
+"""Normal quantile of two-sided 95 %."""
+
+
+def sentences(found: ProbeResults) -> list[str]:
+    """Return the answer in words: the last layer probed of every checkpoint, then what the numbers rest on.
+
+    Differences are set against the choice of the scored rows alone, by the normal approximation for two independent
+    shares; both models are scored on the same rows, which as a rule makes the true margin smaller.
+    """
+    told = [line for checkpoint in found.checkpoints for line in _of_checkpoint(found, checkpoint.name)]
+    told += _between(found)
+    told += _means(found)
+    told += _unjudged(found) + _not_above_constant(found)
+    return [*told, *_basis(found)]
+
+
+def margin(first: LayerScore, second: LayerScore, task: ProbedOn) -> float | None:
+    """Return the 95 % margin of a difference, in points, from the choice of scored rows; None where not known."""
+    if task.metric != "accuracy" or first.mean is None or second.mean is None:
+        return None
+    shares = [min(max(score.mean / 100, 0.0), 1.0) for score in (first, second) if score.mean is not None]
+    # A share of 0 or 1 has no spread of its own: a row more and one less on each side (Agresti & Caffo 2000).
+    rows = task.scored_rows + 2
+    spread = [(share * task.scored_rows + 1) / rows for share in shares]
+    return 100 * _Z * math.sqrt(sum(share * (1 - share) / rows for share in spread))
+
+
+def _of_checkpoint(found: ProbeResults, name: str) -> list[str]:
+    sides: dict[str, list[str]] = {"below": [], "above": [], "equal": []}
+    beyond: list[str] = []
+    within: list[str] = []
+    missing: list[str] = []
+    for task in found.tasks:
+        layer = found.layers(task.task)[-1]
+        score, start = found.of(task.task, layer, name), found.of(task.task, layer, found.pretrained.name)
+        if score.difference is None:
+            missing.append(task.task)
+            continue
+        side = "below" if score.difference < 0 else "above" if score.difference > 0 else "equal"
+        sides[side].append(task.task if side == "equal" else f"{task.task} ({_signed(score.difference)})")
+        limit = margin(score, start, task)
+        if limit is not None:
+            (beyond if abs(score.difference) > limit else within).append(task.task)
+    layer = found.layers(found.tasks[0].task)[-1]
+    told = []
+    parts = [
+        f"{words} {found.pretrained.name} on {', '.join(tasks)}"
+        for words, tasks in (
+            ("below", sides["below"]),
+            ("above", sides["above"]),
+            ("equal to", sides["equal"]),
+        )
+        if tasks
+    ]
+    if parts:
+        told.append(f"{name}, layer {layer}: its probes score, in points, {'; '.join(parts)}.")
+    if beyond:
+        told.append(
+            f"{name}: larger than the choice of scored rows explains (95 %, each difference by itself) on "
+            f"{', '.join(beyond)}."
+        )
+    elif within:
+        told.append(
+            f"{name}: no difference in accuracy is larger than the choice of scored rows explains "
+            "(95 %, each difference by itself)."
+        )
+    if missing:
+        told.append(f"{name}: no difference on {', '.join(missing)}, where a score is undefined or the model diverged.")
+    return told
+
+
+def _between(found: ProbeResults) -> list[str]:
+    """The checkpoints with each other: pairs that differ by more than the choice of scored rows explains."""
+    told = []
+    pairs = list(itertools.combinations([checkpoint.name for checkpoint in found.checkpoints], 2))
+    for first, second in pairs:
+        beyond = []
+        for task in found.tasks:
+            layer = found.layers(task.task)[-1]
+            one, other = found.of(task.task, layer, first), found.of(task.task, layer, second)
+            limit = margin(one, other, task)
+            if limit is not None and one.mean is not None and other.mean is not None:
+                gap = other.mean - one.mean
+                if abs(gap) > limit:
+                    beyond.append(f"{task.task} ({_signed(gap)})")
+        if beyond:
+            told.append(
+                f"{second} against {first}: the difference in accuracy is larger than the choice of scored rows "
+                f"explains on {', '.join(beyond)}."
+            )
+    if pairs and not told and any(task.metric == "accuracy" for task in found.tasks):
+        told.append("No two checkpoints differ in accuracy by more than the choice of scored rows explains.")
+    return told
+
+
+def _means(found: ProbeResults) -> list[str]:
+    if len(found.tasks) < 2:
+        return []
+    told = []
+    for checkpoint in found.checkpoints:
+        last = [found.of(task.task, found.layers(task.task)[-1], checkpoint.name) for task in found.tasks]
+        differences = [score.difference for score in last if score.difference is not None]
+        if len(differences) == len(found.tasks):
+            told.append(f"{checkpoint.name} {_signed(math.fsum(differences) / len(differences))}")
+    if not told:
+        return []
+    tasks = f"{len(found.tasks)} tasks"
+    if len({task.metric for task in found.tasks}) > 1:
+        tasks += ", whose metrics differ"
+    return [f"Mean difference from {found.pretrained.name} over the {tasks}: {', '.join(told)}."]
+
+
+def _unjudged(found: ProbeResults) -> list[str]:
+    others = [f"{task.task} ({task.metric})" for task in found.tasks if task.metric != "accuracy"]
+    if not others:
+        return []
+    return [f"Not set against the choice of scored rows, which is known for accuracy alone: {', '.join(others)}."]
+
+
+def _not_above_constant(found: ProbeResults) -> list[str]:
+    empty = []
+    for task in found.tasks:
+        means = [score.mean for score in found.scores if score.task == task.task]
+        if all(mean is None or mean <= task.constant_score for mean in means):
+            empty.append(task.task)
+    if not empty:
+        return []
+    named = ", ".join(empty)
+    return [f"No probe scores above the best constant prediction on {named}: differences there mean nothing."]
+
+
+def _basis(found: ProbeResults) -> list[str]:
+    seeds = (
+        f"The spread is over {found.seeds} probe seeds, which differ in the training rows held out to choose the "
+        "regularisation; it says nothing on the luck of tuning."
+        if found.seeds > 1
+        else "There is one probe seed, so no spread is known."
+    )
+    return [
+        seeds,
+        "A checkpoint is one run of its method: whether the method keeps more than another takes several training "
+        "seeds of both, which holdfast collapse probe runs.",
+    ]
+
+
+def _signed(value: float) -> str:
+    return "0.0" if value == 0 else f"{value:+.1f}".replace("-", "−")

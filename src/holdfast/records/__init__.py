@@ -1,0 +1,1 @@
+"""The shapes of data: what is stored and what is reported; each declared once."""

@@ -1,0 +1,32 @@
+"""What the runs of a study score on the metrics of their task that are not compared."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from holdfast.records.summary import MetricRow, TaskInfo
+from holdfast.study.analysis.columns import spread_columns
+from holdfast.study.analysis.results_grid import Cell
+
+
+def further_metrics(
+    cells: Mapping[str, Sequence[Cell]], infos: Sequence[TaskInfo], methods: Sequence[str]
+) -> list[MetricRow]:
+    """Return a row for each task, metric but the primary, and method; runs without a defined score are left out.
+
+    ``cells``: by task. None of these is tested: the primary metric was chosen before the runs.
+    """
+    rows = []
+    for info in infos:
+        records = [cell.record for cell in cells[info.task] if cell.record is not None]
+        metrics = dict.fromkeys(metric for record in records for metric in record.metrics if metric != info.metric)
+        for metric in metrics:
+            for method in methods:
+                scores = [_points(cell, metric) for cell in cells[info.task] if cell.method == method]
+                found = spread_columns(scores)
+                rows.append(MetricRow(task=info.task, metric=metric, method=method, **found, scores=scores))
+    return rows
+
+
+def _points(cell: Cell, metric: str) -> float | None:
+    value = None if cell.record is None else cell.record.metrics.get(metric)
+    return None if value is None or not math.isfinite(value) else 100 * value

@@ -1,0 +1,1 @@
+"""Doing the runs of a study, here or elsewhere."""

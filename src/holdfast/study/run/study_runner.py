@@ -1,0 +1,91 @@
+"""A study from its plan to its results, going on from whatever is already there."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from holdfast.records.run import RunRecord, RunSpec
+from holdfast.records.summary import SequenceSummary, Summary
+from holdfast.study.analysis.conclude import Outputs, conclude
+from holdfast.study.plan.grid import stages
+from holdfast.study.plan.prepare import Prepared
+from holdfast.study.run.executors.base import Executor
+from holdfast.study.run.executors.in_process import InProcess
+from holdfast.study.run.executors.processes import Processes
+from holdfast.study.run.progress import Board, Listener
+from holdfast.study.store.best import prune
+from holdfast.study.store.run_store import Store
+
+
+def run_study(
+    prepared: Prepared, out: Path, listener: Listener, outputs: Outputs, *, retry_failed: bool = False
+) -> Summary | SequenceSummary:
+    """Do the runs that ``out`` lacks, write the results there, and return them.
+
+    ``retry_failed`` also does those again that stopped with an error. Raises ``HoldfastError`` when ``out``
+    holds something else or is in use, before anything is written. ``KeyboardInterrupt`` stops the runs under
+    way and leaves a folder from which the same call goes on.
+    """
+    store = Store(out)
+    with store.open(prepared.study, prepared.stored):
+        _run_missing(store, prepared, listener, retry_failed)
+        return conclude(store, prepared.study, prepared.stored, outputs)
+
+
+def remake_results(out: Path, outputs: Outputs) -> Summary | SequenceSummary:
+    """Write the results of the study in ``out`` anew, from the runs that ended so far, and return them."""
+    store = Store(out)
+    study, stored = store.load()
+    with store.open(study, stored):
+        return conclude(store, study, stored, outputs)
+
+
+def _run_missing(store: Store, prepared: Prepared, listener: Listener, retry_failed: bool) -> None:
+    records = store.records(prepared.grid)
+    if retry_failed:
+        records = {run: record for run, record in records.items() if record.status != "error"}
+    # A start that was killed may have left models that no longer matter.
+    prune(store, prepared.grid, records)
+    executor = _executor(prepared)
+    board = Board(prepared.grid, prepared.names, records.values(), executor.slots)
+    missing = [spec for spec in prepared.grid if spec.id not in records]
+    conductor = _Conductor(store, prepared.grid, records, board, listener)
+    for part in stages(missing):
+        executor.execute(part, store, conductor)
+
+
+def _executor(prepared: Prepared) -> Executor:
+    study = prepared.study
+    if study.workers == 0:
+        return InProcess(prepared.everything, study.threads)
+    return Processes(study.workers, study.threads, prepared.data_dir)
+
+
+class _Conductor:
+    """Passes what runs do on to the listener, and keeps only the best model of each task."""
+
+    def __init__(
+        self,
+        store: Store,
+        grid: Sequence[RunSpec],
+        records: Mapping[str, RunRecord],
+        board: Board,
+        listener: Listener,
+    ) -> None:
+        self.store = store
+        self.grid = grid
+        self.records = dict(records)
+        self.board = board
+        self.listener = listener
+
+    def started(self, spec: RunSpec) -> None:
+        self.listener.started(self.board, self.board.start(spec))
+
+    def moved(self, spec: RunSpec, step: int, total: int, phase: str, loss: float | None) -> None:
+        run = self.board.running[spec.id]
+        run.step, run.total, run.phase, run.loss = step, total, phase, loss
+        self.listener.moved(self.board, run)
+
+    def ended(self, record: RunRecord) -> None:
+        self.records[record.id] = record
+        prune(self.store, self.grid, self.records)
+        self.listener.ended(self.board, record, self.board.end(record))

@@ -1,0 +1,112 @@
+"""What a run of a study does: trains and scores a model, then looks at what tuning did to its representation."""
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from holdfast.collapse.monitor.monitor import CollapseMonitor
+from holdfast.collapse.probes.probe_task import probe_task
+from holdfast.errors import HoldfastError
+from holdfast.records.run import Monitored, OtherTask, ProbeScore, RunRecord, RunSpec
+from holdfast.study.run.layer_drift import tuned_layers
+from holdfast.tasks.task import Task
+from holdfast.training.models.loading import load_model, load_tokenizer
+from holdfast.training.run.train_run import OnProgress, Progress, Surroundings
+from holdfast.training.run.train_run import run as train
+
+if TYPE_CHECKING:
+    from transformers import Trainer, TrainerCallback
+
+
+def run(
+    spec: RunSpec, task: Task, folder: Path, on_progress: OnProgress, elsewhere: Mapping[OtherTask, Task]
+) -> RunRecord:
+    """Do the run ``spec`` in ``folder``, a sub-folder of the store's ``runs``; return its record.
+
+    ``elsewhere``: the loaded tasks of ``spec.ood`` and ``spec.probed``. Leaves what ``training.run`` does. A run in
+    which nothing is trained probes the pre-trained model. Raises ``HoldfastError`` for what the user can mend, and
+    where the run to go on from has left no model.
+    """
+    began = time.perf_counter()
+    if spec.untrained:
+        return _probe_untrained(spec, task, folder, on_progress, elsewhere)
+    monitors: list[CollapseMonitor] = []
+
+    def watch(trainer: "Trainer") -> Sequence["TrainerCallback"]:
+        if spec.monitor is not None:
+            monitors.append(CollapseMonitor(trainer, every=spec.monitor))
+        return monitors
+
+    around = Surroundings(start=_start(spec, folder), elsewhere=elsewhere, watch=watch)
+    record = train(spec, task, folder, on_progress, around=around)
+    on_progress(Progress(record.steps, record.steps, "probing", None))
+    found: dict[str, Any] = {
+        "layers": tuned_layers(spec, task, folder),
+        "monitored": [
+            Monitored.model_validate(look, from_attributes=True) for monitor in monitors for look in monitor.looks
+        ],
+        "probes": _probes(spec, str(folder / "model"), None, folder, elsewhere),
+    }
+    return record.model_copy(update=found | {"seconds": time.perf_counter() - began})
+
+
+def _start(spec: RunSpec, folder: Path) -> Path | None:
+    """Return the model that a run goes on from."""
+    if spec.after is None:
+        return None
+    model = folder.parent / spec.after / "model"
+    if not model.is_dir():
+        raise HoldfastError(
+            f"run {spec.after}, from whose model this one goes on, left none; if it stopped with an error, start "
+            f"again with --retry-failed, else delete {model.parent} first"
+        )
+    return model
+
+
+def _probe_untrained(
+    spec: RunSpec, task: Task, folder: Path, on_progress: OnProgress, elsewhere: Mapping[OtherTask, Task]
+) -> RunRecord:
+    began, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
+    on_progress(Progress(0, 0, "probing", None))
+    return RunRecord(
+        id=spec.id,
+        spec=spec,
+        status="finished",
+        task_name=task.name,
+        probes=_probes(spec, spec.model, spec.revision, folder, elsewhere),
+        seconds=time.perf_counter() - began,
+        started=started,
+    )
+
+
+def _probes(
+    spec: RunSpec, checkpoint: str, revision: str | None, folder: Path, elsewhere: Mapping[OtherTask, Task]
+) -> dict[str, ProbeScore]:
+    """Return what linear probes of ``checkpoint`` score, by task."""
+    if spec.probe is None:
+        return {}
+    tokenizer = load_tokenizer(checkpoint, revision, spec.remote_code)
+    model = load_model(
+        checkpoint, 2, revision=revision, remote_code=spec.remote_code, pickled_weights=spec.pickled_weights
+    )
+    scores = {}
+    for target in spec.probed:
+        task = elsewhere[target]
+        features = folder / "features"
+        try:
+            scores[task.name] = probe_task(
+                model,
+                tokenizer,
+                task,
+                spec.probe,
+                max_length=spec.settings.max_length,
+                batch_size=spec.settings.eval_batch_size,
+                folder=features,
+            )
+        finally:
+            # As large as the data are long, and of a model that is not kept.
+            shutil.rmtree(features, ignore_errors=True)
+    return scores

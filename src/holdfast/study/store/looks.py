@@ -1,0 +1,53 @@
+"""How often the results of a study were looked at: every look before the last seed costs error rate."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from holdfast.records.run import RunRecord, RunSpec
+
+
+class Look(BaseModel):
+    """What a summary was computed from: runs that ended, by task and by method."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    when: str
+    """UTC, ISO 8601, of the first summary of these runs."""
+    runs: dict[str, dict[str, int]]
+
+
+LOOKS = TypeAdapter(list[Look])
+
+
+def add_look(
+    looks: Sequence[Look],
+    grid: Sequence[RunSpec],
+    records: Mapping[str, RunRecord],
+    names: Mapping[tuple[str, int | None], str],
+    when: str,
+) -> list[Look]:
+    """Return ``looks`` with the summary of ``records`` counted.
+
+    It is a further look when a comparison seen before now rests on another number of runs; methods that are
+    new extend the last look. A run that stopped with an error counts, so that running it again is no look; one on
+    perturbed data does not, as no comparison rests on it.
+    ``names``: task names by ``RunSpec.arm``.
+    """
+    compared = [spec for spec in grid if spec.perturb is None and not spec.untrained]
+    counts = Counter((names[spec.arm], spec.method) for spec in compared if spec.id in records)
+    runs: dict[str, dict[str, int]] = {}
+    for (task, method), n in counts.items():
+        runs.setdefault(task, {})[method] = n
+    if not runs:
+        return list(looks)
+    if not looks:
+        return [Look(when=when, runs=runs)]
+    last = looks[-1]
+    seen_again = all(
+        runs.get(task, {}).get(method) == n for task, methods in last.runs.items() for method, n in methods.items()
+    )
+    if seen_again:
+        return [*looks[:-1], Look(when=last.when, runs=runs)]
+    return [*looks, Look(when=when, runs=runs)]

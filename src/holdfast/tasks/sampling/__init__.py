@@ -1,0 +1,1 @@
+"""Which rows are drawn, held out, or left out."""

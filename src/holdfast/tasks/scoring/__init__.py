@@ -1,0 +1,1 @@
+"""Metrics, and what may be scored on what."""

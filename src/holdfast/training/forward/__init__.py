@@ -1,0 +1,1 @@
+"""One forward pass for the batch and all its views."""

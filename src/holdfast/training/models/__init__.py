@@ -1,0 +1,1 @@
+"""Loading models, and reading their weights and hidden states."""

@@ -1,0 +1,1 @@
+"""Training on the texts themselves, before the task."""

@@ -1,0 +1,1 @@
+"""The methods of one training, from their preparation to their end."""

@@ -1,0 +1,280 @@
+"""Methods on a Transformers ``Trainer``: everything else in the script stays as it is."""
+
+import copy
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import torch
+from torch import nn
+from transformers import Trainer, TrainerCallback
+
+from holdfast.errors import HoldfastError
+from holdfast.methods import describe
+from holdfast.methods.base import Method, Plan, TrainingData
+from holdfast.training.forward.objective import Objective
+from holdfast.training.requirements import alters_gradients, measures, operates, trains_first
+from holdfast.training.session.lifecycle import finish, measure, prepare, same_weights
+from holdfast.training.session.param_groups import check_covered, is_outlived, split_groups, uncovered
+from holdfast.training.session.unwrapping import guard_hooks, is_compiled
+from holdfast.training.trainer.checkpoints import Saving
+from holdfast.training.trainer.checks import check_length, check_trainer
+from holdfast.training.trainer.evaluation import Evaluating
+from holdfast.training.trainer.loss import Computing
+from holdfast.training.trainer.pretraining import carry_out, check_stages
+from holdfast.training.trainer.state import Attachment
+
+_TALLIES = ("_metrics", "_total_train_tokens")
+"""What TRL's trainers count in ``compute_loss``, which is not to count the passes of methods that measure."""
+_OPTIMIZER = (
+    "let the Trainer build it: leave out optimizers=(optimizer, ...), or name its class in "
+    "Trainer(..., optimizer_cls_and_kwargs=(AdamW, {'lr': 2e-5}))"
+)
+
+
+def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
+    """Make ``trainer`` train with ``methods``; returns it.
+
+    Works on ``Trainer`` and its subclasses, before the first ``train()``. Training, evaluation, saving, logging
+    and resuming go on as ever; logs gain ``loss/task`` and one ``loss/<method>`` each, checkpoints a small file
+    with the methods' state. Evaluation is one clean forward with the plain loss, and what is saved is a plain
+    model. After ``train()`` the model itself is plain again.
+
+    It also mends the gradient of heads that ignore ``num_items_in_batch``, which the Trainer of Transformers 5
+    multiplies by the number of accumulation steps and processes.
+
+    ``stacked=False`` runs a batch's copies in turn: half the activation memory, more forward passes.
+
+    Raises ``HoldfastError`` when the methods cannot work together, on this model, on this kind of trainer or in this
+    set-up.
+
+    Example:
+        >>> trainer = attach(Trainer(model, args, train_dataset=data), R3F(weight=0.5), DPS(drop=0.2))
+        >>> output = trainer.train()
+    """
+    if isinstance(trainer, _Attached):
+        raise HoldfastError("methods are attached to this trainer already: name all of them in one attach() call")
+    check_trainer(trainer, methods)
+    plain = type(trainer)
+    trainer.__class__ = type(type(trainer).__name__, (_Attached, type(trainer)), {})
+    attached = cast(_Attached, trainer)
+    attached._holdfast = Attachment(methods, stacked, trainer.optimizer is None)
+    try:
+        if any(trains_first(method) for method in methods):
+            # Only train() knows whether the training is resumed, and whether those stages are done.
+            check_stages(trainer, methods)
+        elif not attached._holdfast_model_is_made_anew():
+            attached._holdfast_prepare(attached.model)
+    except BaseException:
+        trainer.__class__ = plain
+        raise
+    attached.add_callback(_Events(attached))
+    return attached
+
+
+class _Attached(Saving, Evaluating, Computing):
+    """Mixed in before the trainer's own class by ``attach``."""
+
+    # Life of the model
+
+    def _holdfast_prepare(self, model: nn.Module | None) -> None:
+        assert model is not None
+        if self.args.torch_compile or is_compiled(model):
+            guard_hooks()
+        own = self._holdfast
+        total = self.args.max_steps if self.args.max_steps > 0 else None
+        plan = Plan(total, self.args.seed)
+        given = {id(p) for p in model.parameters()}
+        if own.objective is None or own.objective.model is not model:
+            again = own.staged is model
+            stages = functools.partial(carry_out, self, model, self._holdfast_batches)
+            own.methods = prepare(model, own.given, plan, None if own.resumed or again else stages, again)
+            own.staged = model
+            try:
+                own.objective = Objective(model, own.methods, stacked=own.stacked)
+            except BaseException:
+                finish(model, own.methods)
+                raise
+        else:
+            # Compiled, trained, finished and now trained again: the hook must stay the one that was compiled in.
+            for method in own.methods:
+                method.stages(model, plan)
+                with same_weights(model):
+                    method.prepare(model, plan)
+        own.prepared = True
+        if self._holdfast_optimizer_is_outlived(model, given):
+            self.optimizer, self.model_wrapped = None, model
+        own.trained = list(model.parameters())
+        if self.optimizer is not None:
+            try:
+                check_covered(model, self.optimizer, given, _OPTIMIZER)
+                split_groups(self.optimizer, model, own.methods)
+            except HoldfastError:
+                self._holdfast_finish()
+                raise
+
+    def _holdfast_optimizer_is_outlived(self, model: nn.Module, given: set[int]) -> bool:
+        """Whether the optimizer, which the Trainer keeps, is that of a training whose parameters are others now."""
+        own = self._holdfast
+        if not own.makes_optimizer or self.optimizer is None:
+            return False
+        return is_outlived(model, self.optimizer, own.trained) or bool(uncovered(model, self.optimizer, given))
+
+    def _holdfast_model_is_made_anew(self) -> bool:
+        init: Any = self.model_init
+        return init is not None
+
+    def call_model_init(self, trial: Any = None) -> nn.Module:
+        model: nn.Module = super().call_model_init(trial)
+        # The Trainer does so next: it belongs to the model of an earlier training.
+        self.optimizer = None
+        self._holdfast_prepare(model)
+        return model
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
+        own = self._holdfast
+        own.resumed = bool(resume_from_checkpoint)
+        if not own.prepared and not self._holdfast_model_is_made_anew():
+            self._holdfast_prepare(self.model)
+        own.terms, own.logged_step, own.skipped, own.fresh = {}, 0, 0, {}
+        own.reduction, own.computed = None, False
+        try:
+            result = super().train(resume_from_checkpoint, *args, **kwargs)
+            self._holdfast_choose()
+        finally:
+            self.is_in_train = False
+            # Also after Ctrl-C: what the user does next with the model must not see the surgery.
+            self._holdfast_finish()
+        if facts := {f"{method.name}/{key}": value for method in own.methods for key, value in method.facts().items()}:
+            self.log(facts)
+        return result
+
+    def _holdfast_finish(self) -> None:
+        own = self._holdfast
+        if own.objective is not None and own.prepared:
+            finish(own.objective.model, own.methods)
+        if own.objective is not None and not self.args.torch_compile:
+            own.objective.remove()
+            own.objective = None
+        own.prepared = False
+
+    def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
+        made = super().create_optimizer(*args, **kwargs)
+        objective = self._holdfast.objective
+        if objective is not None and self.optimizer is not None:
+            split_groups(self.optimizer, objective.model, self._holdfast.methods)
+        return made
+
+    def _holdfast_begin(self) -> None:
+        """Before the first step, with everything loaded: what needs the training's length or its data."""
+        own = self._holdfast
+        assert own.objective is not None
+        for method in own.methods:
+            method.check_plan(Plan(self.state.max_steps, self.args.seed))
+        if self.state.global_step > 0:
+            return
+        model = own.objective.model
+        # Out of memory in the middle, the Trainer begins again and counts from 0, and so must the methods.
+        own.terms, own.logged_step, own.skipped = {}, 0, 0
+        for method in own.methods:
+            if method.name in own.fresh:
+                method.load_state_dict(model, {k: v.clone() for k, v in own.fresh[method.name].items()})
+        if own.fresh:
+            return
+        methods = [method for method in own.methods if measures(method)]
+        if methods:
+            check_length(self.get_train_dataloader(), methods)
+            tallies = {name: copy.deepcopy(vars(self)[name]) for name in _TALLIES if name in vars(self)}
+            measure(model, methods, TrainingData(self._holdfast_batches, self._holdfast_plain_loss))
+            vars(self).update(tallies)
+        if self.args.auto_find_batch_size:
+            for method in own.methods:
+                if not operates(method):
+                    own.fresh[method.name] = {k: v.cpu() for k, v in method.state_dict(model).items()}
+
+    def _holdfast_batches(self, loader: Any = None) -> Iterator[Mapping[str, Any]]:
+        loader = self.get_train_dataloader() if loader is None else loader
+        ended = False
+        try:
+            for batch in loader:
+                yield self._prepare_inputs(batch)
+            ended = True
+        finally:
+            if not ended and hasattr(loader, "end"):
+                # Accelerate would take a loader left half-way for the one that is being trained on.
+                loader.end()
+
+    # One optimizer step
+
+    def _clip_grad_norm(self, model: nn.Module) -> Any:
+        if not any(alters_gradients(method) for method in self._holdfast.methods):
+            return super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
+        finite = self._holdfast_gradients(model)
+        norm = nn.utils.clip_grad_norm_(model.parameters(), self.args.max_grad_norm)
+        if finite:
+            self._holdfast_clipped()
+        return norm
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        norm = self._holdfast_norm(model, grad_norm)
+        if self.accelerator.scaler is not None:
+            # A fused optimizer is called on an overflow too and skips inside, which Accelerate does not see.
+            self._holdfast.overflowed = not bool(torch.isfinite(torch.as_tensor(norm)))
+        return norm
+
+    def _holdfast_norm(self, model: nn.Module, grad_norm: Any) -> Any:
+        if grad_norm is None and any(alters_gradients(method) for method in self._holdfast.methods):
+            finite = self._holdfast_gradients(model)
+            norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+            if finite:
+                self._holdfast_clipped()
+            return norm
+        return super()._get_grad_norm(model, grad_norm)  # type: ignore[no-untyped-call]
+
+    def _holdfast_gradients(self, model: nn.Module) -> bool:
+        self.accelerator.unscale_gradients()
+        norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+        finite = bool(torch.isfinite(norm))
+        if finite:
+            for method in self._holdfast.methods:
+                method.on_gradients(self._holdfast_step())
+        return finite
+
+    def _holdfast_clipped(self) -> None:
+        for method in self._holdfast.methods:
+            method.on_clipped_gradients(self._holdfast_step())
+
+    # Logging
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        own = self._holdfast
+        if "loss" in logs and own.terms:
+            steps = max(1, self.state.global_step - own.logged_step)
+            for name, total in own.terms.items():
+                mean = self.accelerator.gather(total).mean() if self.args.world_size > 1 else total
+                logs[f"loss/{name}"] = float(mean) / steps
+            own.terms, own.logged_step = {}, self.state.global_step
+        super().log(logs, *args, **kwargs)
+
+
+class _Events(TrainerCallback):
+    """Tells the trainer when training begins, and the methods about each optimizer step that was not skipped."""
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.trainer._holdfast_begin()
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        own = self.trainer._holdfast
+        if own.overflowed or self.trainer.accelerator.optimizer_step_was_skipped:
+            own.skipped += 1
+            return
+        if not own.computed and own.objective.acts:
+            raise HoldfastError(
+                f"training_step of {type(self.trainer).__name__} does not call self.compute_loss, where "
+                f"{describe(own.methods)} acts: compute the loss there, or use methods on weights or gradients alone"
+            )
+        for method in own.methods:
+            method.on_update(self.trainer._holdfast_step())

@@ -1,0 +1,70 @@
+"""What a training that cannot begin leaves behind, and that the order in which methods are given does not matter."""
+
+import pytest
+import torch
+from transformers import Trainer, TrainingArguments
+
+from holdfast import EMA, LPFT, R4F, Engine, HoldfastError, NoisyTune, ReInit
+from holdfast.methods.base import Plan
+from holdfast.training.session.lifecycle import prepare
+from holdfast.training.trainer import attach as trainers
+from tiny import batch, classifier
+
+
+def sgd(parameters):
+    return torch.optim.SGD(parameters, 0.1)
+
+
+def broken(*given, **options):
+    raise ValueError("the caller's own mistake")
+
+
+@pytest.mark.parametrize("failing", ["optimizer", "scheduler"])
+def test_a_mistake_in_the_callers_own_functions_leaves_no_surgery(failing):
+    model = classifier("bert")
+    with pytest.raises(ValueError, match="own mistake"):
+        Engine(model, [R4F()], **{"optimizer": sgd, failing: broken})
+    assert type(model.classifier) is torch.nn.Linear
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_missing_data_are_told_before_any_weight_moves():
+    model = classifier("bert")
+    with pytest.raises(HoldfastError, match=r"lp_ft looks at the training data .* data=loader"):
+        Engine(model, [NoisyTune(), LPFT()], optimizer=sgd)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), classifier("bert").parameters(), strict=True))
+
+
+def test_a_trainer_that_fails_in_the_middle_of_attaching_is_as_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainers, "Objective", broken)
+    model = classifier("bert")
+    trainer = Trainer(model, TrainingArguments(str(tmp_path), use_cpu=True, report_to="none"), train_dataset=[batch()])
+    with pytest.raises(ValueError, match="own mistake"):
+        trainers.attach(trainer, R4F())
+    assert type(trainer) is Trainer
+    assert type(model.classifier) is torch.nn.Linear
+
+
+def test_what_is_drawn_anew_gets_no_noise_in_either_order():
+    models = [classifier("bert") for _ in range(3)]
+    prepare(models[0], [NoisyTune(), ReInit(layers=1)], Plan(2))
+    prepare(models[1], [ReInit(layers=1), NoisyTune()], Plan(2))
+    prepare(models[2], [ReInit(layers=1)], Plan(2))
+    drawn = [model.bert.encoder.layer[1].attention.self.query.weight for model in models]
+    assert torch.equal(drawn[0], drawn[2])
+    assert torch.equal(drawn[1], drawn[2])
+    assert not torch.equal(
+        models[1].bert.embeddings.word_embeddings.weight, classifier("bert").bert.embeddings.word_embeddings.weight
+    )
+
+
+def test_finishing_what_is_only_shown_is_refused():
+    engine = Engine(classifier("bert"), [EMA()], optimizer=sgd)
+    for seed in range(2):
+        engine.backward(engine.loss(batch(seed=seed)))
+        engine.step()
+    average = engine.plain_state_dict()
+    with engine.evaluate(), pytest.raises(HoldfastError, match="leave the block first"):
+        engine.finish()
+    engine.finish()
+    assert all(torch.equal(value, average[name]) for name, value in engine.model.state_dict().items())
