@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "errors": set(),
     "lazy": set(),
     "recipes": set(),
-    "records": {"errors", "tasks"},
+    "records": {"errors"},
     "measures": {"errors"},
     "methods": {"errors", "lazy"},
     "tasks": _GROUND,
@@ -28,6 +28,14 @@ MAY_IMPORT = {
     "api": _GROUND | {"methods", "tasks", "training", "stability", "collapse", "study", "report"},
     "cli": _GROUND | {"methods", "tasks", "training", "stability", "collapse", "study", "report"},
 }
+
+FLOORS = {
+    "study": ["define", "plan", "store", "statistics", "diagnosis", "analysis", "run"],
+    "training": ["forward", "models", "pretraining", "session", "task_models", "trainer", "run"],
+    "tasks": ["sources", "kinds", "sampling", "scoring"],
+    "collapse": ["monitor", "probes"],
+}
+"""The sub-rooms of a room; each imports from those before it alone."""
 
 
 def imported(file):
@@ -48,6 +56,16 @@ def test_imports_run_one_way(room):
     for file in files:
         rooms = {name.split(".")[1] for name in imported(file) if name.startswith("holdfast.")}
         assert (rooms & MAY_IMPORT.keys()) - {room} <= MAY_IMPORT[room] | {"lazy"}, file
+
+
+@pytest.mark.parametrize("room", FLOORS)
+def test_sub_rooms_are_floors(room):
+    for floor, name in enumerate(FLOORS[room]):
+        for file in (ROOT / room / name).rglob("*.py"):
+            inside = {
+                parts[2] for one in imported(file) if (parts := one.split("."))[:2] == ["holdfast", room] and parts[2:]
+            }
+            assert inside & set(FLOORS[room]) <= set(FLOORS[room][: floor + 1]), file
 
 
 def test_methods_know_torch_only():

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Literal, TypedDict, get_args
 
 from holdfast.errors import HoldfastError, nearest
-from holdfast.records.task import TaskSpec
-from holdfast.tasks.task import Kind
+from holdfast.records.task import Kind, TaskSpec
 
 Data = str | os.PathLike[str] | TaskSpec
 """A task by name, a hub id, the path of a file or folder, or all of it with how it is read."""

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from holdfast.records.run import ProbeSettings, TrainingSettings
+from holdfast.records.task import Kind as TaskKind
 from holdfast.records.task import TaskSpec
 from holdfast.study.define.study_file import StudyFile
-from holdfast.tasks import task
 
 _SETTINGS = TrainingSettings()
 _HOLDOUT = TaskSpec.model_fields["holdout"].default
@@ -98,7 +98,7 @@ Text = Annotated[str | None, option("Column with the text. Default: guessed wher
 TextPair = Annotated[str | None, option("Column with the second text of a pair.")]
 Label = Annotated[str | None, option("Column with the label. Default: guessed, like --text.")]
 Kind = Annotated[
-    task.Kind | None,
+    TaskKind | None,
     option("Overrides what the columns suggest."),
 ]
 Validation = Annotated[Path | None, option("File with the validation rows, for a local DATA file.")]

@@ -1,11 +1,13 @@
 """Which data a run trains on, before anything is loaded."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from holdfast.records.reading import Reading
-from holdfast.tasks.task import Kind
+
+Kind = Literal["classification", "regression", "tokens", "choice", "generation"]
+"""What is predicted: a class, a number, a class for every word, one of the row's own choices, or a text."""
 
 
 class TaskSpec(BaseModel):

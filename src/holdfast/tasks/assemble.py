@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from holdfast.errors import HoldfastError
+from holdfast.records.task import Kind
 from holdfast.tasks.kinds.source import Source
 from holdfast.tasks.overlap import overlap_warnings, repeated_rows
 from holdfast.tasks.sampling.holdout import hold_out
 from holdfast.tasks.table import listed
-from holdfast.tasks.task import Kind, Origin, Split, Task
+from holdfast.tasks.task import Origin, Split, Task
 from holdfast.tasks.validation import class_gaps
 
 _ORDER = ("train", "validation", "test")

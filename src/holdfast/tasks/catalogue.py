@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from holdfast.records.task import Kind
 from holdfast.tasks.kinds.text_to_text import BY_SENTENCE, METRICS
-from holdfast.tasks.task import Kind
 
 Template = str | Callable[[Mapping[str, Any]], str]
 """How a text is built from a row: a format string over the columns, or a function of the row."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from torch.utils.data import Dataset
 
 from holdfast.errors import HoldfastError
-from holdfast.tasks.task import Kind, Split
+from holdfast.records.task import Kind
+from holdfast.tasks.task import Split
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from holdfast.records.task import Kind
 from holdfast.tasks.catalogue import NAMED
 from holdfast.tasks.playground import GENERATED
-from holdfast.tasks.task import Kind
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from holdfast.tasks.kinds.detect import kind_of, read_other
 from holdfast.tasks.kinds.labelled import Labelled
 from holdfast.tasks.kinds.labels import check_present, interpret, is_unlabelled, written
 from holdfast.tasks.kinds.missing import without_missing
+from holdfast.tasks.kinds.several import single_labels
 from holdfast.tasks.kinds.source import Source
-from holdfast.tasks.kinds.tagged import has_lists
 from holdfast.tasks.named import load_named
 from holdfast.tasks.playground import GENERATED, generate_task
 from holdfast.tasks.sampling.limit import limit_scored
@@ -112,7 +112,8 @@ def _further(name: str, data_dir: Path | None, training: bool) -> Source:
 
 
 def _local(path: Path, spec: TaskSpec, training: bool) -> Source:
-    tables = read_local(path, spec.validation, spec.test, training, spec.read or Reading())
+    files = read_local(path, spec.validation, spec.test, training, spec.read or Reading())
+    tables = {split: single_labels(table) for split, table in files.items()}
     name = path.resolve().name if path.is_dir() else path.stem
     notes: list[str] = []
     if spec.label is None or spec.label.lower() != ANSWER:
@@ -188,7 +189,7 @@ def _unused(table: Table, used: Sequence[tuple[str, str]]) -> tuple[str, ...]:
 
 
 def _without_lists(table: Table) -> Table:
-    return replace(table, columns={name: v for name, v in table.columns.items() if not has_lists(table, name)})
+    return replace(table, columns={name: v for name, v in table.columns.items() if not table.has_lists(name)})
 
 
 def _telling(tables: dict[str, Table], column: str) -> Table:

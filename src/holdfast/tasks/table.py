@@ -48,6 +48,11 @@ class Table:
         more = f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
         return f"{self.unit}{'s' if len(numbers) > 1 else ''} {shown}{more}"
 
+    def has_lists(self, name: str) -> bool:
+        """Whether most values of a column are lists; of one that is not there, False."""
+        values = self.columns.get(name, [])
+        return 2 * sum(isinstance(value, list) for value in values) > len(values)
+
     def column(self, name: str, remedy: str) -> list[Any]:
         """Values of a column.
 

@@ -1,10 +1,9 @@
 """What every task is once loaded: texts, labels, metrics, and what was decided while loading."""
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any
 
-Kind = Literal["classification", "regression", "tokens", "choice", "generation"]
-"""What is predicted: a class, a number, a class for every word, one of the row's own choices, or a text."""
+from holdfast.records.task import Kind
 
 Labels = list[int] | list[float] | list[str] | list[list[int]]
 """Of a split: see ``Split.labels``."""

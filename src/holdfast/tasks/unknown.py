@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from holdfast.tasks.task import Kind, Split
+from holdfast.records.task import Kind
+from holdfast.tasks.task import Split
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

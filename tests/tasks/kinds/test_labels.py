@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from holdfast.errors import HoldfastError
+from holdfast.records.task import Kind
 from holdfast.tasks.kinds.labels import check_present, interpret, is_unlabelled
 from holdfast.tasks.table import Table
-from holdfast.tasks.task import Kind
 
 
 def table(values: list[Any]) -> Table:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from holdfast.errors import HoldfastError
-from holdfast.tasks.task import Kind, Split
+from holdfast.records.task import Kind
+from holdfast.tasks.task import Split
 
 if TYPE_CHECKING:
     import numpy as np

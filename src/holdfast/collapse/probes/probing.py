@@ -16,8 +16,8 @@ from holdfast.collapse.probes.standardised import Standard, standard_of
 from holdfast.collapse.probes.strengths import choose_strengths, held_out
 from holdfast.collapse.probes.targets import Classes, Targets, Values
 from holdfast.errors import HoldfastError
+from holdfast.records.task import Kind
 from holdfast.tasks.scoring.metrics import compute
-from holdfast.tasks.task import Kind
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from holdfast.errors import HoldfastError
-from holdfast.tasks.kinds.columns import LABELS
+from holdfast.tasks.column_names import LABELS
 from holdfast.tasks.kinds.labels import written
 from holdfast.tasks.kinds.several import CHOSEN
 from holdfast.tasks.table import Table

@@ -1,7 +1,8 @@
 """What each kind of task asks for, in a sentence."""
 
 from holdfast.errors import HoldfastError
-from holdfast.tasks.task import Kind, Task
+from holdfast.records.task import Kind
+from holdfast.tasks.task import Task
 
 ASKED: dict[Kind, str] = {
     "classification": "classes",

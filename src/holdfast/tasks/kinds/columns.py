@@ -8,45 +8,9 @@ from dataclasses import dataclass
 
 from holdfast.errors import HoldfastError, nearest
 from holdfast.records.task import TaskSpec
+from holdfast.tasks.column_names import DECISIVE, FURTHER_LABELS, FURTHER_TEXTS, LABELS, PAIRS, ROW_NAMES, SINGLES
 from holdfast.tasks.numbers import is_number
 from holdfast.tasks.table import Table, listed
-
-PAIRS = (
-    ("sentence1", "sentence2"),
-    ("premise", "hypothesis"),
-    ("question1", "question2"),
-    ("question", "sentence"),
-    ("question", "passage"),
-    ("text1", "text2"),
-    ("text_a", "text_b"),
-    ("sentence_a", "sentence_b"),
-    ("query", "document"),
-    ("query", "passage"),
-    ("claim", "evidence"),
-    ("question", "answer"),
-)
-"""Column names that the field uses for the two texts of a pair."""
-
-SINGLES = ("text", "sentence", "document", "review", "content", "body", "comment", "tweet", "message", "utterance")
-"""Column names that the field uses for a single text."""
-
-LABELS = ("label", "labels", "target", "class", "category", "gold_label", "sentiment", "intent", "score", "y")
-"""Column names that the field uses for the label."""
-
-FURTHER_LABELS = ("stance", "rating", "stars", "emotion", "topic", "polarity", "tag", "intention", "verdict", "grade")
-"""Column names that a label also has, each of them less often."""
-
-_DECISIVE = ("label", "labels", "class", "gold_label", "y")
-"""Names that nothing but the label has; a target may as well be what a text is about."""
-
-_FURTHER_TEXTS = (
-    *("title", "headline", "subject", "summary", "context", "query", "question", "prompt"),
-    *("aspect", "aspect_term", "term", "target", "entity", "topic", "premise", "hypothesis", "claim"),
-)
-"""Column names of texts that stand beside another, and may be part of what is to be judged."""
-
-ROW_NAMES = ("idx", "id", "guid", "index", "", "unnamed: 0", "__index_level_0__")
-"""Columns that name rows; never a text or a label unless the user says so."""
 
 _ROW_NAME = re.compile(r"(.*[_\s-])?(id|ids|idx|uuid|guid)|.*[a-z](ID|Id)")
 _FIRST_OF_TWO = re.compile(r"(.*?)[_\s-]?(1|a|A)?")
@@ -102,7 +66,7 @@ def _label(table: Table, spec: TaskSpec) -> tuple[str | None, str]:
         return spec.label, ""
     free = [name for name in _free(table, spec) if name != spec.text]
     known = [name for name in free if name.lower() in LABELS]
-    if not any(name.lower() in _DECISIVE for name in known):
+    if not any(name.lower() in DECISIVE for name in known):
         known += [name for name in free if name.lower() in FURTHER_LABELS and not is_prose(table, name)]
     if len(known) > 1:
         raise HoldfastError(
@@ -175,7 +139,7 @@ def _names_rows(name: str) -> bool:
 
 def _is_text(table: Table, name: str, label: str | None) -> bool:
     """Whether a column holds texts, by its name or because they are of several words; or else it is the ``label``."""
-    named = name.lower() in SINGLES or (label is not None and name.lower() in _FURTHER_TEXTS)
+    named = name.lower() in SINGLES or (label is not None and name.lower() in FURTHER_TEXTS)
     if named or not is_prose(table, name):
         return named and _is_string(table, name)
     return label is not None or _differs(table, name)

@@ -6,19 +6,19 @@ from shlex import quote
 from typing import Any
 
 from holdfast.errors import HoldfastError
-from holdfast.records.task import TaskSpec
-from holdfast.tasks.kinds import columns
-from holdfast.tasks.kinds.columns import LABELS, SINGLES, is_prose
+from holdfast.records.task import Kind, TaskSpec
+from holdfast.tasks import column_names
+from holdfast.tasks.column_names import LABELS, SINGLES, WORDS
+from holdfast.tasks.kinds.columns import is_prose
 from holdfast.tasks.kinds.conversations import COLUMNS, are_conversations
 from holdfast.tasks.kinds.labels import HIDDEN, written
 from holdfast.tasks.kinds.multiple_choice import MultipleChoice, choice_columns, places_of, read_first
 from holdfast.tasks.kinds.several import indicators, parsed, spans_in
 from holdfast.tasks.kinds.source import Reader
-from holdfast.tasks.kinds.tagged import TAGS, WORDS, Tagged, has_lists, metrics_of, tag_names
+from holdfast.tasks.kinds.tagged import TAGS, Tagged, metrics_of, tag_names
 from holdfast.tasks.kinds.text_to_text import METRICS, PAIRS, TextToText
 from holdfast.tasks.sources.layouts import is_spans
 from holdfast.tasks.table import Table, listed
-from holdfast.tasks.task import Kind
 
 _QUESTIONS = (*SINGLES, "premise", "question", "context", "prompt")
 """Column names that the field uses for what the choices may follow."""
@@ -58,7 +58,7 @@ def _by_columns(table: Table, spec: TaskSpec) -> Kind | None:
     if table.columns and all(_is_words(values) for values in table.columns.values()):
         return "tokens"
     # Some files keep the words of their texts beside them.
-    if has_lists(table, spec.text or _first(table, WORDS) or "") and not _has_labelled_text(table, spec):
+    if table.has_lists(spec.text or _first(table, WORDS) or "") and not _has_labelled_text(table, spec):
         return "tokens"
     if spec.text_pair is not None:
         return None
@@ -81,7 +81,7 @@ def read_other(
     if kind == "tokens":
         words, tags = _words_and_tags(first, spec)
         names = tag_names(tables.get("train", first), tags)
-        others = [name for name in first.columns if name not in (words, tags) and has_lists(first, name)]
+        others = [name for name in first.columns if name not in (words, tags) and first.has_lists(name)]
         notes = [f"words: column {words!r}, classes: column {tags!r}, {listed(names)}"]
         notes += [f"further columns of lists: {listed(others)}; give one to --label to learn it"] if others else []
         return Tagged(words, tags, names), metrics_of(names), notes
@@ -121,7 +121,7 @@ def _refuse_several(table: Table, spec: TaskSpec) -> None:
             f"or row: write lists of words and of their classes, in columns 'tokens' and 'ner_tags', or choose the "
             f"label of each row with --label"
         )
-    if found := indicators(table, (spec.text, spec.text_pair, *columns.ROW_NAMES)):
+    if found := indicators(table, (spec.text, spec.text_pair, *column_names.ROW_NAMES)):
         raise HoldfastError(
             f"{table.place}: columns {listed(found)} hold 0 or 1 each, as of several labels a row, and Holdfast learns "
             f"one class a row: choose one of them with --label"
@@ -184,10 +184,10 @@ def _is_written(table: Table, column: str) -> bool:
 
 def _has_labelled_text(table: Table, spec: TaskSpec) -> bool:
     """Whether a text and a class of each row stand in columns of their own."""
-    text = spec.text or _first(table, (*SINGLES, *(name for pair in columns.PAIRS for name in pair)))
+    text = spec.text or _first(table, (*SINGLES, *(name for pair in column_names.PAIRS for name in pair)))
     label = spec.label or _first(table, LABELS)
     given = [name for name in (text, label) if name in table.columns]
-    return len(given) == 2 and not any(has_lists(table, name) for name in given)
+    return len(given) == 2 and not any(table.has_lists(name) for name in given)
 
 
 def _offers_choices(table: Table, spec: TaskSpec) -> bool:

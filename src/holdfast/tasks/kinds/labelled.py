@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from holdfast.records.task import Kind
 from holdfast.tasks.kinds.columns import Columns
 from holdfast.tasks.kinds.labels import Labels, check_present, is_unlabelled
 from holdfast.tasks.kinds.source import row_names
 from holdfast.tasks.table import Table
-from holdfast.tasks.task import Kind, Split
+from holdfast.tasks.task import Split
 from holdfast.tasks.validation import check_classes, check_regression, read_texts
 
 

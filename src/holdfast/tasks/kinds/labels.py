@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.errors import HoldfastError
+from holdfast.records.task import Kind
 from holdfast.tasks.characters import normal
 from holdfast.tasks.kinds.several import several_labels
 from holdfast.tasks.numbers import grouped, parse_number, spelling
 from holdfast.tasks.table import Table, listed
-from holdfast.tasks.task import Kind
 
 _FEW = 10
 """Numbers with more distinct values than this may be measurements; fractional ones are."""

@@ -9,10 +9,11 @@ from string import ascii_uppercase
 from typing import ClassVar, Literal
 
 from holdfast.errors import HoldfastError
+from holdfast.records.task import Kind
 from holdfast.tasks.kinds.labels import HIDDEN, check_present, is_unlabelled, written
 from holdfast.tasks.kinds.source import row_names
 from holdfast.tasks.table import Table, listed
-from holdfast.tasks.task import Kind, Split
+from holdfast.tasks.task import Split
 from holdfast.tasks.validation import read_texts
 
 _NUMBERED = re.compile(r"(choice|ending|option|answer)[_ ]?(\d+|[a-h])", re.IGNORECASE)

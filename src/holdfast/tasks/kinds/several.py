@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from holdfast.tasks.column_names import LABELS, SINGLES, WORDS
 from holdfast.tasks.table import Table
 
 CHOSEN = "accept"
@@ -61,13 +62,15 @@ def several_labels(table: Table, column: str, kind: str | None) -> str | None:
     return None
 
 
-def single_labels(table: Table, columns: Sequence[str]) -> Table:
-    """Return ``table`` with lists of one label as that label in those of ``columns`` that hold nothing else, told.
+def single_labels(table: Table) -> Table:
+    """Return ``table`` with lists of one label as that label in columns of labels that hold nothing else, told.
 
-    An empty list is a missing label.
+    An empty list is a missing label. Tables with lists of words have lists of their classes, and stay as they are.
     """
+    if any(table.has_lists(name) for name in table.columns if name.lower() in (*WORDS, *SINGLES)):
+        return table
     found: dict[str, list[Any]] = {}
-    for name in columns:
+    for name in (name for name in table.columns if name.lower() in (*LABELS, CHOSEN)):
         values = table.columns[name]
         if any(values) and all(isinstance(value, list) and len(value) <= 1 for value in values):
             labels = [value[0] if value else None for value in values]

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from holdfast.tasks.kinds.columns import ROW_NAMES
+from holdfast.records.task import Kind
+from holdfast.tasks.column_names import ROW_NAMES
 from holdfast.tasks.table import Table
-from holdfast.tasks.task import Kind, Split
+from holdfast.tasks.task import Split
 
 
 class Reader(Protocol):

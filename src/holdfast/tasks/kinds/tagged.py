@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from holdfast.errors import HoldfastError
+from holdfast.records.task import Kind
 from holdfast.tasks.kinds.labels import written
 from holdfast.tasks.kinds.source import row_names
 from holdfast.tasks.table import Table, listed
-from holdfast.tasks.task import Kind, Split
+from holdfast.tasks.task import Split
 
-WORDS = ("tokens", "words")
 TAGS = ("ner_tags", "tags", "ner", "labels", "label", "pos_tags", "pos", "chunk_tags", "upos", "xpos")
-"""Column names that the field uses for words and for their classes; of several the first."""
+"""Column names that the field uses for the classes of words; of several the first."""
 
 _NO_CLASS = "-100"
 """What the field's code puts where a piece of a word has no class."""
@@ -25,12 +25,6 @@ _OF_CONLLU = ("upos", "xpos", "deprel")
 """Columns of CoNLL-U in which ``_`` stands for what nobody has said."""
 
 _NUMBER = re.compile("-?[0-9]+")
-
-
-def has_lists(table: Table, column: str) -> bool:
-    """Whether most values of ``column`` are lists."""
-    values = table.columns.get(column, [])
-    return 2 * sum(isinstance(value, list) for value in values) > len(values)
 
 
 def metrics_of(names: Sequence[str]) -> tuple[str, ...]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from holdfast.errors import HoldfastError
+from holdfast.records.task import Kind
 from holdfast.tasks.kinds.conversations import as_texts
 from holdfast.tasks.kinds.source import row_names
 from holdfast.tasks.table import Table
-from holdfast.tasks.task import Kind, Split
+from holdfast.tasks.task import Split
 from holdfast.tasks.validation import read_texts
 
 PAIRS = (

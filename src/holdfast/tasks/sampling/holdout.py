@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from holdfast.errors import HoldfastError
+from holdfast.records.task import Kind
 from holdfast.tasks.overlap import same_text_key
 from holdfast.tasks.sampling.drawing import generator, shuffled
-from holdfast.tasks.task import Kind, Split
+from holdfast.tasks.task import Split
 
 
 def hold_out(train: Split, share: float, kind: Kind, place: str) -> tuple[Split, Split]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from holdfast.errors import HoldfastError
+from holdfast.records.task import Kind
 from holdfast.tasks.sampling.drawing import generator, shuffled
-from holdfast.tasks.task import Kind, Split
+from holdfast.tasks.task import Split
 
 
 def draw_subset(split: Split, size: int, seed: int, kind: Kind) -> Split:

@@ -13,7 +13,8 @@ from typing import Any, Literal
 from holdfast.errors import HoldfastError
 from holdfast.records.reading import Reading, named_separator
 from holdfast.tasks.characters import normal
-from holdfast.tasks.sources.header import KNOWN_NAMES, name_columns
+from holdfast.tasks.column_names import KNOWN
+from holdfast.tasks.sources.header import name_columns
 from holdfast.tasks.table import Table, counted
 
 _LONGEST_CELL = 50_000_000
@@ -140,7 +141,7 @@ def _likelier(attempts: list[_Attempt]) -> list[_Attempt]:
     # Hardly any text holds a tab.
     attempts = [one for one in attempts if one.layout.separator == "\t"] or attempts
     classes = [one for one in attempts if any(_recurring(one.records[1:], one.width))] or attempts
-    return [one for one in classes if {normal(cell).lower() for cell in one.records[0].cells} & KNOWN_NAMES] or classes
+    return [one for one in classes if {normal(cell).lower() for cell in one.records[0].cells} & KNOWN] or classes
 
 
 def _two_layouts(place: str, attempts: list[_Attempt]) -> HoldfastError:

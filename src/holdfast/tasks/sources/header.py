@@ -7,12 +7,9 @@ from collections.abc import Sequence
 
 from holdfast.errors import HoldfastError
 from holdfast.tasks.characters import normal
-from holdfast.tasks.kinds.columns import LABELS, PAIRS, ROW_NAMES, SINGLES
+from holdfast.tasks.column_names import KNOWN
 from holdfast.tasks.numbers import is_number
 from holdfast.tasks.table import counted
-
-KNOWN_NAMES = frozenset((*LABELS, *SINGLES, *(name for pair in PAIRS for name in pair), *ROW_NAMES)) - {""}
-"""Names, in small letters, that the field gives to columns."""
 
 _REMEDY = "add a header line such as 'text,label', or give --read header=no, which names them 'column 1', 'column 2', …"
 
@@ -53,7 +50,7 @@ def _refuse_data(place: str, line: int, names: Sequence[str], body: Sequence[Seq
         raise HoldfastError(
             f"{place}: line {line} should hold column names but reads like data ({numbers[0]!r}); {_REMEDY}"
         )
-    if {name.lower() for name in names} & KNOWN_NAMES:
+    if {name.lower() for name in names} & KNOWN:
         return
     for i, name in enumerate(names):
         if name and any(normal(row[i]) == name for row in body):

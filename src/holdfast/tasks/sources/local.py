@@ -8,9 +8,6 @@ from pathlib import Path
 
 from holdfast.errors import HoldfastError
 from holdfast.records.reading import Reading
-from holdfast.tasks.kinds.columns import LABELS, SINGLES
-from holdfast.tasks.kinds.several import CHOSEN, single_labels
-from holdfast.tasks.kinds.tagged import WORDS, has_lists
 from holdfast.tasks.sources.conll import named_alike
 from holdfast.tasks.sources.folder import shards_of, split_files, used_and_left
 from holdfast.tasks.sources.read import READERS, read_table
@@ -36,7 +33,7 @@ def read_local(
         files[split] = [file]
     tables = {split: _joined([read_table(file, reading) for file in shards]) for split, shards in files.items()}
     first = next(iter(tables))
-    tables = {split: _with_labels(named_alike(tables[first], table)) for split, table in tables.items()}
+    tables = {split: named_alike(tables[first], table) for split, table in tables.items()}
     notes = [used_and_left(files)] if path.is_dir() else []
     if path.is_file() and shards_of(path) > 1:
         notes.append(f"{path}: one of {shards_of(path)} shards; give the folder to read all")
@@ -61,10 +58,3 @@ def _joined(shards: Sequence[Table]) -> Table:
     notes = tuple(note for shard in shards for note in shard.notes)
     lines = [shard.lines for shard in shards]
     return Table(place, columns, rows, "row", notes, lines=None if None in lines else sum(n or 0 for n in lines))
-
-
-def _with_labels(table: Table) -> Table:
-    """Return the rows with lists of one label read as that label, unless they belong to lists of words."""
-    if any(has_lists(table, name) for name in table.columns if name.lower() in (*WORDS, *SINGLES)):
-        return table
-    return single_labels(table, [name for name in table.columns if name.lower() in (*LABELS, CHOSEN)])
