@@ -1,6 +1,7 @@
 """Where the floors meet: what the study floor needs of the report floor, and results shown at the end."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -8,23 +9,33 @@ from rich.console import Console
 
 from holdfast.report.card import model_card
 from holdfast.report.page import write_page
-from holdfast.report.sequence.page import write_sequence_page
-from holdfast.report.sequence.terminal import show_sequence
+from holdfast.report.sections import study_report
+from holdfast.report.sequence.sections import sequence_report
 from holdfast.report.terminal import show
 from holdfast.study.conclude import Outputs
 from holdfast.study.summary import SequenceSummary, Summary
+from holdfast.training.spec import RunRecord
 
-OUTPUTS = Outputs(card=model_card, page=write_page, sequence_page=write_sequence_page)
+
+def _page(summary: Summary, records: Sequence[RunRecord], path: Path) -> None:
+    write_page(study_report(summary, records), path)
+
+
+def _sequence_page(summary: SequenceSummary, records: Sequence[RunRecord], path: Path) -> None:
+    write_page(sequence_report(summary, records), path)
+
+
+OUTPUTS = Outputs(card=model_card, page=_page, sequence_page=_sequence_page)
 
 
 def show_results(summary: Summary | SequenceSummary, folder: Path) -> None:
     """Print the results of the study in ``folder``; exit with code 1 when no run of it finished."""
     files = {"report": folder / "report.html", "summary": folder / "summary.json"}
     if isinstance(summary, SequenceSummary):
-        show_sequence(summary, Console(), files)
+        show(sequence_report(summary), Console(), files)
     else:
         files |= {f"best model ({best.task})": folder / best.path for best in summary.best}
-        show(summary, Console(), files)
+        show(study_report(summary), Console(), files)
     if summary.errors:
         command = shlex.join(["holdfast", "compare", str(folder / "study.yaml")])
         typer.echo(

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from holdfast.report.figures.style import Figure, Panel, colour, frame, inert, symbol
-from holdfast.report.luck import luck_rows
-from holdfast.report.table import method_order
+from holdfast.report.rows import luck_rows, method_order
 from holdfast.report.text import clean
 from holdfast.study.summary import LayerLuck, Luck, Summary
 

@@ -7,9 +7,8 @@ from typing import NamedTuple
 from holdfast.report.figures.curves import Curve, marked_line
 from holdfast.report.figures.references import Reference, add_level, constant, pretrained
 from holdfast.report.figures.style import Figure, Panel, colour, frame, inert, marks
-from holdfast.report.table import method_order, rows_of
+from holdfast.report.rows import KINDS, by_base, method_order, reference, rows_of, targets_of, transfer_rows
 from holdfast.report.text import clean, count, decimals, points
-from holdfast.report.transfer import KINDS, by_base, reference, targets_of, transfer_rows
 from holdfast.study.summary import Row, Summary, TaskInfo, TransferRow
 
 _APART = 0.012

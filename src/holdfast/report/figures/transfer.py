@@ -17,9 +17,8 @@ from holdfast.report.figures.style import (
     reach,
     rows_layout,
 )
-from holdfast.report.table import method_order
+from holdfast.report.rows import method_order, transfer_rows
 from holdfast.report.text import clean, count, decimals, points
-from holdfast.report.transfer import transfer_rows
 from holdfast.study.summary import Summary, Target, TaskInfo, TransferRow
 
 _DOTS, _GAP = 26, 10
