@@ -124,11 +124,9 @@ def _not_better(others: Sequence[Row]) -> str:
 
 
 def _cheapest(others: Sequence[Row]) -> str:
-    """That nothing costs less, where it is known of every other method."""
-    known = [other.cost_ratio for other in others]
-    if all(ratio is not None and ratio >= 1.0 for ratio in known):
-        return ", and none trains in less time"
-    return ""
+    """That nothing costs less, where that speaks for the baseline and is known of every other method."""
+    cheap = any(other.cost_ratio is None or other.cost_ratio < 1.0 for other in others)
+    return "" if cheap or {other.verdict for other in others} == {"worse"} else ", and none trains in less time"
 
 
 def _cost(row: Row) -> str:
@@ -187,7 +185,7 @@ def _next(choices: Sequence[Choice], summary: Summary) -> list[str]:
 
 
 def _train_better(choices: Sequence[Choice], summary: Summary) -> str:
-    idle = [choice for choice in choices if choice.reason == "learned nothing"]
+    idle = [choice for choice in choices if choice.reason in ("learned nothing", "instead")]
     if not idle:
         return ""
     given = summary.settings.training
@@ -210,8 +208,7 @@ def missing_runs(summary: Summary | SequenceSummary) -> str:
 
 
 def _more_seeds(choices: Sequence[Choice], summary: Summary) -> str:
-    known = [choice for choice in choices if choice.reason not in ("learned nothing", "no run", "no baseline")]
-    rows = [row for choice in known if choice.reason != "better" for row in choice.rows]
+    rows = [row for choice in choices if choice.reason in ("few", "baseline", "cheaper") for row in choice.rows]
     if any(row.verdict == "too few runs" for row in rows):
         return "Run at least 3 seeds, better 5 or more (--seeds 5): with fewer nothing can be told apart."
     return advice(summary, [row for row in rows if row.verdict == "cannot be told apart"])

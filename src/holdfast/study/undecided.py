@@ -25,7 +25,7 @@ def advice(summary: Summary, rows: Sequence[Row]) -> str:
         return ""
     if detect > MOST_SEEDS:
         told = f"Telling them apart by {delta} takes more than {MOST_SEEDS} seeds each"
-        return f"{told}: choose a larger δ or pool over tasks."
+        return f"{told}: choose a larger δ (--delta) or pool over tasks."
     if settle <= MOST_SEEDS:
         return f"About {settle} seeds each (--seeds {settle}) would settle it either way, at δ = {delta}."
     if detect <= now:
