@@ -101,6 +101,8 @@ class Block:
     """Sentences."""
     details: tuple[Details, ...] = ()
     figures: Figures | None = None
+    lead: bool = False
+    """Set off: what a reader is to see first."""
     lookup: bool = False
     """Looked up and not read, so left to the page."""
 

@@ -23,7 +23,11 @@ _SHAPES = {
 def sections(blocks: Iterable[Block]) -> str:
     """Return each block as a section with a heading of its own."""
     written = ((block, _inside(block, 2)) for block in blocks)
-    return "\n".join(f"<section>\n{_title(block, 2)}{body}\n</section>" for block, body in written if body)
+    return "\n".join(
+        f"<section{' class=lead' if block.lead else ''}>\n{_title(block, 2)}{body}\n</section>"
+        for block, body in written
+        if body
+    )
 
 
 def _title(block: Block, level: int) -> str:

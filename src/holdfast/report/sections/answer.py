@@ -16,4 +16,4 @@ def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:
 def answer_block(found: Answer) -> Block:
     """Return an answer as a block."""
     lines = (found.use, found.expect, *(f"Next: {step}" for step in found.next_steps))
-    return Block("Answer", notes=tuple(line for line in lines if line))
+    return Block("Answer", notes=tuple(line for line in lines if line), lead=True)
