@@ -63,7 +63,7 @@ class TerminalTable:
     def _left(self, columns: Sequence[int], width: int) -> int:
         """The width left for names beside ``columns``; 0 where it is too little."""
         left = width - sum(_GAP + cells for cells in self._widths(columns))
-        return left if all(_legible(row.name, left) for row in self.rows) else 0
+        return left if all(_legible(name, left) for name in (self.first, *(row.name for row in self.rows))) else 0
 
     def _below(self, columns: Sequence[int], width: int) -> bool:
         """Whether ``columns`` fit where names have lines of their own."""
