@@ -6,7 +6,7 @@ import os
 import pytest
 import yaml
 
-from holdfast.report.published import SMOKE
+from holdfast.report.sections.published import SMOKE
 from holdfast.study.define.recipe import load_recipe, recipe_names
 from study.studies import begun
 

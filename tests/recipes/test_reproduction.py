@@ -3,12 +3,17 @@
 import pytest
 
 from holdfast.records.run import RunRecord, RunSpec
-from holdfast.report import published
-from holdfast.report.markdown import beside
+from holdfast.report.block import Report
+from holdfast.report.markdown import markdown
+from holdfast.report.sections import published
 from holdfast.study.analysis.reproduction import reproduce, together
 from holdfast.study.define.recipe import load_recipe
 from holdfast.study.define.study_file import from_options
 from holdfast.study.plan.grid import resolve_methods
+
+
+def beside(found):
+    return markdown(Report((published.beside(found),)))
 
 
 def study(name, task, **changed):
@@ -83,8 +88,9 @@ def test_a_smoke_run_is_marked_and_has_no_differences():
     assert {row.difference for row in found.rows} == {None}
     assert any(row.measured == 90.0 for row in found.rows)
     assert not found.changed
-    assert published.notes(found)[0] == published.notes(found, whole=False)[0] == published.SMOKE
-    assert all(line[-1] == "–" for line in published.lines(found.rows))
+    block = published.beside(found)
+    assert block.notes[0] == published.SMOKE
+    assert {row.cells[-1].text for row in block.table.rows} == {"–"}
 
 
 def test_tables_say_what_was_made_of_how_many_runs():
@@ -114,5 +120,5 @@ def test_reasons_that_keys_share_are_told_once():
 
 def test_a_recipe_without_verified_results_says_so():
     found = reproduce(study("dps-glue", "rte"), [])
-    assert "no verified result" in published.notes(found)[0]
+    assert "no verified result" in published.beside(found).notes[0]
     assert "| method |" not in beside(found)

@@ -1,15 +1,10 @@
 """Metrics that are not judged, in every form of the report."""
 
-import io
-
 import pytest
-from rich.console import Console
 
 from holdfast.records.summary import MetricRow
-from holdfast.report.further_metrics import metric_table
-from holdfast.report.markdown import markdown
-from holdfast.report.page import page
-from holdfast.report.terminal import render
+from holdfast.report.sections import results
+from report.rendered import grid, markdown, page, terminal
 
 
 def row(method, metric, mean, std):
@@ -23,19 +18,15 @@ def study(normal):
 
 
 def test_methods_stand_beside_metrics(study):
-    table = metric_table(study, "rte")
-    assert table.header == ("f1", "matthews")
-    assert dict(zip(table.methods, table.lines, strict=True)) == {
-        "vanilla": ("71.3 ± 1.0", "−3.0 ± 0.5"),
-        "r3f": ("73.0", "–"),
-    }
-    assert metric_table(study, "cola") is None
+    (block,) = results.blocks(study, [])
+    (further,) = block.parts[0].parts
+    header, lines = grid(further.table)
+    assert header == ["f1", "matthews"]
+    assert lines == {"vanilla": ["71.3 ± 1.0", "−3.0 ± 0.5"], "r3f": ["73.0", "–"]}
 
 
 def test_every_report_shows_them_once(study, normal):
-    console = Console(file=io.StringIO(), width=100)
-    console.print(render(study))
-    for text in (markdown(study), page(study, []), console.file.getvalue()):
+    for text in (markdown(study), page(study), terminal(study, 100)):
         assert text.count("71.3 ± 1.0") == 1
         assert text.lower().count("further metrics, mean ± std, not judged") == 1
-    assert "urther metrics" not in markdown(normal) + page(normal, [])
+    assert "urther metrics" not in markdown(normal) + page(normal)

@@ -1,16 +1,12 @@
-import io
-
 import pytest
 from rich.cells import cell_len
-from rich.console import Console
 
 from holdfast.records.summary import LayerLuck
 from holdfast.report.card import model_card
-from holdfast.report.luck import luck_notes, luck_reading, luck_tables
-from holdfast.report.markdown import markdown
-from holdfast.report.page import page
-from holdfast.report.terminal import show
+from holdfast.report.sections.luck import blocks, luck_notes, luck_reading
 from holdfast.report.text import breakable
+from report.rendered import markdown, page
+from report.rendered import terminal as shown
 from report.studies import R3F, VANILLA, luck, record, row, summary, task
 from report.test_markdown import parsed
 from report.test_page import Page
@@ -32,10 +28,12 @@ HEADER = [
 LINE = ["seeds", "5", "1.6", "4.0", "20 %", "11.0 %", "0.012", "0.220", "0.200", "0.040", "0.080", "2.35"]
 
 
-def shown(result, width):
-    stream = io.StringIO()
-    show(result, Console(file=stream, width=width))
-    return stream.getvalue()
+def luck_table(result):
+    """Headings but the first, and a line a row."""
+    (block,) = blocks(result, [])
+    (part,) = block.parts
+    header = [heading.text for heading in part.table.headings[1:]]
+    return header, [[cell.words for cell in row.cells] for row in part.table.rows]
 
 
 def study(*found, tasks=("rte",), seeds=5, other="r3f"):
@@ -48,38 +46,38 @@ def study(*found, tasks=("rte",), seeds=5, other="r3f"):
 
 
 def test_a_line_holds_the_row_s_numbers_and_the_last_layer_s_distances(lucky):
-    (table,) = luck_tables(lucky)
-    assert list(table.header) == HEADER
-    assert list(table.lines[0]) == LINE
-    assert [line[0] for line in table.lines] == ["seeds", "seeds", "data", "data"]
+    header, lines = luck_table(lucky)
+    assert header == HEADER
+    assert lines[0] == LINE
+    assert [line[0] for line in lines] == ["seeds", "seeds", "data", "data"]
 
 
 def test_columns_without_a_number_are_left_out():
     plain = {"layers": [], "distance": None, "distance_start": None}
-    (table,) = luck_tables(study(luck("vanilla", None, **plain), luck("r3f", None, **plain)))
-    assert list(table.header) == HEADER[:5]
+    header, _ = luck_table(study(luck("vanilla", None, **plain), luck("r3f", None, **plain)))
+    assert header == HEADER[:5]
 
 
 def test_the_distance_from_the_start_stands_beside_the_other_where_they_differ():
-    (table,) = luck_tables(study(luck("vanilla", 0.1), luck("r3f", 0.1, distance_start=1.2)))
-    assert list(table.header) == [*HEADER, "from its start"]
-    assert [line[-2:] for line in table.lines] == [("2.35", "2.35"), ("2.35", "1.2")]
+    header, lines = luck_table(study(luck("vanilla", 0.1), luck("r3f", 0.1, distance_start=1.2)))
+    assert header == [*HEADER, "from its start"]
+    assert [line[-2:] for line in lines] == [["2.35", "2.35"], ["2.35", "1.2"]]
 
 
 def test_small_numbers_are_not_shown_as_none_and_rounding_is():
-    (table,) = luck_tables(study(luck("vanilla", 0.0, js=0.00004)))
-    assert table.lines[0][5:8] == ("0.0 %", "4e−05", "0.000")
+    _, lines = luck_table(study(luck("vanilla", 0.0, js=0.00004)))
+    assert lines[0][5:8] == ["0.0 %", "4e−05", "0.000"]
     # Of a frozen body all runs have the same representations.
     same = LayerLuck(layer=1, runs=5, cka=-2.2e-16, svcca=3e-8, procrustes=4e-16)
-    (table,) = luck_tables(study(luck("vanilla", 0.0, layers=[same])))
-    assert table.lines[0][8:11] == ("0.000", "0.000", "0.000")
+    _, lines = luck_table(study(luck("vanilla", 0.0, layers=[same])))
+    assert lines[0][8:11] == ["0.000", "0.000", "0.000"]
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 250])
 def test_every_width_shows_whole_names_and_numbers_in_lines_that_fit(lucky, width):
     text = shown(lucky, width)
     assert max(map(cell_len, text.splitlines())) <= width
-    _, part = text.split("How much was luck: rte")
+    _, part = text.split("How much was luck")
     for method in lucky.settings.methods:
         assert all(piece.strip() in part for piece in breakable(method))
     for cell in (*HEADER, *LINE):
@@ -88,7 +86,7 @@ def test_every_width_shows_whole_names_and_numbers_in_lines_that_fit(lucky, widt
 
 @pytest.mark.parametrize(("width", "tables"), [(80, 2), (130, 1)])
 def test_rows_of_one_name_are_told_apart_in_every_table(lucky, width, tables):
-    part = shown(lucky, width).split("How much was luck: rte")[1]
+    part = shown(lucky, width).split("How much was luck")[1]
     rows = [line for line in part.splitlines() if "seeds  " in line or "data  " in line]
     assert len(rows) == 4 * tables
 
@@ -144,7 +142,7 @@ def test_markdown_and_page_hold_the_same_table(lucky):
     text = parsed(markdown(lucky))
     assert text.rows[3] == ["method", *HEADER]
     assert text.rows[4] == ["vanilla", *LINE]
-    found = Page(page(lucky, []))
+    found = Page(page(lucky))
     assert found.tables[1] == text.rows[3:]
     for note in luck_notes(lucky):
         assert note in found.text
@@ -165,17 +163,15 @@ def test_the_card_says_what_two_runs_disagree_on(best, lucky):
 
 
 def test_a_study_without_luck_says_nothing_of_it(normal):
-    assert luck_tables(normal) == []
-    assert luck_notes(normal) == []
-    assert luck_reading(normal) == []
-    for text in (shown(normal, 80), markdown(normal), Page(page(normal, [])).text):
+    assert blocks(normal, []) == []
+    for text in (shown(normal, 80), markdown(normal), Page(page(normal)).text):
         assert "luck" not in text.lower()
 
 
 def test_user_strings_make_no_markup():
     evil = "<b>|x|</b>[i](http://j)\x1b[2J"
     result = study(luck("vanilla", 0.1), luck(evil, 0.2), other=evil)
-    found = Page(page(result, []))
+    found = Page(page(result))
     assert "b" not in [tag for tag, _ in found.elements]
     assert "\x1b" not in shown(result, 80)
     assert not parsed(markdown(result)).tags & {"b", "a"}

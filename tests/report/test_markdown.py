@@ -3,7 +3,8 @@ from html.parser import HTMLParser
 import pytest
 from markdown_it import MarkdownIt
 
-from holdfast.report.markdown import code, escape, grid, markdown
+from holdfast.report.markdown import code, escape, grid
+from report.rendered import markdown
 from report.studies import R3F, VANILLA, row, summary, task
 
 NASTY = [
@@ -78,5 +79,20 @@ def test_sentences_warnings_and_missing_runs_follow(troubled):
 def test_user_strings_make_no_markup(text):
     rows = [row(text, "vanilla", VANILLA), row(text, text, R3F, VANILLA, verdict="better")]
     result = summary(rows, [task(text, warnings=[text])], sentences=[text])
-    allowed = {"table", "thead", "tbody", "tr", "th", "td", "code", "p", "strong", "ul", "li"}
+    allowed = {
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "code",
+        "p",
+        "strong",
+        "ul",
+        "li",
+        "br",
+        "details",
+        "summary",
+    }
     assert parsed(markdown(result)).tags <= allowed

@@ -11,8 +11,9 @@ import pytest
 
 from holdfast.errors import HoldfastError
 from holdfast.records.summary import Summary
-from holdfast.report import page as page_module
-from holdfast.report.page import page, write_page
+from holdfast.report import html as html_module
+from holdfast.report.page import write_page
+from report.rendered import page, report
 from report.studies import FAILING, R3F, VANILLA, record, row, summary, task
 from report.transfers import sizes, transfers, watched
 
@@ -97,14 +98,15 @@ def test_the_table_holds_the_summary_s_numbers(normal):
     assert table[2][6:] == ["better", "63 s", "2.0×"]
 
 
-def test_verdicts_come_first_and_everything_else_is_there(troubled, best):
+def test_the_answer_comes_first_and_everything_else_is_there(troubled, best):
     troubled.best = [best.model_copy(update={"optimistic": True})]
     troubled.looks = 2
     text = Page(page(troubled, records(troubled))).text
     told = (
+        "Use vanilla, the baseline",
+        "2 failed",
         troubled.sentences[0],
         "Best model",
-        "2 failed",
         "r4f on rte, seeds 1, 3: killed: out of memory",
         "3 texts of train are also in test",
         "text column: sentence",
@@ -248,7 +250,7 @@ def test_marks_and_text_stand_out_on_either_page():
 def test_the_file_is_written_whole_over_an_old_one(normal, tmp_path):
     path = tmp_path / "report.html"
     path.write_text("old")
-    write_page(normal, records(normal), path)
+    write_page(report(normal, records(normal)), path)
     assert path.read_text(encoding="utf-8") == page(normal, records(normal)[::-1])
     assert os.listdir(tmp_path) == ["report.html"]
 
@@ -260,16 +262,16 @@ def test_a_failure_leaves_the_old_file(normal, tmp_path, monkeypatch):
     def fail(*_):
         raise ValueError("halfway")
 
-    monkeypatch.setattr(page_module, "results", fail)
+    monkeypatch.setattr(html_module, "_table", fail)
     with pytest.raises(ValueError, match="halfway"):
-        write_page(normal, [], path)
+        write_page(report(normal), path)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["report.html"]
 
 
 def test_a_folder_that_is_not_there_is_named(normal, tmp_path):
     with pytest.raises(HoldfastError, match=r"cannot write the report .*nowhere.*writable folder"):
-        write_page(normal, [], tmp_path / "nowhere" / "report.html")
+        write_page(report(normal), tmp_path / "nowhere" / "report.html")
 
 
 def test_forty_runs_take_no_time(tmp_path):
@@ -280,7 +282,7 @@ def test_forty_runs_take_no_time(tmp_path):
     result = summary(rows, [task()])
     runs = records(result, steps=range(1, 501))
     began = time.perf_counter()
-    write_page(result, runs, tmp_path / "report.html")
+    write_page(report(result, runs), tmp_path / "report.html")
     assert len(runs) == 40
     assert time.perf_counter() - began < 3
 

@@ -25,7 +25,7 @@ class Study:
     Example:
         >>> study = holdfast.compare("tickets.csv", ["vanilla", "r3f"], seeds=1, max_steps=2, workers=0)
         >>> print(study.report().splitlines()[0])  # doctest: +ELLIPSIS
-        **tickets: accuracy in points, 12 validation rows**...
+        **Which fine-tuning method on tickets?** 2 methods × 1 seed...
     """
 
     folder: Path
@@ -53,8 +53,9 @@ class Study:
     def report(self) -> str:
         """Return the tables, the verdicts in words and the warnings as Markdown; ``report.html`` shows more."""
         from holdfast.report.markdown import markdown
+        from holdfast.report.sections import study_report
 
-        return markdown(self.summary)
+        return markdown(study_report(self.summary))
 
 
 def compare(

@@ -61,7 +61,8 @@ def probe(
     from holdfast.collapse.probes.checkpoints import ModelSource
     from holdfast.collapse.probes.probe_checkpoints import ProbePlan, probe_checkpoints
     from holdfast.collapse.probes.probe_reading import sentences
-    from holdfast.report.probes import show_probes
+    from holdfast.report.probes import probe_report
+    from holdfast.report.terminal import show as show_report
     from holdfast.study.store.atomic import write_text
     from holdfast.tasks import load_task
 
@@ -107,7 +108,7 @@ def probe(
             typer.echo(f"note: {task.task}: {note}", err=True)
         for warning in task.warnings:
             typer.echo(f"warning: {task.task}: {warning}", err=True)
-    show_probes(found, sentences(found), Console())
+    show_report(probe_report(found, sentences(found)), Console())
     if json_file is not None:
         write_text(json_file, found.model_dump_json(indent=2))
         typer.echo(f"numbers: {json_file}")

@@ -112,7 +112,7 @@ def _list() -> None:
 
 
 def _tell(recipe: "Recipe", smoke: bool) -> None:
-    from holdfast.report.published import SMOKE, unverified
+    from holdfast.report.sections.published import SMOKE, unverified
 
     typer.echo(f"{recipe.name}: {recipe.paper.title} (arXiv {recipe.paper.arxiv}), {recipe.table}", err=True)
     if smoke:
@@ -130,9 +130,10 @@ def _run(
     from rich.console import Console
 
     from holdfast.cli.launch import do
-    from holdfast.report.markdown import beside
-    from holdfast.report.published import block
-    from holdfast.report.terminal import put
+    from holdfast.report.block import Report
+    from holdfast.report.markdown import markdown
+    from holdfast.report.sections.published import beside
+    from holdfast.report.terminal import show
     from holdfast.study.analysis.reproduction import reproductions, together
     from holdfast.study.plan.prepare import prepare
     from holdfast.study.store.atomic import write_text
@@ -153,9 +154,9 @@ def _run(
     if dry_run:
         return
     found = reproductions(target, next(iter(studies.values())))
-    path, all_tasks = target / "beside-the-paper.md", together(found)
-    write_text(path, beside(all_tasks) + "\n")
+    path, all_tasks = target / "beside-the-paper.md", Report((beside(together(found)),))
+    write_text(path, markdown(all_tasks))
     if len(found) > 1:
-        put(Console(), block(all_tasks), {"all tasks beside the paper": path})
+        show(all_tasks, Console(), {"all tasks beside the paper": path})
     if failed == len(studies):
         raise typer.Exit(1)

@@ -2,15 +2,15 @@
 
 from holdfast.records.run import WRITERS, RunRecord
 from holdfast.records.summary import Best, Row, Summary, TaskInfo
-from holdfast.report import published
+from holdfast.report.block import Report
 from holdfast.report.front_matter import dataset, front_matter, model_name
 from holdfast.report.loading import loading, what
-from holdfast.report.luck import luck_rows, saying
-from holdfast.report.markdown import beside, code, escape, grid, table
-from holdfast.report.marked import marked
-from holdfast.report.table import cells, rows_of, task_of
-from holdfast.report.text import count, decimals, duration, points
-from holdfast.report.transfer import KINDS, transfer_rows
+from holdfast.report.markdown import code, escape, grid, markdown, table
+from holdfast.report.rows import KINDS, luck_rows, rows_of, task_of, transfer_rows, troubles
+from holdfast.report.sections.luck import saying
+from holdfast.report.sections.published import SMOKE, beside
+from holdfast.report.sections.results import ends, result_table
+from holdfast.report.text import count, decimals, duration, points, spread
 from holdfast.study.plan.controls import control_notes
 from holdfast.tasks.catalogue import NAMED
 
@@ -26,11 +26,11 @@ def model_card(best: Best | None, record: RunRecord, summary: Summary | None) ->
         front_matter(record),
         f"# {escape(model_name(record).split('/')[-1])} fine-tuned on {escape(record.task_name)}",
         _what(record, info),
-        *([f"**{published.SMOKE}**"] if summary and summary.reproduction and summary.reproduction.smoke else []),
+        *([f"**{SMOKE}**"] if summary and summary.reproduction and summary.reproduction.smoke else []),
         "## Score",
         *_score(best, record, summary),
         *_elsewhere(record, info, summary),
-        *([beside(summary.reproduction)] if summary and summary.reproduction else []),
+        *([markdown(Report((beside(summary.reproduction),))).rstrip()] if summary and summary.reproduction else []),
         "## How to load it",
         f"```python\n{loading(record, _regression(record, info), _pairs(record))}\n```",
         "## How it was made",
@@ -87,12 +87,13 @@ def _score(best: Best | None, record: RunRecord, summary: Summary | None) -> lis
             "flatter the score."
         )
     if row is not None and summary is not None:
-        shown = cells(row, summary.settings)
-        runs = ", ".join([count(row.n, "run"), *shown.troubles])
+        digits = decimals(summary.settings.delta)
+        runs = ", ".join([count(row.n, "run"), *troubles(row)])
         parts += [
-            f"Over the seeds of {code(row.method)} ({runs}): mean ± standard deviation {shown.spread}, "
-            f"worst to best {shown.range}.{_luck(row, summary)} All methods of the study:",
-            table(rows, summary.settings),
+            f"Over the seeds of {code(row.method)} ({runs}): mean ± standard deviation "
+            f"{spread(row.mean, row.std, digits)}, worst to best {ends(row, digits)}.{_luck(row, summary)} "
+            "All methods of the study:",
+            table(result_table(rows, summary.settings)),
             *map(escape, control_notes(summary.settings.methods, summary.settings.baseline)),
         ]
     return parts
@@ -108,10 +109,10 @@ def _elsewhere(record: RunRecord, info: TaskInfo | None, summary: Summary | None
         found = transfer_rows(summary, info.task, target.kind, target.name)
         own = next((row for row in found if row.method == record.spec.method), None)
         if own is not None:
-            spread = marked(own.mean, own.std, None, digits).text
             verdict = "" if own.verdict == "baseline" else own.verdict
             seen = [points(own.reference, digits), points(target.constant_score, digits)]
-            lines.append([f"{code(target.name)}, {KINDS[target.kind]}", code(target.metric), spread, *seen, verdict])
+            shown = [spread(own.mean, own.std, digits), *seen, verdict]
+            lines.append([f"{code(target.name)}, {KINDS[target.kind]}", code(target.metric), *shown])
     if not lines:
         return []
     header = [

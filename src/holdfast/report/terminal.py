@@ -1,25 +1,16 @@
-"""Results on a terminal: one table a task, the verdicts in words, what to know, where things are."""
+"""A report on a terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.constrain import Constrain
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from holdfast.records.summary import Summary
-from holdfast.report import published, remarks
-from holdfast.report.further_metrics import TITLE as FURTHER
-from holdfast.report.further_metrics import metric_table
-from holdfast.report.layout import BlocksTable, NumbersTable, TaskTable
-from holdfast.report.luck import TITLE, luck_notes, luck_tables
-from holdfast.report.table import cells, description, heading, overall_cells, overall_title, rows_of
-from holdfast.report.text import clean, decimals, level
-from holdfast.report.transfer import TITLE as TRANSFER
-from holdfast.report.transfer import side_grid, side_notes, side_tables
+from holdfast.report.block import Block, Report
+from holdfast.report.terminal_table import TerminalTable
+from holdfast.report.text import clean
 
 # For output that is not in Unicode, such as a redirected stream on Windows.
 _PLAIN = str.maketrans(
@@ -44,9 +35,9 @@ _PLAIN = str.maketrans(
 )
 
 
-def show(summary: Summary, console: Console, files: Mapping[str, Path] | None = None) -> None:
-    """Print ``summary`` on ``console``, then where things were written (``files``: what it is, where it is)."""
-    put(console, render(summary), files)
+def show(report: Report, console: Console, files: Mapping[str, Path] | None = None) -> None:
+    """Print ``report`` on ``console``, then where things were written (``files``: what it is, where it is)."""
+    put(console, render(report), files)
 
 
 def put(console: Console, shown: RenderableType, files: Mapping[str, Path] | None = None) -> None:
@@ -60,47 +51,51 @@ def put(console: Console, shown: RenderableType, files: Mapping[str, Path] | Non
     console.file.write(encoded.decode(console.encoding))
 
 
-def render(summary: Summary, width: int | None = None) -> RenderableType:
-    """Return ``summary`` for Rich's ``console.print``, in ``width`` columns or the console's own."""
-    settings = summary.settings
-    parts: list[RenderableType] = []
-    for info in summary.tasks:
-        rows = [cells(row, settings) for row in rows_of(summary, info.task)]
-        parts += [
-            Text(heading(info), style="bold"),
-            Text(description(info, decimals(settings.delta)), style="dim"),
-            Text(),
-            TaskTable(rows, level(settings.alpha)),
-            Text(),
-        ]
-        if further := metric_table(summary, info.task):
-            parts += [Text(FURTHER, style="dim"), BlocksTable(further.methods, further.header, further.lines)]
-            parts.append(Text())
-    if summary.overall:
-        parts += [Text(overall_title(summary), style="bold"), Text(), _overall(summary), Text()]
-    parts += [item(clean(sentence)) for sentence in summary.sentences]
-    for side in side_tables(summary):
-        names = [line.name for line in side.lines]
-        parts += [Text(), Text(f"{TRANSFER}: {side.task}", style="bold"), Text()]
-        parts.append(BlocksTable(names, *side_grid(side), keep=int(side.sized)))
-    if summary.transfer:
-        parts += [Text(), *(item(clean(note)) for note in (*side_notes(summary), *summary.transfer_sentences))]
-    if summary.reproduction:
-        parts += [Text(), published.block(summary.reproduction)]
-    for table in luck_tables(summary):
-        parts += [Text(), Text(f"{TITLE}: {table.task}", style="bold"), Text()]
-        parts.append(NumbersTable(table.methods, table.header, table.lines, table.first))
-    if summary.luck:
-        parts += [Text(), *(item(note) for note in luck_notes(summary))]
-    for title, lines in (
-        ("Runs without a result", remarks.errors(summary)),
-        ("Warnings", remarks.warnings(summary)),
-        ("Notes", remarks.notes(summary)),
-        ("Best model", [remarks.kept(best, summary) for best in summary.best]),
-    ):
-        if lines:
-            parts += [Text(), Text(title, style="bold"), *(item(line) for line in lines)]
-    return Constrain(Group(*parts), width)
+def render(report: Report) -> RenderableType:
+    """Return ``report`` for Rich's ``console.print``: no figures, no details, nothing that is only looked up."""
+    parts: list[RenderableType] = [Text(clean(report.title), style="bold")] if report.title else []
+    parts += [Text(clean(report.lead), style="dim")] if report.lead else []
+    for block in report.blocks:
+        shown = list(_block(block, 1))
+        parts += [Text(), *shown] if parts and shown else shown
+    return Group(*parts)
+
+
+def item(line: str) -> RenderableType:
+    """Return a sentence of a list."""
+    marked = Table.grid(padding=(0, 1, 0, 0))
+    marked.add_row("•", Text(clean(line)))
+    return Padding(marked, (0, 0, 0, 1), expand=False)
+
+
+def _block(block: Block, level: int) -> Iterator[RenderableType]:
+    """Yield a block's lines; nothing where a terminal has nothing of it to show."""
+    content: list[list[RenderableType]] = []
+    if not block.lookup:
+        content.append([TerminalTable(block.table)] if block.table else [])
+        content += [list(_block(part, level + 1)) for part in block.parts]
+        content.append([_facts(block.facts)] if block.facts else [])
+        content.append([item(note) for note in block.notes])
+    content = [lines for lines in content if lines]
+    if not content:
+        return
+    if block.title:
+        yield Text(clean(block.title), style="bold" if level < 3 else "dim")
+    if block.intro:
+        yield Text(clean(block.intro), style="dim")
+    # A heading stands close to a list, and apart from a table.
+    apart = block.table is not None or block.parts
+    for place, lines in enumerate(content):
+        if place or apart:
+            yield Text()
+        yield from lines
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for name, value in facts:
+        table.add_row(Text(clean(name)), Text(clean(value)))
+    return table
 
 
 def _print(console: Console, shown: RenderableType, files: Mapping[str, Path] | None) -> None:
@@ -111,21 +106,3 @@ def _print(console: Console, shown: RenderableType, files: Mapping[str, Path] | 
     for name, path in (files or {}).items():
         # A path that is broken over lines cannot be copied.
         console.print(Text(f"{clean(name):<{width}}  {path}"), soft_wrap=True, highlight=False)
-
-
-def _overall(summary: Summary) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("method", overflow="fold")
-    table.add_column(Text(f"difference [{level(summary.settings.alpha)} CI]"), justify="right")
-    table.add_column("tasks", justify="right")
-    for overall in summary.overall:
-        method, difference, between = overall_cells(overall, summary.settings)
-        table.add_row(Text(method), Text(f"{difference} {between}"), str(overall.tasks))
-    return table
-
-
-def item(line: str) -> RenderableType:
-    """Return a sentence of a list."""
-    marked = Table.grid(padding=(0, 1, 0, 0))
-    marked.add_row("•", Text(line))
-    return Padding(marked, (0, 0, 0, 1), expand=False)

@@ -26,6 +26,11 @@ def points(value: float | None, digits: int = 1) -> str:
     return ABSENT if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
+def spread(mean: float | None, std: float | None, digits: int = 1) -> str:
+    """Return a mean with its standard deviation where there is one, such as ``71.2 ± 0.8``."""
+    return points(mean, digits) if mean is None or std is None else f"{points(mean, digits)} ± {points(std, digits)}"
+
+
 def signed(value: float | None, digits: int = 1) -> str:
     """Return a difference in points with its sign, such as ``+2.1``; the sign survives rounding to zero."""
     if value is None or value == 0:
@@ -41,6 +46,13 @@ def interval(low: float | None, high: float | None, digits: int = 1) -> str:
 def percent(share: float | None) -> str:
     """Return a share in 0..1 as a percentage, such as ``88 %``."""
     return ABSENT if share is None else f"{100 * share:.0f} %"
+
+
+def rank_share(rank: float | None, start: float | None) -> str:
+    """Return an effective rank and its share of the pre-trained model's, such as ``34.2 (62 %)``."""
+    if rank is None:
+        return ABSENT
+    return f"{rank:.1f} ({percent(rank / start)})" if start else f"{rank:.1f}"
 
 
 def times(ratio: float | None) -> str:

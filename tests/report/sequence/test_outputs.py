@@ -1,4 +1,3 @@
-import io
 import json
 import os
 import re
@@ -6,14 +5,12 @@ import re
 import plotly.graph_objects as go
 import pytest
 from rich.cells import cell_len
-from rich.console import Console
 
 from holdfast.errors import HoldfastError
 from holdfast.records.summary import SequenceSummary
 from holdfast.report.figures.style import DARK
-from holdfast.report.sequence.markdown import sequence_markdown
-from holdfast.report.sequence.page import sequence_page, write_sequence_page
-from holdfast.report.sequence.terminal import show_sequence
+from holdfast.report.page import write_page
+from report.rendered import markdown, page, report, terminal
 from report.sequence.sequences import chain, cycles
 from report.studies import record
 from report.test_markdown import parsed
@@ -23,18 +20,12 @@ ERROR = {"run": "a", "task": "qnli (stage 2)", "method": "r4f", "seed": "1", "er
 TOLD = ("Every stage has a new head.", "rte: 3 texts of train are also in test", "killed: out of memory")
 
 
-def shown(result, width=100, files=None):
-    stream = io.StringIO()
-    show_sequence(result, Console(file=stream, width=width), files)
-    return stream.getvalue()
-
-
 @pytest.mark.parametrize("study", [chain, cycles])
 def test_terminal_markdown_and_page_tell_the_same(study):
     result = study(errors=[ERROR])
-    found = Page(sequence_page(result, [record("r4f", 0)]))
-    marked = parsed(sequence_markdown(result))
-    for text in (" ".join(shown(result).split()), marked.text, found.text):
+    found = Page(page(result, [record("r4f", 0)]))
+    marked = parsed(markdown(result))
+    for text in (" ".join(terminal(result).split()), marked.text, found.text):
         for said in (*result.sentences, *TOLD, "r4f on qnli (stage 2), seed 1"):
             assert said in text
     rows = [row for table in found.tables for row in table if row[0] == "r4f"]
@@ -45,7 +36,7 @@ def test_terminal_markdown_and_page_tell_the_same(study):
 @pytest.mark.parametrize("width", [24, 40, 60, 80, 120])
 @pytest.mark.parametrize("study", [chain, cycles])
 def test_every_width_shows_all_cells_in_lines_that_fit(study, width):
-    text = shown(study(), width)
+    text = terminal(study(), width)
     assert max(map(cell_len, text.splitlines())) <= width
     for cell in ("▲ 88.0 ± 1.0", "73.0 ± 1.0") if study is chain else ("? 85.0 ± 1.0", "73.0 ± 1.0"):
         assert cell in " ".join(text.split())
@@ -53,12 +44,12 @@ def test_every_width_shows_all_cells_in_lines_that_fit(study, width):
 
 def test_files_are_told_whole(tmp_path):
     path = tmp_path / ("x" * 100) / "report.html"
-    assert str(path) in shown(chain(), 60, {"report": path}).splitlines()[-1]
+    assert str(path) in terminal(chain(), 60, {"report": path}).splitlines()[-1]
 
 
 @pytest.mark.parametrize("study", [chain, cycles])
 def test_figures_are_valid_have_alt_texts_and_dark_colours(study):
-    text = sequence_page(study(), [])
+    text = page(study(), [])
     found = Page(text)
     plots = [attributes for _, attributes in found.elements if attributes.get("class") == "plot"]
     assert len(plots) == len(found.figures) == (1 if study is chain else 2)
@@ -76,20 +67,20 @@ def test_user_strings_are_inert():
     wild = tame
     for word in ("sst2", "r4f", "accuracy", "Every stage has a new head.", "killed: out of memory"):
         wild = wild.replace(json.dumps(word)[1:-1], json.dumps(word + EVIL)[1:-1])
-    found = [Page(sequence_page(SequenceSummary.model_validate_json(dumped), [])) for dumped in (tame, wild)]
-    elements = [[tag for tag, _ in page.elements if tag != "wbr"] for page in found]
+    found = [Page(page(SequenceSummary.model_validate_json(dumped), [])) for dumped in (tame, wild)]
+    elements = [[tag for tag, _ in one.elements if tag != "wbr"] for one in found]
     assert elements[0] == elements[1]
     for figure in found[1].figures.values():
         go.Figure(figure)
         assert set(re.findall("<[^>]*>?", " ".join(strings(figure)))) <= {"<br>"}
-    assert not parsed(sequence_markdown(SequenceSummary.model_validate_json(wild))).tags & {"script", "img"}
+    assert not parsed(markdown(SequenceSummary.model_validate_json(wild))).tags & {"script", "img"}
 
 
 def test_the_page_is_written_whole(tmp_path):
     path = tmp_path / "report.html"
     path.write_text("old")
-    write_sequence_page(chain(), [], path)
-    assert path.read_text(encoding="utf-8") == sequence_page(chain(), [])
+    write_page(report(chain()), path)
+    assert path.read_text(encoding="utf-8") == page(chain())
     assert os.listdir(tmp_path) == ["report.html"]
     with pytest.raises(HoldfastError, match=r"cannot write the report .*nowhere.*writable folder"):
-        write_sequence_page(chain(), [], tmp_path / "nowhere" / "report.html")
+        write_page(report(chain()), tmp_path / "nowhere" / "report.html")

@@ -5,9 +5,10 @@ import plotly.graph_objects as go
 import pytest
 from rich.console import Console
 
+from holdfast.report.page import page as page_of
 from holdfast.report.synthetic.figures import log_ticks
 from holdfast.report.synthetic.numbers import find, number, rho
-from holdfast.report.synthetic.page import synthetic_page, write_synthetic
+from holdfast.report.synthetic.page import synthetic_report, write_synthetic
 from holdfast.report.synthetic.terminal import render_synthetic
 from holdfast.report.terminal import put
 from holdfast.stability.synthetic_results import SyntheticResults
@@ -16,7 +17,7 @@ from report.test_page import Page
 
 @pytest.fixture(scope="module")
 def page(results):
-    return Page(synthetic_page(results))
+    return Page(page_of(synthetic_report(results)))
 
 
 def test_everything_is_there(page):
@@ -79,7 +80,7 @@ def test_simulations_are_drawn_with_the_lines_of_theory(page, results):
 
 
 def test_nothing_comes_from_elsewhere(results):
-    written = synthetic_page(results)
+    written = page_of(synthetic_report(results))
     own = re.sub(r"<script>.*?</script>", "", written, flags=re.DOTALL)
     assert not re.search(r"https?://|src=|@import|url\(", own)
 

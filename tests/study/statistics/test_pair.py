@@ -60,13 +60,13 @@ def test_intervals_end_where_scores_end() -> None:
 
 def test_plan_uses_trained_runs() -> None:
     a, b = [70, 71, 69, 72, 70], [66, 70, 68, 67, 69]
-    plan = plan_seeds(compare_arms(arm(a), arm(b), SCALE), SCALE, delta=2.0)
+    plan = plan_seeds(arm(a), arm(b), SCALE, delta=2.0)
     assert plan is not None
     assert plan.settle == 27
-    with_failure = plan_seeds(compare_arms(arm(a), arm(b, failed=[50.0]), SCALE), SCALE, delta=2.0)
+    with_failure = plan_seeds(arm(a), arm(b, failed=[50.0]), SCALE, delta=2.0)
     assert with_failure == plan
 
 
 def test_no_plan_from_one_trained_run() -> None:
-    pair = compare_arms(arm([70], failed=[50.0] * 4), arm(TEN_B[:5]), SCALE)
-    assert plan_seeds(pair, SCALE, delta=1.0) is None
+    one, five = arm([70], failed=[50.0] * 4), arm(TEN_B[:5])
+    assert plan_seeds(one, five, SCALE, delta=1.0) is None

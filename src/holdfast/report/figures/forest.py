@@ -22,7 +22,7 @@ from holdfast.report.figures.style import (
     rows_layout,
     rule,
 )
-from holdfast.report.table import NORMALISED, method_order, rows_of
+from holdfast.report.rows import NORMALISED, method_order, rows_of
 from holdfast.report.text import clean, decimals, interval, level, signed, wrap
 
 _MARGIN = 92

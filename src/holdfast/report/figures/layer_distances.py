@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from holdfast.records.summary import LayerLuck, Luck, Summary
 from holdfast.report.figures.style import Figure, Panel, colour, frame, inert, symbol
-from holdfast.report.luck import luck_rows
-from holdfast.report.table import method_order
+from holdfast.report.rows import luck_rows, method_order
 from holdfast.report.text import clean
 
 _DISTANCES = {"cka": "CKA", "svcca": "SVCCA", "procrustes": "Procrustes"}

@@ -6,8 +6,7 @@ from typing import NamedTuple
 from holdfast.records.summary import Representation, Summary
 from holdfast.report.figures.curves import marked_line
 from holdfast.report.figures.style import MUTED, Figure, Panel, frame, inert
-from holdfast.report.representations import layers_of
-from holdfast.report.table import method_order
+from holdfast.report.rows import layers_of, method_order
 from holdfast.report.text import clean
 
 

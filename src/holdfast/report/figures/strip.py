@@ -24,7 +24,7 @@ from holdfast.report.figures.style import (
     rows_layout,
     rule,
 )
-from holdfast.report.table import method_order, rows_of, troubles
+from holdfast.report.rows import method_order, rows_of, troubles
 from holdfast.report.text import clean, count, decimals, level, points
 
 _DOTS, _INTERVAL, _GAP = 26, 16, 14

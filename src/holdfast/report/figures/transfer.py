@@ -18,9 +18,8 @@ from holdfast.report.figures.style import (
     reach,
     rows_layout,
 )
-from holdfast.report.table import method_order
+from holdfast.report.rows import method_order, transfer_rows
 from holdfast.report.text import clean, count, decimals, points
-from holdfast.report.transfer import transfer_rows
 
 _DOTS, _GAP = 26, 10
 """Pixels below a row's label for the dots, and below these before the next row."""

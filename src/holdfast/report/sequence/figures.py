@@ -4,8 +4,8 @@ from holdfast.records.summary import SequenceSummary
 from holdfast.report.figures.curves import Curve, faint, marked_line
 from holdfast.report.figures.references import add_level, constant, pretrained
 from holdfast.report.figures.style import Figure, Panel, frame, inert
+from holdfast.report.rows import method_order
 from holdfast.report.sequence.tables import Place, constant_of, metric_of, places, probe, targets
-from holdfast.report.table import method_order
 from holdfast.report.text import clean, decimals, points
 
 

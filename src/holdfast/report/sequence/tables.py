@@ -4,29 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from holdfast.records.summary import ProbeRow, SequenceSummary, Stage
-from holdfast.report.marked import Marked, marked, marks_key
-from holdfast.report.representations import PRETRAINED
-from holdfast.report.table import method_order
-from holdfast.report.text import clean, count, decimals, level, points
-from holdfast.report.transfer import CONSTANT
-
-
-@dataclass(frozen=True)
-class Line:
-    """One method's cells, or a reference's."""
-
-    name: str
-    method: bool
-    cells: tuple[Marked, ...]
-
-
-@dataclass(frozen=True)
-class SequenceTable:
-    """A titled table; headings may have several lines."""
-
-    title: str
-    header: tuple[str, ...]
-    lines: tuple[Line, ...]
+from holdfast.report.block import Block, Cell, Heading, Row, Table
+from holdfast.report.marked import marked
+from holdfast.report.rows import CONSTANT, PRETRAINED, method_order
+from holdfast.report.text import ABSENT, clean, count, decimals, points
 
 
 @dataclass(frozen=True)
@@ -94,70 +75,54 @@ def metric_of(summary: SequenceSummary, target: str) -> str:
     return next((clean(stage.metric) for stage in summary.stages if clean(stage.task) == target), "score")
 
 
-def probe_tables(summary: SequenceSummary) -> list[SequenceTable]:
+def probe_tables(summary: SequenceSummary) -> list[Block]:
     """Return a table a probed task: rows are methods, columns where it was probed."""
     tables = []
     for target in targets(summary):
         found = places(summary, target)
         when = "after each stage" if summary.protocol == "chain" else "before its own turn in each cycle"
         title = f"{target}, probed {when}: {metric_of(summary, target)} in points"
-        lines = []
+        rows = []
         for method in method_order(summary):
-            rows = [probe(summary, target, method, place.stage) for place in found]
-            lines.append(Line(clean(method), True, tuple(_cell(row, summary) for row in rows)))
+            own = [probe(summary, target, method, place.stage) for place in found]
+            rows.append(Row(clean(method), tuple(_cell(row, summary) for row in own)))
         start = probe(summary, target, "", 0)
         if summary.protocol == "cycles" and start is not None:
-            lines.append(Line(PRETRAINED, False, (_cell(start, summary),) * len(found)))
-        lines += _constant([constant_of(summary, target)] * len(found), summary)
-        header = tuple(place.name.replace("after ", "after\n", 1) for place in found)
-        tables.append(SequenceTable(title, header, tuple(lines)))
+            rows.append(Row(PRETRAINED, (_cell(start, summary),) * len(found), "reference"))
+        rows += _constant([constant_of(summary, target)] * len(found), summary)
+        headings = [Heading(place.name.replace("after ", "after\n", 1)) for place in found]
+        tables.append(Block(title, table=_table(headings, rows)))
     return tables
 
 
-def stage_table(summary: SequenceSummary) -> SequenceTable:
+def stage_table(summary: SequenceSummary) -> Block:
     """Return the table of the stages' own scores: rows are methods, columns stages."""
     digits = decimals(summary.settings.delta)
-    lines = []
+    rows = []
     for method in method_order(summary):
         scores = {row.stage: row for row in summary.results if row.method == method}
         own = [scores.get(stage.number) for stage in summary.stages]
-        cells = [marked(row.mean, row.std, None, digits) if row else Marked() for row in own]
-        lines.append(Line(clean(method), True, tuple(cells)))
-    lines += _constant([stage.constant_score for stage in summary.stages], summary)
-    header = tuple(_stage_heading(stage, summary) for stage in summary.stages)
-    return SequenceTable("Each stage's own score, in points", header, tuple(lines))
+        cells = tuple(marked(row.mean, row.std, None, digits) if row else Cell(ABSENT) for row in own)
+        rows.append(Row(clean(method), cells))
+    rows += _constant([stage.constant_score for stage in summary.stages], summary)
+    headings = [Heading(_stage_heading(stage, summary)) for stage in summary.stages]
+    return Block("Each stage's own score, in points", table=_table(headings, rows))
 
 
-def notes(summary: SequenceSummary) -> list[str]:
-    """Return what the marks in the tables mean."""
-    cells = [cell for table in probe_tables(summary) for line in table.lines for cell in line.cells]
-    key = marks_key(cells, summary.settings.baseline)
-    return [key] if key else []
+def _table(headings: Sequence[Heading], rows: Sequence[Row]) -> Table:
+    return Table((Heading("method", "left"), *headings), tuple(rows), many=True)
 
 
-def reading(summary: SequenceSummary) -> list[str]:
-    """Return how to read the figures honestly, one sentence each."""
-    settings = summary.settings
-    return [
-        f"Points are the metric times 100; an interval covers the true value in {level(settings.alpha)} of studies, "
-        "over seeds only: other seeds, but the same rows, the same order of tasks and the same settings.",
-        "Probe: the model's body is frozen and a linear classifier on its features learns the task anew; several "
-        "probes of a model count as one score, their mean.",
-        f"“Cannot be told apart” is not “equal”: only an interval wholly inside ±{settings.delta:g} "
-        f"{'point' if settings.delta == 1 else 'points'} is called practically equal.",
-    ]
+def _cell(row: ProbeRow | None, summary: SequenceSummary) -> Cell:
+    digits = decimals(summary.settings.delta)
+    return marked(row.mean, row.std, row.verdict, digits) if row else Cell(ABSENT)
 
 
-def _cell(row: ProbeRow | None, summary: SequenceSummary) -> Marked:
-    return marked(row.mean, row.std, row.verdict, decimals(summary.settings.delta)) if row else Marked()
-
-
-def _constant(scores: Sequence[float | None], summary: SequenceSummary) -> list[Line]:
+def _constant(scores: Sequence[float | None], summary: SequenceSummary) -> list[Row]:
     digits = decimals(summary.settings.delta)
     if all(score is None for score in scores):
         return []
-    cells = [Marked() if score is None else Marked(points(score, digits)) for score in scores]
-    return [Line(CONSTANT, False, tuple(cells))]
+    return [Row(CONSTANT, tuple(Cell(points(score, digits)) for score in scores), "reference")]
 
 
 def _stage_heading(stage: Stage, summary: SequenceSummary) -> str:

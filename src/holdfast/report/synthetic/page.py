@@ -1,10 +1,11 @@
 """The page of a synthetic study: one HTML file that needs nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
-from holdfast.report.sections import figures, items, pairs, section, table, text
-from holdfast.report.shell import html_page
+from holdfast.report.block import Block, Cell, Figures, Heading, Report, Row, Table
+from holdfast.report.page import page
 from holdfast.report.synthetic.figures import bound_panels, factor_panels, simulation_panels
 from holdfast.report.synthetic.findings import findings
 from holdfast.report.synthetic.numbers import NAMES, find, number, rho, slope
@@ -29,133 +30,146 @@ _MEASURED = (
 )
 
 
-def synthetic_page(results: SyntheticResults) -> str:
-    """Return the page as HTML."""
+def synthetic_report(results: SyntheticResults) -> Report:
+    """Return what the page holds."""
     study = results.study
-    lead = (
-        f"{count(len(study.sets), 'generated classification set')}, seed {study.seed}: what changes when one row is "
-        "left out or another seed is taken, measured, beside the bounds of Fu, So & Collier (2023)"
-    )
-    return html_page(
-        "How stable is tuning, and what do the bounds tell of it?",
-        lead,
-        _body(results),
-        f"Made by Holdfast {results.holdfast}.",
+    return Report(
+        tuple(_blocks(results)),
+        title="How stable is tuning, and what do the bounds tell of it?",
+        lead=f"{count(len(study.sets), 'generated classification set')}, seed {study.seed}: what changes when one row "
+        "is left out or another seed is taken, measured, beside the bounds of Fu, So & Collier (2023)",
+        foot=f"Made by Holdfast {results.holdfast}.",
     )
 
 
-def _body(results: SyntheticResults) -> str:
+def _blocks(results: SyntheticResults) -> list[Block]:
     study, simulations = results.study, results.simulations
-    held = "First line: the rank correlation alone; second: with the other factors held constant. 95 % intervals."
-    return "\n".join(
-        [
-            section("What is measured", *(f"<p>{text(line)}</p>" for line in _MEASURED)),
-            section("What this run shows", items(findings(results))),
-            section(
-                "What theory lets expect",
-                _expected(results),
-                intro="The paper's statements are about leaving a row out; the seed spread is what a user meets.",
+    return [
+        Block("What is measured", notes=_MEASURED),
+        Block("What this run shows", notes=tuple(findings(results))),
+        Block(
+            "What theory lets expect",
+            intro="The paper's statements are about leaving a row out; the seed spread is what a user meets.",
+            table=_table(("statement", "whose", "seen in this run"), expected(results), "left"),
+        ),
+        Block(
+            "Rank correlations",
+            intro="First line: the rank correlation alone; second: with the other factors held constant. 95 % "
+            "intervals.",
+            table=_against(study, _MAIN),
+            parts=(
+                Block("Further measures", table=_against(study, _FURTHER)),
+                Block("Measured and bound", table=_bounds(study)),
             ),
-            section("Rank correlations", _correlations(study), intro=held),
-            section(
-                "Leave-one-out distance measured",
-                figures(factor_panels(study, "leave_one_out"), "left"),
+        ),
+        Block(
+            "Leave-one-out distance measured",
+            figures=Figures(
+                "left",
+                lambda: factor_panels(study, "leave_one_out"),
                 intro="A point is a set, and its value the mean over its rows.",
             ),
-            section(
-                "Bound beside measurement",
-                figures(bound_panels(study), "bound"),
+        ),
+        Block(
+            "Bound beside measurement",
+            figures=Figures(
+                "bound",
+                lambda: bound_panels(study),
                 intro="Without values for its constants a bound can show an order at most, and to compare sets the "
                 "constants must be the same for all: a set's own λ takes the n away, and its ν = 2γ outweighs the "
                 "rest of the margin.",
             ),
-            section(
-                "Seed spread measured",
-                figures(factor_panels(study, "seed_spread"), "seed"),
+        ),
+        Block(
+            "Seed spread measured",
+            figures=Figures(
+                "seed",
+                lambda: factor_panels(study, "seed_spread"),
                 intro=f"Over {study.ranges.seeds} initialisations of each set.",
             ),
-            section(
-                "One thing varied at a time",
-                figures(simulation_panels(simulations), "simulation"),
-                _quadratics(simulations),
-                _heads(simulations),
-                _head_tuning(simulations),
-            ),
-            section(
-                "What the paper states",
-                items(PAPER),
-                intro="As told by its abstract and a published summary of it; its body could not be read.",
-            ),
-            section("What is re-derived", items(REDERIVED), intro="Not checked against the paper's text."),
-            section("What is our choice", items(choices(study))),
-            section("Settings", pairs(_settings(study))),
-        ]
+        ),
+        Block(
+            "One thing varied at a time",
+            parts=(_quadratics(simulations), _heads(simulations), _head_tuning(simulations)),
+            figures=Figures("simulation", lambda: simulation_panels(simulations)),
+        ),
+        Block(
+            "What the paper states",
+            intro="As told by its abstract and a published summary of it; its body could not be read.",
+            notes=PAPER,
+        ),
+        Block("What is re-derived", intro="Not checked against the paper's text.", notes=REDERIVED),
+        Block("What is our choice", notes=tuple(choices(study))),
+        Block("Settings", facts=tuple(_settings(study))),
+    ]
+
+
+def _table(
+    header: Sequence[str], lines: Iterable[Sequence[str | Cell]], align: Literal["left", "right"] = "right"
+) -> Table:
+    headings = (Heading(header[0], "left"), *(Heading(one, align) for one in header[1:]))
+    rows = (
+        Row(str(name), tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in cells), "text")
+        for name, *cells in lines
     )
+    return Table(headings, tuple(rows))
 
 
-def _expected(results: SyntheticResults) -> str:
-    lines = [("", [text(cell) for cell in line]) for line in expected(results)]
-    return table(["statement", "whose", "seen in this run"], lines, prose=True)
+def _against(study: SyntheticStudy, measures: Sequence[str]) -> Table:
+    lines: list[list[str | Cell]] = [
+        [NAMES[factor], *(_cell(study, factor, one) for one in measures)] for factor in FACTORS
+    ]
+    return _table(["against", *(NAMES[one] for one in measures)], lines)
 
 
-def _correlations(study: SyntheticStudy) -> str:
-    def lines(measures: Sequence[str]) -> list[tuple[str, list[str]]]:
-        return [("", [text(NAMES[factor]), *(_cell(study, factor, one) for one in measures)]) for factor in FACTORS]
+def _cell(study: SyntheticStudy, factor: str, measure: str) -> Cell:
+    alone, held = (rho(find(study, factor, measure, held=one)) for one in (False, True))
+    return Cell(alone, (held,))
 
-    against = [
-        (
-            "",
-            [text(NAMES[measure]), *(text(rho(find(study, bound, measure, held=False))) for bound in reversed(BOUNDS))],
-        )
+
+def _bounds(study: SyntheticStudy) -> Table:
+    bounds = list(reversed(BOUNDS))
+    lines = [
+        [NAMES[measure], *(rho(find(study, bound, measure, held=False)) for bound in bounds)]
         for measure in ("leave_one_out", "leave_one_out_max", "seed_spread")
     ]
-    parts = [
-        ("", table(["against", *(NAMES[one] for one in _MAIN)], lines(_MAIN))),
-        ("Further measures", table(["against", *(NAMES[one] for one in _FURTHER)], lines(_FURTHER))),
-        ("Measured and bound", table(["measure", *(NAMES[one] for one in reversed(BOUNDS))], against)),
-    ]
-    return "\n".join((f"<h3>{text(title)}</h3>\n" if title else "") + written for title, written in parts)
+    return _table(["measure", *(NAMES[one] for one in bounds)], lines)
 
 
-def _cell(study: SyntheticStudy, factor: str, measure: str) -> str:
-    alone, held = (rho(find(study, factor, measure, held=one)) for one in (False, True))
-    return f"{text(alone)}<br><small>{text(held)}</small>"
-
-
-def _quadratics(simulations: Simulations) -> str:
+def _quadratics(simulations: Simulations) -> Block:
     sweep = simulations.quadratics
     lines = [
-        ("", [f"{n:g}", number(measured), number(bound), number(bound / measured), number(n * measured)])
+        [f"{n:g}", number(measured), number(bound), number(bound / measured), number(n * measured)]
         for n, measured, bound in zip(sweep.values, sweep.means, simulations.quadratic_bounds, strict=True)
     ]
     header = ["n", "largest mean distance", "bound", "bound / measured", "n × distance"]
-    return f"<h3>{text(f'Full tuning of quadratics: slope {slope(sweep.slope)}')}</h3>\n{table(header, lines)}"
+    return Block(f"Full tuning of quadratics: slope {slope(sweep.slope)}", table=_table(header, lines))
 
 
-def _heads(simulations: Simulations) -> str:
+def _heads(simulations: Simulations) -> Block:
     total, mean = simulations.heads_sum, simulations.heads_mean
     first = total.means[0]
     lines = [
-        ("", [f"{h:g}", number(one), number(other), number(first / h**0.5)])
+        [f"{h:g}", number(one), number(other), number(first / h**0.5)]
         for h, one, other in zip(total.values, total.means, mean.means, strict=True)
     ]
     header = ["heads H", "sum of losses", "mean of losses", "first × 1/√H"]
-    return f"<h3>Seed spread of the mean of H heads</h3>\n{table(header, lines)}"
+    return Block("Seed spread of the mean of H heads", table=_table(header, lines))
 
 
-def _head_tuning(simulations: Simulations) -> str:
-    lines = []
-    for name, sweep in (
-        ("sample size", simulations.rows),
-        ("distance of the class centres", simulations.centre_distance),
-        ("steps, a wide gap between the classes", simulations.steps_clear),
-        ("steps, next to no gap", simulations.steps_noisy),
-    ):
-        values = "<br>".join(f"{value:g}" for value in sweep.values)
-        measured = "<br>".join(number(value) for value in sweep.means)
-        lines.append(("", [text(name), values, measured, text(slope(sweep.slope))]))
+def _head_tuning(simulations: Simulations) -> Block:
+    lines = [
+        [name if place == 0 else "", f"{value:g}", number(measured), slope(sweep.slope) if place == 0 else ""]
+        for name, sweep in (
+            ("sample size", simulations.rows),
+            ("distance of the class centres", simulations.centre_distance),
+            ("steps, a wide gap between the classes", simulations.steps_clear),
+            ("steps, next to no gap", simulations.steps_noisy),
+        )
+        for place, (value, measured) in enumerate(zip(sweep.values, sweep.means, strict=True))
+    ]
     header = ["varied", "value", "leave-one-out distance", "slope [95 % CI]"]
-    return f"<h3>Head tuning</h3>\n{table(header, lines)}"
+    return Block("Head tuning", table=_table(header, lines))
 
 
 def _settings(study: SyntheticStudy) -> list[tuple[str, str]]:
@@ -168,7 +182,7 @@ def _settings(study: SyntheticStudy) -> list[tuple[str, str]]:
 
 def write_synthetic(results: SyntheticResults, folder: Path) -> dict[str, Path]:
     """Write ``synthetic.json`` and ``synthetic.html`` into ``folder``, each whole or not at all; return both."""
-    contents = {"report": ("synthetic.html", synthetic_page(results))}
+    contents = {"report": ("synthetic.html", page(synthetic_report(results)))}
     contents["results"] = ("synthetic.json", results.model_dump_json(indent=1) + "\n")
     folder.mkdir(parents=True, exist_ok=True)
     for name, written in contents.values():

@@ -107,21 +107,21 @@ class Plan:
     """With so many a true gap of delta is found with 80 % chance."""
 
 
-def plan_seeds(pair: Pair, scale: Scale, delta: float, alpha: float = 0.05) -> Plan | None:
+def plan_seeds(first: Arm, second: Arm, scale: Scale, delta: float, alpha: float = 0.05) -> Plan | None:
     """Seeds needed, from the spread of trained runs; None when an arm has fewer than 2 of them.
 
     Computed from ``delta``, not from the gap seen: plans made from that come true about half of the time.
     """
-    a, b = pair.a.trained_scores, pair.b.trained_scores
+    a, b = first.trained_scores, second.trained_scores
     if min(len(a), len(b)) < 2:
         return None
-    pairs = pair.form == "paired"
+    pairs = _form(first, second) == "paired"
     if pairs:
         spread = planning_spread(gap_variance(a, b, scale.step), len(a) - 1)
     else:
         variance = (floored_variance(a, scale.step) + floored_variance(b, scale.step)) / 2
         spread = planning_spread(variance, len(a) + len(b) - 2)
     return Plan(
-        settle=seeds_to_settle(spread, delta, alpha, max(len(pair.a), len(pair.b)), pairs),
+        settle=seeds_to_settle(spread, delta, alpha, max(len(first), len(second)), pairs),
         detect=seeds_to_detect(spread, delta, alpha, pairs),
     )

@@ -182,7 +182,7 @@ def _advice(judged: Judged) -> list[str]:
     """How many seeds would settle it, from the smallest difference that matters."""
     if _parts_conflict(judged):
         return []
-    plan = plan_seeds(judged.pair, judged.scale, judged.delta, judged.alpha)
+    plan = plan_seeds(judged.pair.a, judged.pair.b, judged.scale, judged.delta, judged.alpha)
     now = max(len(judged.pair.a), len(judged.pair.b))
     if plan is None or plan.settle <= now:
         return []

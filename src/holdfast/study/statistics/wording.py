@@ -1,5 +1,7 @@
 """Numbers as they stand in sentences."""
 
+from collections.abc import Sequence
+
 from holdfast.study.statistics.arm import Arm
 from holdfast.study.statistics.interval import Interval
 
@@ -43,3 +45,8 @@ def seeds(a: Arm, b: Arm) -> str:
     if len(a) != len(b):
         return f"{len(a)} and {len(b)} seeds"
     return f"{len(a)} seed each" if len(a) == 1 else f"{len(a)} seeds each"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: "a, b and c"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

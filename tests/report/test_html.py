@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from holdfast.report.sections import data, items, name, text
+from holdfast.report.html import data, items, name, text
 
 
 class _Parts(HTMLParser):

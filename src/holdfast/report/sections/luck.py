@@ -1,13 +1,15 @@
-"""How much of the results was luck: its table as text, and what it says in words."""
+"""How much of the results was luck: what the runs of one method differ in."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from holdfast.records.run import RunRecord
 from holdfast.records.summary import Luck, Summary, TaskInfo
+from holdfast.report.block import Block, Cell, Details, Figures, Heading, Row, Table
+from holdfast.report.figures import layer_distances
+from holdfast.report.rows import luck_rows, method_order
 from holdfast.report.text import ABSENT, clean, count, decimals, percent, points
 from holdfast.study.statistics.spread import MIN_RUNS, MIN_TASKS, enough_for_spread
 
-TITLE = "How much was luck"
 _VARIED = {"seed": "seeds", "data": "data"}
 _NOISE = 1e-6
 """Equal representations come out this far apart at most, by rounding."""
@@ -15,33 +17,31 @@ _FEW_ROWS = 100
 """Below, a row counts for more than a percent."""
 
 
-@dataclass(frozen=True)
-class LuckTable:
-    """One task's rows as text; columns that no row has are left out."""
-
-    task: str
-    header: tuple[str, ...]
-    """Of all but the methods, which stand before them; the first says what was varied."""
-    methods: tuple[str, ...]
-    lines: tuple[tuple[str, ...], ...]
-    first: int
-    """Columns about runs, scores and predictions; the others, about representations and weights, follow."""
-
-
-def luck_tables(summary: Summary) -> list[LuckTable]:
-    """Return a table for each task with a method of at least two runs."""
-    return [_table(info.task, rows, summary) for info in summary.tasks if (rows := luck_rows(summary, info.task))]
-
-
-def luck_rows(summary: Summary, task: str) -> list[Luck]:
-    """Return the rows of one task in the summary's order."""
-    return [row for row in summary.luck if row.task == task]
+def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:
+    """Return one block with a table for each task with a method of at least two runs; none without such."""
+    if not summary.luck:
+        return []
+    tables = [(info, luck_rows(summary, info.task)) for info in summary.tasks]
+    return [
+        Block(
+            "How much was luck",
+            intro="What the runs of one method differ in: scores, predictions, representations (0 is alike), and how "
+            "far the weights moved.",
+            parts=tuple(Block(clean(info.task), table=_table(rows, summary)) for info, rows in tables if rows),
+            notes=tuple(luck_notes(summary)),
+            details=(Details("How to read luck", tuple(luck_reading(summary))),),
+            figures=Figures(
+                "layers",
+                lambda: layer_distances.panels(summary),
+                tuple(method_order(summary)),
+                intro="The distances between runs, layer by layer.",
+            ),
+        )
+    ]
 
 
 def luck_notes(summary: Summary) -> list[str]:
-    """Return what the tables say, a sentence a task, and what they cannot say; nothing without rows."""
-    if not summary.luck:
-        return []
+    """Return what the tables say, a sentence a task, and what they cannot say."""
     notes = []
     for info in summary.tasks:
         rows = luck_rows(summary, info.task)
@@ -54,9 +54,7 @@ def luck_notes(summary: Summary) -> list[str]:
 
 
 def luck_reading(summary: Summary) -> list[str]:
-    """Return how the columns are to be read; nothing without rows."""
-    if not summary.luck:
-        return []
+    """Return how the columns are to be read."""
     sentences = [
         "Luck: runs of a method that differ in nothing but their seeds; where data varied, the seeds are the same and "
         "each run lacks other training rows. Failed runs count.",
@@ -96,7 +94,7 @@ def saying(row: Luck, info: TaskInfo) -> str:
     )
 
 
-def _table(task: str, rows: Sequence[Luck], summary: Summary) -> LuckTable:
+def _table(rows: Sequence[Luck], summary: Summary) -> Table:
     digits = decimals(summary.settings.delta)
     staged = _staged(rows)
     columns: list[tuple[str, Callable[[Luck], str]]] = [
@@ -116,12 +114,11 @@ def _table(task: str, rows: Sequence[Luck], summary: Summary) -> LuckTable:
     ]
     shown = [(name, [write(row) for row in rows]) for name, write in columns]
     shown = [(name, column) for name, column in shown if set(column) != {ABSENT}]
-    return LuckTable(
-        task=clean(task),
-        header=tuple(name for name, _ in shown),
-        methods=tuple(clean(row.method) for row in rows),
-        lines=tuple(zip(*(column for _, column in shown), strict=True)),
-        first=sum(name in ("varied", "runs", "std", "range", "failed", "disagree", "JS", "1−κ") for name, _ in shown),
+    headings = [Heading(name, key=name == "varied") for name, _ in shown]
+    lines = zip(*(column for _, column in shown), strict=True)
+    return Table(
+        (Heading("method", "left"), *headings),
+        tuple(Row(clean(row.method), tuple(map(Cell, line))) for row, line in zip(rows, lines, strict=True)),
     )
 
 

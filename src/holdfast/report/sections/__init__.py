@@ -1,0 +1,74 @@
+"""The report of a study: one file a section, in the order in which they are read."""
+
+from collections.abc import Sequence
+
+from holdfast.records.run import RunRecord
+from holdfast.records.summary import Summary
+from holdfast.report.block import Report
+from holdfast.report.rows import by_base
+from holdfast.report.sections import (
+    answer,
+    best,
+    cost,
+    differences,
+    every_run,
+    learning_curves,
+    losses,
+    luck,
+    monitor,
+    other_tasks,
+    overall,
+    published,
+    reading,
+    remarks,
+    representation,
+    results,
+    transfer,
+    verdicts,
+)
+from holdfast.report.text import clean, count
+
+SECTIONS = (
+    answer,
+    results,
+    overall,
+    verdicts,
+    best,
+    published,
+    transfer,
+    every_run,
+    differences,
+    learning_curves,
+    other_tasks,
+    representation,
+    monitor,
+    luck,
+    cost,
+    losses,
+    remarks,
+    reading,
+)
+"""Each has ``blocks(summary, records)``, which returns what it has to say, an empty list for nothing."""
+
+
+def study_report(summary: Summary, records: Sequence[RunRecord] = ()) -> Report:
+    """Return the report of a study; ``records`` give the loss curves and on what the runs ran."""
+    names = [clean(base) for base in by_base(summary)]
+    return Report(
+        tuple(block for section in SECTIONS for block in section.blocks(summary, records)),
+        title=f"Which fine-tuning method on {', '.join(names) if len(names) <= 3 else count(len(names), 'task')}?",
+        lead=_lead(summary),
+        foot=f"Made by Holdfast {summary.holdfast}.",
+    )
+
+
+def _lead(summary: Summary) -> str:
+    settings = summary.settings
+    tasks = count(len(by_base(summary)), "task")
+    if isinstance(settings.train_size, list):
+        tasks += f" × {count(len(settings.train_size), 'size')}"
+    return (
+        f"{count(len(settings.methods), 'method')} × {count(len(settings.seeds), 'seed')} × {tasks}, "
+        f"model {settings.model}, compared with {settings.baseline}"
+        + (f". {published.SMOKE.rstrip('.')}" if summary.reproduction and summary.reproduction.smoke else "")
+    )
