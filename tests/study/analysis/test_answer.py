@@ -95,6 +95,15 @@ def test_models_that_did_not_learn_are_said_first_and_what_to_change():
         assert said in found.next_steps[0]
 
 
+def test_where_steps_were_given_more_steps_are_advised():
+    result = study(("vanilla", IDLE), ("r3f", IDLE))
+    training = {**result.settings.training, "max_steps": 40}
+    settings = result.settings.model_copy(update={"training": training})
+    advice = answer(result.model_copy(update={"settings": settings})).next_steps[0]
+    assert "--max-steps, now 40" in advice
+    assert "--epochs" not in advice
+
+
 def test_failed_runs_count_as_runs_that_did_not_learn():
     failed = {"failed": 5, "failed_seeds": [0, 1, 2, 3, 4]}
     result = study(("vanilla", IDLE), ("r3f", R3F, failed))

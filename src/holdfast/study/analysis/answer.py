@@ -189,13 +189,16 @@ def _train_better(choices: Sequence[Choice], summary: Summary) -> str:
     if not idle:
         return ""
     given = summary.settings.training
-    rate, epochs = (
-        f", now {given[key]:g}" if given.get(key) is not None else "" for key in ("learning_rate", "epochs")
+    # Steps take the place of epochs where they are given.
+    length = "epochs" if given.get("max_steps") is None else "max_steps"
+    rate, longer = (
+        f"--{key.replace('_', '-')}" + (f", now {given[key]:g}" if given.get(key) is not None else "")
+        for key in ("learning_rate", length)
     )
-    rows = ", ".join(str(choice.info.train_rows) for choice in idle)
+    rows = ", ".join(dict.fromkeys(str(choice.info.train_rows) for choice in idle))
     return (
-        f"Train at a higher rate (--learning-rate{rate}), longer (--epochs{epochs}) or on more rows (now {rows}), and "
-        "check the labels; until then the comparison says little about the methods."
+        f"Train at a higher rate ({rate}), longer ({longer}) or on more rows (now {rows}), and check the labels; until "
+        "then the comparison says little about the methods."
     )
 
 
