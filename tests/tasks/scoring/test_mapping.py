@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.errors import HoldfastError
 from holdfast.tasks.catalogue import NAMED
-from holdfast.tasks.scoring.mapping import LabelMap, map_labels, metrics_of
+from holdfast.tasks.scoring.mapping import LabelMap, aligned, map_labels, metrics_of
 from holdfast.tasks.scoring.metrics import compute
 from holdfast.tasks.task import Split, Task
 
@@ -200,3 +200,22 @@ def test_metrics_that_still_mean_the_same() -> None:
         target = task("other", *NLI, metrics=metrics)
         assert metrics_of(map_labels(task("rte", *RTE), target), target) == left
         assert metrics_of(map_labels(snli, target), target) == metrics
+
+
+def words(name: str, names: tuple[str, ...], *rows: tuple[str, ...]) -> Task:
+    labels = [[names.index(tag) for tag in row] for row in rows]
+    texts = [[f"w{i}" for i in range(len(row))] for row in rows]
+    split = Split([" ".join(row) for row in texts], None, labels, [str(i) for i in range(len(rows))], words=texts)
+    return Task(name, "tokens", {"validation": split}, names, ("accuracy",), "f")
+
+
+def test_classes_of_words_are_the_same_by_their_names() -> None:
+    tuned = words("mine", ("O", "B-PER", "B-LOC"), ("O", "B-PER"), ("B-LOC",))
+    rows = ("B-PER", "O", "O"), ("O", "B-PER")
+    other = words("theirs", ("B-PER", "O"), *rows)
+    assert map_labels(tuned, other) is None
+    split = aligned(tuned, other).splits["validation"]
+    assert [tuple(tuned.label_names[tag] for tag in row) for row in split.tags] == list(rows)
+    assert aligned(tuned, other).label_names == tuned.label_names
+    with pytest.raises(HoldfastError, match="cannot be scored there"):
+        map_labels(other, tuned)

@@ -91,7 +91,7 @@ def map_labels(tuned: Task, target: Task, declared: Sequence[tuple[str, str]] = 
                 f"--ood {target.name}: it asks for {ASKED[target.kind]}, and only classes of rows can be mapped; "
                 f"leave the names out"
             )
-        if tuned.label_names != target.label_names:
+        if aligned(tuned, target).label_names != tuned.label_names:
             raise HoldfastError(
                 f"--ood {target.name}: it has {listed(target.label_names)} to choose from and {tuned.name} "
                 f"{listed(tuned.label_names)}, so a model tuned on {tuned.name} cannot be scored there; leave it out"
@@ -118,6 +118,20 @@ def map_labels(tuned: Task, target: Task, declared: Sequence[tuple[str, str]] = 
         )
         found = replace(found, note="; ".join(filter(None, [told, found.note])))
     return found
+
+
+def aligned(tuned: Task, target: Task) -> Task:
+    """Return ``target`` with the classes of its words numbered as those of ``tuned``, where that has all of them.
+
+    Files number classes by the names that occur in them, so the same classes come in other orders.
+    """
+    split = target.splits[target.scored_split]
+    if target.kind != "tokens" or not set(target.label_names) <= set(tuned.label_names):
+        return target
+    index = [tuned.label_names.index(name) for name in target.label_names]
+    tags = [[index[tag] for tag in row] for row in split.tags]
+    splits = {**target.splits, target.scored_split: replace(split, labels=tags)}
+    return replace(target, splits=splits, label_names=tuned.label_names)
 
 
 def metrics_of(mapped: LabelMap | None, target: Task) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ import holdfast
 from holdfast.methods import parse
 from holdfast.methods.base import Method
 from holdfast.records.run import Checkpoint, OtherTask, RunRecord, RunSpec
-from holdfast.tasks.scoring.mapping import map_labels, metrics_of
+from holdfast.tasks.scoring.mapping import aligned, map_labels, metrics_of
 from holdfast.tasks.scoring.metrics import constant_score
 from holdfast.tasks.task import Task
 from holdfast.training.models.hidden_states import spread_rows, write_states
@@ -344,6 +344,7 @@ def _score_elsewhere(
     trainer: Trainer, form: Form, target: OtherTask, other: Task, tokenizer: Any
 ) -> dict[str, float | None]:
     mapped = map_labels(form.task, other, target.labels)
+    other = aligned(form.task, other)
     split = other.splits[other.scored_split]
     if mapped is None:
         rows, _ = form.encode(split, tokenizer, training=False)
