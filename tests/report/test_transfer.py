@@ -59,6 +59,14 @@ def test_a_glance_tells_where_a_method_wins_and_where_it_loses():
     ]
 
 
+def test_methods_of_which_the_same_holds_share_a_sentence():
+    result = transfers()
+    for rows in (result.results, result.transfer):
+        rows += [one.model_copy(update={"method": "dps"}) for one in rows if one.method == "r4f"]
+    (said,) = glance(result)
+    assert said.startswith("rte, r4f and dps against vanilla: in-domain better; ")
+
+
 def verdicts(*found):
     result = transfers()
     own = [row for row in result.transfer if row.kind == "probe" and row.method == "r4f"]

@@ -101,3 +101,12 @@ def test_few_runs_are_told_once():
 
 def test_a_study_with_nothing_to_say_has_no_verdicts(normal):
     assert verdicts.blocks(normal.model_copy(update={"sentences": []}), []) == []
+
+
+def test_missing_runs_are_counted_and_named_on_demand(normal):
+    named = [f"r3f on rte with seed {seed} is missing: run abc has no result yet." for seed in (1, 2)]
+    (block,) = verdicts.blocks(normal.model_copy(update={"sentences": [*named, "The end."]}), [])
+    assert block.notes == ("2 runs are missing, and count nowhere.", "The end.")
+    assert list(block.details[0].notes) == named
+    (block,) = verdicts.blocks(normal.model_copy(update={"sentences": named[:1]}), [])
+    assert list(block.notes) == named[:1]

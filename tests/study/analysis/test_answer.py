@@ -135,6 +135,11 @@ def test_one_seed_gives_a_score_without_a_spread_and_asks_for_more():
     assert "--seeds 5" in found.next_steps[0]
 
 
+def test_seeds_that_are_only_missing_are_not_asked_for_twice():
+    result = study(("vanilla", (66.0, None, 67.0)), ("r3f", (70.0, None, 71.0)), errors=[{"run": "a"}] * 2)
+    assert [step.split(":")[0] for step in answer(result).next_steps] == ["2 runs have no result"]
+
+
 def test_a_single_method_is_compared_with_nothing():
     assert answer(study(("vanilla", VANILLA))).use == ("Use vanilla: the study has no other method to compare it with.")
 

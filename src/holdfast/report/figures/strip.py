@@ -137,6 +137,9 @@ def _add_constant(layout: Figure, ends: list[float], constant: float, digits: in
         low, high = padded([*ends, constant])
     layout["xaxis"]["range"] = [low, high]
     layout["shapes"] = [rule(constant, dash="dot")]
+    # Room for the label below the mode bar.
+    layout["margin"]["t"] += 14
+    layout["height"] += 14
     said = f"constant prediction {points(constant, digits)}"
     left = constant <= (low + high) / 2
     style: dict[str, Any] = {"yref": "paper", "yanchor": "bottom", "xanchor": "left" if left else "right"}

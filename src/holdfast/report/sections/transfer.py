@@ -18,6 +18,7 @@ from holdfast.report.rows import (
     transfer_rows,
 )
 from holdfast.report.text import ABSENT, clean, decimals, points, rank_share
+from holdfast.study.statistics.wording import listed
 
 
 def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:
@@ -40,8 +41,8 @@ def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:
 
 
 def glance(summary: Summary) -> list[str]:
-    """Return where each method wins and loses against the baseline, in a sentence a method and task."""
-    told = []
+    """Return where methods win and lose against the baseline, a sentence a task for those of which the same holds."""
+    told: dict[tuple[str, str], list[str]] = {}
     for info in summary.tasks:
         for row in rows_of(summary, info.task):
             if row.verdict == "baseline" or not info.targets:
@@ -51,9 +52,9 @@ def glance(summary: Summary) -> list[str]:
             for kind, what in (("ood", "out of domain"), ("probe", "retained knowledge (probes)")):
                 verdicts = {clean(other.target): other.verdict for other in own if other.kind == kind}
                 parts += [f"{what} {_tally(verdicts)}"] if verdicts else []
-            against = clean(summary.settings.baseline)
-            told.append(f"{clean(info.task)}, {clean(row.method)} against {against}: {'; '.join(parts)}.")
-    return told
+            told.setdefault((clean(info.task), "; ".join(parts)), []).append(clean(row.method))
+    against = clean(summary.settings.baseline)
+    return [f"{task}, {listed(methods)} against {against}: {said}." for (task, said), methods in told.items()]
 
 
 def _reading(summary: Summary) -> list[str]:

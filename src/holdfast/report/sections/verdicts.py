@@ -1,5 +1,6 @@
 """The verdicts in words: those that decide one by one, the others in a line a group of methods."""
 
+import re
 from collections.abc import Sequence
 
 from holdfast.records.run import RunRecord
@@ -15,6 +16,7 @@ _OPENINGS: dict[Verdict, str] = {
     "too few runs": "cannot be judged",
 }
 """How the sentence on a comparison goes on after both names, by verdict."""
+_MISSING = re.compile(r" with seed \d+ is missing: ")
 _STEADINESS = "cannot be called steadier or less steady than"
 
 
@@ -39,7 +41,12 @@ def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:
         )
         more += steady
         rest = [sentence for sentence in rest if sentence not in steady]
-    details = (Details("Each of these comparisons in words", tuple(map(clean, more))),) if more else ()
+    missing = [sentence for sentence in rest if _MISSING.search(sentence)]
+    if len(missing) > 1:
+        told.append(f"{len(missing)} runs are missing, and count nowhere.")
+        more += missing
+        rest = [sentence for sentence in rest if sentence not in missing]
+    details = (Details("Each of these in words", tuple(map(clean, more))),) if more else ()
     return [Block("Verdicts", notes=tuple(map(clean, [*told, *rest])), details=details)] if told or rest else []
 
 

@@ -7,6 +7,7 @@ from holdfast.records.summary import Row, SequenceSummary, Summary, TaskInfo
 from holdfast.study.analysis.choice import CHEAPER, Choice, Reason, choose, idle
 from holdfast.study.analysis.undecided import advice
 from holdfast.study.statistics.interval import Interval
+from holdfast.study.statistics.pair import MIN_RUNS
 from holdfast.study.statistics.proportion import wilson
 from holdfast.study.statistics.wording import level, listed, number, span
 
@@ -213,6 +214,8 @@ def missing_runs(summary: Summary | SequenceSummary) -> str:
 def _more_seeds(choices: Sequence[Choice], summary: Summary) -> str:
     rows = [row for choice in choices if choice.reason in ("few", "baseline", "cheaper") for row in choice.rows]
     if any(row.verdict == "too few runs" for row in rows):
+        if len(summary.settings.seeds) >= MIN_RUNS:
+            return ""
         return "Run at least 3 seeds, better 5 or more (--seeds 5): with fewer nothing can be told apart."
     return advice(summary, [row for row in rows if row.verdict == "cannot be told apart"])
 
