@@ -14,9 +14,18 @@ _UNSEEN = "\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
 
 Not the zero-width joiners, on which the meaning of emoji and of several scripts depends.
 """
+_BLANKS = "\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
 _INVISIBLE = re.compile(f"[{_UNSEEN}]")
+_BLANK = re.compile(f"[{_BLANKS}]")
+_UNUSUAL = re.compile(f"[{_UNSEEN}{_BLANKS}]")
 _ODD = re.compile(f"[{_UNSEEN}\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]")
 """What is no part of a text: unseen characters, control characters, and what stands for a lost one."""
+
+_TRACES = re.compile(
+    "[\u00c2-\u00f4][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u2122]"
+    "|[\u0420\u0421][\u0402-\u040f\u0452-\u045f\u00a0-\u00bf\u2013-\u2122]"
+)
+"""What bytes of UTF-8 look like as windows-1252 or windows-1251; texts without such a pair need no closer look."""
 
 _SHOWN = 3
 
@@ -28,8 +37,9 @@ def normal(text: str) -> str:
     """
     if text.isascii():
         return text.strip()
-    text = unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
-    return re.sub(r"[^\S\n\t]", " ", text).strip()
+    if _UNUSUAL.search(text):
+        text = _BLANK.sub(" ", _INVISIBLE.sub("", text))
+    return (text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)).strip()
 
 
 def odd_characters(table: Table, column: str, texts: Sequence[str]) -> list[str]:
@@ -71,7 +81,7 @@ def _mended(text: str) -> str | None:
     import ftfy
     from ftfy.badness import is_bad
 
-    if not is_bad(text):
+    if not _TRACES.search(text) or not is_bad(text):
         return None
     mended = ftfy.fix_encoding(text)
     if mended == text:

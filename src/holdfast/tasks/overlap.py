@@ -95,4 +95,4 @@ def _letters(text: str) -> str:
 
 def plain(text: str) -> str:
     """Return the text in small letters with single spaces, in Unicode's form NFC, without unseen characters."""
-    return " ".join(normal(normal(text).casefold()).split())
+    return " ".join(normal(text.casefold()).split())

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from holdfast.errors import HoldfastError
@@ -84,7 +85,12 @@ def written(value: Any) -> str:
             return ""
         # A column of whole numbers becomes floats as soon as one cell is missing.
         return str(int(value)) if value.is_integer() else repr(value)
-    text = normal(str(value))
+    return _written_text(str(value))
+
+
+@lru_cache(maxsize=4096)
+def _written_text(text: str) -> str:
+    text = normal(text)
     return "" if text.lower() == "nan" else text
 
 
