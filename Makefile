@@ -1,10 +1,10 @@
-# Everything sets itself up: `make test` and `make demo` work on a fresh clone.
+# Everything sets itself up: `make check`, `make test` and `make demo` work on a fresh clone.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: test demo lint types setup clean
+.PHONY: check test demo lint types setup clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -20,6 +20,9 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+
+check: lint types
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
 
 test: lint types
 	$(BIN)/pytest -n auto --dist loadfile

@@ -196,6 +196,12 @@ def batch(rows=4, tokens=10, seed=0, padding="right", labels=2, eos=True):
     return {"input_ids": ids, "attention_mask": mask, "labels": y}
 
 
+def rows(count, **options):
+    """The rows of a ``batch``, as a dataset."""
+    data = batch(rows=count, **options)
+    return [{key: value[row] for key, value in data.items()} for row in range(count)]
+
+
 WORDS = ["good", "bad", "fine", "poor", "film", "meal", "trip", "a", "the", "was", "very", "not"]
 
 

@@ -6,12 +6,7 @@ import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from holdfast.collapse.monitor.monitor import CollapseMonitor
-from tiny import batch, classifier
-
-
-def rows(count, seed=0, padding="right"):
-    data = batch(rows=count, seed=seed, padding=padding)
-    return [{key: value[row] for key, value in data.items()} for row in range(count)]
+from tiny import classifier, rows
 
 
 def build(folder, model=None, kind=Trainer, arguments=TrainingArguments, data=None, evaluated=None, **options):

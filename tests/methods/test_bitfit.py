@@ -8,16 +8,15 @@ from transformers import Qwen2ForSequenceClassification as Qwen2
 
 from holdfast import BitFit, Engine, HoldfastError
 from holdfast.methods.base import Plan
+from loops import adamw, batches, train
 from tiny import VOCABULARY, batch, classifier
 
 
 def moved(model, *methods, steps=2):
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     flags = {name: p.requires_grad for name, p in model.named_parameters()}
-    engine = Engine(model, methods, optimizer=lambda p: torch.optim.AdamW(p, 0.1, weight_decay=0.1), total_steps=steps)
-    for seed in range(steps):
-        engine.backward(engine.loss(batch(seed=seed)))
-        engine.step()
+    engine = Engine(model, methods, optimizer=adamw(0.1, weight_decay=0.1), total_steps=steps)
+    train(engine, batches(steps))
     engine.finish()
     assert flags == {name: p.requires_grad for name, p in model.named_parameters()}
     return {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}

@@ -16,11 +16,8 @@ from transformers import (
 
 from holdfast import EMA, R4F, SIFT, Engine, HoldfastError, LoRA, MHLoss, Vanilla, WiSEFT, attach
 from holdfast.methods.base import Step
-from tiny import batch, classifier
-
-
-def sgd(parameters):
-    return torch.optim.SGD(parameters, 0.1)
+from loops import sgd
+from tiny import batch, classifier, rows
 
 
 def train(engine, steps, start=0):
@@ -47,7 +44,7 @@ def same(a, b):
 
 @pytest.mark.parametrize(("decay", "warmup"), [(0.999, True), (0.3, True), (0.7, False)])
 def test_the_model_ends_with_the_average_of_the_formula(decay, warmup):
-    engine = Engine(classifier("bert"), [EMA(decay, warmup)], optimizer=sgd)
+    engine = Engine(classifier("bert"), [EMA(decay, warmup)], optimizer=sgd())
     history = train(engine, 6)
     assert same(engine.model.parameters(), [w.float() for w in history[-1]]), "training itself goes on untouched"
     engine.finish()
@@ -72,7 +69,7 @@ def test_a_short_training_forgets_where_it_began_unless_the_decay_is_fixed():
 
 def test_evaluation_in_training_shows_the_average_and_puts_the_weights_back():
     methods = {"ema": EMA(), "vanilla": Vanilla()}
-    engines = {name: Engine(classifier("bert"), [method], optimizer=sgd) for name, method in methods.items()}
+    engines = {name: Engine(classifier("bert"), [method], optimizer=sgd()) for name, method in methods.items()}
     history = train(engines["ema"], 4)
     train(engines["vanilla"], 4)
     reference = classifier("bert").eval()
@@ -102,7 +99,7 @@ def test_evaluation_in_training_shows_the_average_and_puts_the_weights_back():
 def test_what_is_saved_is_the_finished_model_whatever_the_others_do(other, first):
     """R4F and MHLoss make what is saved of the layer itself, LoRA of the state: all of the average."""
     methods = [EMA(), other] if first else [other, EMA()]
-    engine = Engine(classifier("bert"), methods, optimizer=sgd)
+    engine = Engine(classifier("bert"), methods, optimizer=sgd())
     train(engine, 4)
     before = {name: value.clone() for name, value in engine.model.state_dict().items()}
     saved = engine.plain_state_dict()
@@ -121,7 +118,7 @@ def test_what_is_saved_is_the_finished_model_whatever_the_others_do(other, first
 def test_tied_weights_are_averaged_and_saved_once():
     sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 48}
     model = BertForMaskedLM(BertConfig(vocab_size=97, pad_token_id=1, **sizes))
-    engine, data = Engine(model, [EMA()], optimizer=sgd), batch()
+    engine, data = Engine(model, [EMA()], optimizer=sgd()), batch()
     for _ in range(2):
         engine.backward(engine.loss(data | {"labels": data["input_ids"]}))
         engine.step()
@@ -133,7 +130,7 @@ def test_tied_weights_are_averaged_and_saved_once():
 
 
 def test_weights_in_half_precision_are_averaged_in_full():
-    engine = Engine(classifier("bert").bfloat16(), [EMA(decay=0.9, warmup=False)], optimizer=sgd)
+    engine = Engine(classifier("bert").bfloat16(), [EMA(decay=0.9, warmup=False)], optimizer=sgd())
     history = train(engine, 8)
     kept = engine.state_dict()["methods"]["ema"]
     names = [name for name, _ in engine.model.named_parameters()]
@@ -142,11 +139,6 @@ def test_weights_in_half_precision_are_averaged_in_full():
         assert torch.allclose(kept[f"average/{name}"].double(), expected, atol=1e-5)
     engine.finish()
     assert {p.dtype for p in engine.model.parameters()} == {torch.bfloat16}
-
-
-def rows(count, seed=0):
-    data = batch(rows=count, seed=seed)
-    return [{key: value[row] for key, value in data.items()} for row in range(count)]
 
 
 class Weights(TrainerCallback):
@@ -206,7 +198,7 @@ def test_a_training_broken_off_leaves_the_average_and_the_next_begins_a_new_one(
 def test_frozen_weights_take_no_memory():
     model = classifier("bert")
     model.bert.embeddings.requires_grad_(False)
-    engine = Engine(model, [EMA()], optimizer=sgd)
+    engine = Engine(model, [EMA()], optimizer=sgd())
     train(engine, 2)
     kept = engine.state_dict()["methods"]["ema"]
     assert not any("embeddings" in name for name in kept)
@@ -224,4 +216,4 @@ def test_a_decay_that_is_none_is_refused(decay):
 @pytest.mark.parametrize("other", [WiSEFT(alpha=0.5), SIFT()], ids=lambda method: method.name)
 def test_methods_that_keep_the_weights_elsewhere_are_refused(other):
     with pytest.raises(HoldfastError, match="use one of them"):
-        Engine(classifier("bert"), [EMA(), other], optimizer=sgd)
+        Engine(classifier("bert"), [EMA(), other], optimizer=sgd())

@@ -1,20 +1,18 @@
 """FreeLB against a loop in plain torch over inputs_embeds."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
 from adversary import TASKS, Passes, difference, flops, run, task, words
 
-from holdfast import Engine, FreeLB, HoldfastError
+import loops
+from holdfast import FreeLB, HoldfastError
 from holdfast.training.session.selected import selected
 from tiny import CLASSIFIERS, batch, classifier
 
-
-def engine(model, *methods, **options):
-    return Engine(
-        model, methods, optimizer=lambda p: torch.optim.SGD(p, 0.05, momentum=0.9), max_grad_norm=None, **options
-    )
+engine = partial(loops.engine, optimizer=loops.sgd(0.05, momentum=0.9), max_grad_norm=None)
 
 
 def train_plainly(model, batches, steps, step_size, init, radius):

@@ -19,6 +19,7 @@ from holdfast import Engine, HeadTuning, HoldfastError, MHLoss
 from holdfast.methods import parse
 from holdfast.methods.base import Plan
 from holdfast.methods.parts.body_memo import BodyMemo
+from loops import sgd, train
 from tiny import CLASSIFIERS, PAD, VOCABULARY, batch, classifier
 
 READS_PADDING = ("roberta", "deberta_v3", "modernbert")
@@ -27,21 +28,11 @@ READS_PADDING = ("roberta", "deberta_v3", "modernbert")
 
 def tuning(model, *methods, rate=0.1, **options):
     methods = methods or (HeadTuning(),)
-    return Engine(model, methods, optimizer=lambda p: torch.optim.SGD(p, rate), max_grad_norm=None, **options)
+    return Engine(model, methods, optimizer=sgd(rate), max_grad_norm=None, **options)
 
 
 def memo_of(engine):
     return engine.methods[0].memory["memo"]
-
-
-def train(engine, batches):
-    losses = []
-    for data in batches:
-        loss = engine.loss(data)
-        engine.backward(loss)
-        engine.step()
-        losses.append(float(loss.detach()))
-    return losses
 
 
 def by_hand(model, batches, rate=0.1):

@@ -7,15 +7,12 @@ import pytest
 import torch
 from transformers import BartForConditionalGeneration
 
-from holdfast import Engine, HoldfastError
+from holdfast import HoldfastError
 from holdfast.methods.base import Plan
 from holdfast.methods.hype import HyPe
 from holdfast.methods.parts.layers import layer_stacks
+from loops import engine
 from tiny import CLASSIFIERS, VOCABULARY, bart_config, batch, classifier
-
-
-def engine(model, *methods, **options):
-    return Engine(model, methods, optimizer=lambda p: torch.optim.SGD(p, 0.1), **options)
 
 
 def inputs_of_blocks(model):

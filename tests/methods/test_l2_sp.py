@@ -6,11 +6,8 @@ import pytest
 import torch
 
 from holdfast import L2SP, Engine, HoldfastError
+from loops import sgd
 from tiny import batch, classifier
-
-
-def sgd(rate):
-    return lambda parameters: torch.optim.SGD(parameters, rate)
 
 
 def penalised(model, initial, alpha, beta, biases, data):

@@ -7,11 +7,8 @@ import torch
 from transformers import BertConfig, BertForMaskedLM, T5ForConditionalGeneration
 
 from holdfast import LLRD, Engine, HeadTuning, HoldfastError, LoRA
+from loops import sgd
 from tiny import CLASSIFIERS, batch, classifier, t5_config
-
-
-def sgd(parameters):
-    return torch.optim.SGD(parameters, 0.1, momentum=0.9)
 
 
 def test_two_steps_are_those_of_groups_made_by_hand():
@@ -22,7 +19,7 @@ def test_two_steps_are_those_of_groups_made_by_hand():
     parts += [list(layer.parameters()) for layer in reversed(bert.encoder.layer)]
     parts.append(list(bert.embeddings.parameters()))
     optimizer = torch.optim.SGD([{"params": p, "lr": rate * 0.7**depth} for depth, p in enumerate(parts)], momentum=0.9)
-    engine = Engine(ours, [LLRD(decay=0.7)], optimizer=sgd, max_grad_norm=None)
+    engine = Engine(ours, [LLRD(decay=0.7)], optimizer=sgd(momentum=0.9), max_grad_norm=None)
     for seed in range(2):
         engine.backward(engine.loss(batch(seed=seed)))
         engine.step()
@@ -73,7 +70,7 @@ def test_an_output_layer_tied_to_the_embeddings_gets_their_rate():
 
 def test_adapters_have_the_rate_of_their_block():
     model = classifier("bert")
-    engine = Engine(model, [LLRD(decay=0.5), LoRA(rank=2)], optimizer=sgd)
+    engine = Engine(model, [LLRD(decay=0.5), LoRA(rank=2)], optimizer=sgd(momentum=0.9))
     rates = {id(p): group["lr"] for group in engine.optimizer.param_groups for p in group["params"]}
     adapters = {n: rates[id(p)] for n, p in model.named_parameters() if p.requires_grad and ".layer." in n}
     assert adapters
@@ -81,7 +78,7 @@ def test_adapters_have_the_rate_of_their_block():
 
 
 def test_decay_one_leaves_the_optimizer_alone():
-    engine = Engine(classifier("bert"), [LLRD(decay=1.0)], optimizer=sgd)
+    engine = Engine(classifier("bert"), [LLRD(decay=1.0)], optimizer=sgd(momentum=0.9))
     assert [group["lr"] for group in engine.optimizer.param_groups] == [0.1]
 
 
@@ -95,6 +92,6 @@ def test_a_body_that_is_not_trained_is_refused():
     model = classifier("bert")
     model.bert.requires_grad_(False)
     with pytest.raises(HoldfastError, match="below its head is trained"):
-        Engine(model, [LLRD()], optimizer=sgd)
+        Engine(model, [LLRD()], optimizer=sgd(momentum=0.9))
     with pytest.raises(HoldfastError, match="takes over the pre-trained body"):
-        Engine(classifier("bert"), [LLRD(), HeadTuning()], optimizer=sgd)
+        Engine(classifier("bert"), [LLRD(), HeadTuning()], optimizer=sgd(momentum=0.9))

@@ -8,15 +8,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertForMultipleChoice
 
-from holdfast import R3F, Engine, HoldfastError
+from holdfast import R3F, HoldfastError
 from holdfast.methods.base import Plan
 from holdfast.methods.lnsr import LNSR, HiddenNoise
 from holdfast.methods.parts.layers import layer_stacks
+from loops import engine
 from tiny import CLASSIFIERS, VOCABULARY, batch, classifier
-
-
-def engine(model, *methods, **options):
-    return Engine(model, methods, optimizer=lambda p: torch.optim.SGD(p, 0.1), **options)
 
 
 def penalty(model, data, seed=4, **settings):

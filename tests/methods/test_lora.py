@@ -11,17 +11,14 @@ from transformers import BertForMaskedLM, LlamaForCausalLM, T5ForConditionalGene
 
 from holdfast import DPS, R3F, R4F, BitFit, Engine, HoldfastError, LoRA, Mixout, TopKLayers
 from holdfast.methods.base import Plan
+from loops import adamw, batches, train
 from tiny import CLASSIFIERS, batch, classifier, t5_config
 
 
 def trained(model, *methods, steps=3, eps=1e-8):
-    def optimizer(parameters):
-        return torch.optim.AdamW(parameters, 0.02, weight_decay=0.1, eps=eps)
-
+    optimizer = adamw(0.02, weight_decay=0.1, eps=eps)
     engine = Engine(model, methods, optimizer=optimizer, total_steps=12)
-    for seed in range(steps):
-        engine.backward(engine.loss(batch(seed=seed)))
-        engine.step()
+    train(engine, batches(steps))
     return engine
 
 

@@ -18,17 +18,12 @@ from transformers import BertForMaskedLM
 from holdfast import LPFT, R4F, Engine, HoldfastError, MHLoss
 from holdfast.methods import parse
 from holdfast.methods.base import TrainingData
+from loops import sgd, train
 from tiny import CLASSIFIERS, batch, classifier
 
 
 def tuning(model, *methods, data, rate=0.0, **options):
-    return Engine(model, methods, data=data, optimizer=lambda p: torch.optim.SGD(p, rate), **options)
-
-
-def train(engine, batches):
-    for given in batches:
-        engine.backward(engine.loss(given))
-        engine.step()
+    return Engine(model, methods, data=data, optimizer=sgd(rate), **options)
 
 
 def state(model):

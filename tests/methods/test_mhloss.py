@@ -1,6 +1,7 @@
 """MHLoss: the mean of the heads' losses against plain models with one head each, and the fold into one layer."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
@@ -16,14 +17,14 @@ from transformers import (
     TrainingArguments,
 )
 
+import loops
 from holdfast import DPS, MMR, R3F, Engine, HoldfastError, LoRA, MHLoss, attach
 from holdfast.methods import parse
 from holdfast.training.session.selected import selected
-from tiny import CLASSIFIERS, batch, classifier
+from loops import batches, train
+from tiny import CLASSIFIERS, batch, classifier, rows
 
-
-def engine(model, *methods, **options):
-    return Engine(model, methods, optimizer=lambda p: torch.optim.AdamW(p, 0.01), **options)
+engine = partial(loops.engine, optimizer=loops.adamw())
 
 
 def heads_of(model, name):
@@ -117,9 +118,7 @@ def test_the_folded_model_computes_the_average_and_is_plain(name, tmp_path):
     plain, keys = copy.deepcopy(model), set(model.state_dict())
     flags = {key: parameter.requires_grad for key, parameter in model.named_parameters()}
     trained = engine(model, MHLoss(heads=5))
-    for seed in range(3):
-        trained.backward(trained.loss(batch(rows=5, seed=seed, labels=3)))
-        trained.step()
+    train(trained, batches(3, rows=5, labels=3))
     model.eval()
     with torch.no_grad():
         logits = model(**data).logits
@@ -182,9 +181,7 @@ def test_one_head_is_plain_training_bit_for_bit():
         for methods in ((), (MHLoss(heads=1, reduction=reduction),)):
             trained = engine(classifier("bert", dropout=0.1), *methods)
             torch.manual_seed(4)
-            for seed in range(3):
-                trained.backward(trained.loss(batch(seed=seed)))
-                trained.step()
+            train(trained, batches(3))
             trained.finish()
             found.append(trained.model)
         assert all(torch.equal(a, b) for a, b in zip(found[0].parameters(), found[1].parameters(), strict=True))
@@ -207,11 +204,6 @@ def arguments(folder, **options):
     return TrainingArguments(str(folder), **defaults, **options)
 
 
-def rows(count):
-    data = batch(rows=count, labels=3)
-    return [{key: value[row] for key, value in data.items()} for row in range(count)]
-
-
 @pytest.mark.parametrize("name", ["bert", "gpt2"])
 def test_accumulation_gives_the_step_of_one_large_batch(name, tmp_path):
     """Also where the last micro-batch has 2 rows, and where the head counts the labels of the step (GPT-2)."""
@@ -219,7 +211,9 @@ def test_accumulation_gives_the_step_of_one_large_batch(name, tmp_path):
     for size, accumulation in ((10, 1), (4, 3)):
         options = {"per_device_train_batch_size": size, "gradient_accumulation_steps": accumulation}
         sgd = {"optim": "sgd", "learning_rate": 0.1, "lr_scheduler_type": "constant"}
-        trainer = Trainer(classifier(name, labels=3), arguments(tmp_path, **options, **sgd), train_dataset=rows(10))
+        trainer = Trainer(
+            classifier(name, labels=3), arguments(tmp_path, **options, **sgd), train_dataset=rows(10, labels=3)
+        )
         attach(trainer, MHLoss(heads=3)).train()
         logged = trainer.state.log_history[0]
         found.append([logged[key] for key in ("loss", "loss/task", "loss/mhloss")])
@@ -248,7 +242,9 @@ def own_loss(outputs, labels, num_items_in_batch=None):
     ids=["label smoothing", "compute_loss_func", "compute_loss"],
 )
 def test_a_loss_that_is_not_the_models_own_is_refused(kind, options, more, tmp_path):
-    trainer = kind(classifier("bert", labels=3), arguments(tmp_path, **options), train_dataset=rows(8), **more)
+    trainer = kind(
+        classifier("bert", labels=3), arguments(tmp_path, **options), train_dataset=rows(8, labels=3), **more
+    )
     with pytest.raises(HoldfastError, match=r"needs the model's own loss for every head.*leave out label smoothing"):
         attach(trainer, MHLoss()).train()
 

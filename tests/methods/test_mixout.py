@@ -4,11 +4,8 @@ from torch import nn
 
 from holdfast import DPS, R3F, R4F, Engine, HoldfastError, Mixout
 from holdfast.methods import parse
+from loops import batches, sgd, train
 from tiny import CLASSIFIERS, batch, classifier
-
-
-def sgd(parameters):
-    return torch.optim.SGD(parameters, 0.5)
 
 
 class TwoLayers(nn.Module):
@@ -38,7 +35,7 @@ def test_forward_and_step_by_hand(gradient):
     torch.manual_seed(0)
     model = TwoLayers()
     initial = [p.detach().clone() for p in model.parameters()]
-    engine = Engine(model, [Mixout(0.4, gradient)], optimizer=sgd, max_grad_norm=None, seed=1)
+    engine = Engine(model, [Mixout(0.4, gradient)], optimizer=sgd(0.5), max_grad_norm=None, seed=1)
     engine.backward(engine.loss(rows()))
     engine.step()
     weights = [p.detach().clone().requires_grad_() for p in model.parameters()]
@@ -71,7 +68,7 @@ def test_evaluation_uses_the_weights_alone_and_training_keeps_their_expectation(
         def forward(self, x, labels=None):
             return {"loss": self.layer(x).sum(), "logits": self.layer(x)}
 
-    engine = Engine(Wrapped(), [Mixout(0.7)], optimizer=sgd)
+    engine = Engine(Wrapped(), [Mixout(0.7)], optimizer=sgd(0.5))
     with torch.no_grad():
         model.weight.add_(1.0)
     x = torch.randn(3, 50)
@@ -88,7 +85,7 @@ def test_evaluation_uses_the_weights_alone_and_training_keeps_their_expectation(
 
 
 def test_the_share_of_columns_and_one_draw_a_step():
-    engine = Engine(classifier("bert"), [Mixout(0.8)], optimizer=sgd, accumulation=2)
+    engine = Engine(classifier("bert"), [Mixout(0.8)], optimizer=sgd(0.5), accumulation=2)
     seen = []
     for index in range(60):
         engine.backward(engine.loss(batch(seed=index)))
@@ -104,10 +101,8 @@ def test_the_share_of_columns_and_one_draw_a_step():
 def test_strength_zero_is_plain_training():
     runs = []
     for methods in ([], [Mixout(0.0)], [DPS("mix", drop=0.0)], [DPS(drop=0.0)]):
-        engine = Engine(classifier("bert"), methods, optimizer=sgd, total_steps=8)
-        for index in range(6):
-            engine.backward(engine.loss(batch(seed=index)))
-            engine.step()
+        engine = Engine(classifier("bert"), methods, optimizer=sgd(0.5), total_steps=8)
+        train(engine, batches(6))
         runs.append(torch.cat([p.detach().flatten() for p in engine.model.parameters()]))
     for run in runs[1:]:
         assert torch.equal(run, runs[0])
@@ -117,7 +112,7 @@ def test_strength_zero_is_plain_training():
 def test_accumulation_gives_the_gradient_of_the_whole_batch(name):
     found = []
     for accumulation in (1, 2):
-        engine = Engine(classifier(name), [Mixout(0.5)], optimizer=sgd, accumulation=accumulation)
+        engine = Engine(classifier(name), [Mixout(0.5)], optimizer=sgd(0.5), accumulation=accumulation)
         for index in range(2):
             data = batch(rows=4, seed=index)
             for part in range(accumulation):
@@ -130,9 +125,9 @@ def test_accumulation_gives_the_gradient_of_the_whole_batch(name):
 
 def test_what_cannot_be_mixed_is_refused_or_left_alone():
     with pytest.raises(HoldfastError, match="which computes in its own way"):
-        Engine(nn.MultiheadAttention(8, 2), [Mixout()], optimizer=sgd)
+        Engine(nn.MultiheadAttention(8, 2), [Mixout()], optimizer=sgd(0.5))
     with pytest.raises(HoldfastError, match="trains none"):
-        Engine(nn.Embedding(4, 4), [Mixout()], optimizer=sgd)
+        Engine(nn.Embedding(4, 4), [Mixout()], optimizer=sgd(0.5))
     with pytest.raises(HoldfastError, match="both replace the head"):
         parse("r4f+mixout")
     with pytest.raises(HoldfastError, match="both replace the"):
@@ -162,7 +157,7 @@ def test_a_weight_shared_by_layers_is_mixed_once_and_alike():
         def forward(self, x, labels=None):
             return {"loss": (self.a(x) - self.b(x)).abs().sum() + self.a(x).sum(), "logits": x}
 
-    engine = Engine(Shared(), [Mixout(0.5)], optimizer=sgd)
+    engine = Engine(Shared(), [Mixout(0.5)], optimizer=sgd(0.5))
     for seed in range(3):
         engine.backward(engine.loss(rows(seed)))
         assert float((engine.model.a(rows()["x"]) - engine.model.b(rows()["x"])).abs().sum()) == 0.0
@@ -203,7 +198,7 @@ def shapes(selection):
 def test_together_with_views():
     """All copies of a stacked batch see the same mixture: without dropout and noise they are equal."""
     for name in ("mixout(drop=0.5)", "dps(variant=mix)", "dps"):
-        engine = Engine(classifier("bert"), [R3F(sigma=0.0), *parse(name)], optimizer=sgd, total_steps=8)
+        engine = Engine(classifier("bert"), [R3F(sigma=0.0), *parse(name)], optimizer=sgd(0.5), total_steps=8)
         for index in range(5):
             engine.backward(engine.loss(batch(seed=index)))
             assert engine.terms["r3f"] == 0.0
@@ -218,10 +213,8 @@ def test_a_compiled_model_is_mixed():
         torch._dynamo.reset()
         model = classifier("bert")
         call = torch.compile(model, backend="eager") if compiled else model
-        engine = Engine(call, [Mixout(0.5)], optimizer=sgd)
-        for index in range(3):
-            engine.backward(engine.loss(batch(seed=index)))
-            engine.step()
+        engine = Engine(call, [Mixout(0.5)], optimizer=sgd(0.5))
+        train(engine, batches(3))
         found.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     assert torch.allclose(*found, atol=1e-5)
 
@@ -229,7 +222,7 @@ def test_a_compiled_model_is_mixed():
 @pytest.mark.parametrize("name", ["mixout", "dps(variant=mix)"])
 def test_finish_gives_the_memory_back_and_may_come_twice(name):
     model = classifier("bert")
-    engine = Engine(model, parse(name), optimizer=sgd, total_steps=8)
+    engine = Engine(model, parse(name), optimizer=sgd(0.5), total_steps=8)
     engine.finish()
     engine.finish()
     assert type(model.classifier) is nn.Linear
@@ -239,8 +232,8 @@ def test_finish_gives_the_memory_back_and_may_come_twice(name):
 
 def test_a_model_that_another_engine_mixes_is_refused():
     model = classifier("bert")
-    first = Engine(model, [Mixout()], optimizer=sgd)
+    first = Engine(model, [Mixout()], optimizer=sgd(0.5))
     with pytest.raises(HoldfastError, match=r"another engine or trainer still replaces .* call its finish\(\) first"):
-        Engine(model, [DPS("mix")], optimizer=sgd, total_steps=8)
+        Engine(model, [DPS("mix")], optimizer=sgd(0.5), total_steps=8)
     first.finish()
-    Engine(model, [DPS("mix")], optimizer=sgd, total_steps=8)
+    Engine(model, [DPS("mix")], optimizer=sgd(0.5), total_steps=8)

@@ -1,6 +1,7 @@
 """MMR: centroids and their distance by hand, of exactly the vectors that the head is fed."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -15,14 +16,14 @@ from transformers import (
     TrainingArguments,
 )
 
+import loops
 from holdfast import MMR, R3F, R4F, Engine, HoldfastError, LoRA, attach
 from holdfast.methods import parse
 from holdfast.methods.mmr import mmr_penalty
+from loops import train
 from tiny import CLASSIFIERS, DECODERS, batch, classifier
 
-
-def engine(model, *methods, **options):
-    return Engine(model, methods, optimizer=lambda p: torch.optim.AdamW(p, 0.01), **options)
+engine = partial(loops.engine, optimizer=loops.adamw())
 
 
 def by_hand(vectors, labels, scale=1.0):
@@ -231,9 +232,7 @@ def test_it_parts_the_classes():
     for methods in ((), (MMR(weight=100.0),)):
         model, data = classifier("bert"), batch(rows=8)
         trained = Engine(model, methods, optimizer=lambda p: torch.optim.SGD(p, 0.05))
-        for _ in range(5):
-            trained.backward(trained.loss(data))
-            trained.step()
+        train(trained, [data] * 5)
         found.append(float(mmr_penalty(torch.tensor(fed_to(model, "classifier", data)), data["labels"])))
     assert found[1] < 0.9 * found[0]
 

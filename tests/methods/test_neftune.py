@@ -9,14 +9,11 @@ import torch
 from transformers import BartForConditionalGeneration, BertConfig, BertForMultipleChoice
 from transformers.integrations.neftune import activate_neftune
 
-from holdfast import Engine, HoldfastError
+from holdfast import HoldfastError
 from holdfast.methods.neftune import NEFTune, neftune_noise
 from holdfast.methods.parts.real_tokens import real_tokens
+from loops import engine
 from tiny import VOCABULARY, bart_config, batch, classifier
-
-
-def engine(model, *methods, **options):
-    return Engine(model, methods, optimizer=lambda p: torch.optim.SGD(p, 0.1), **options)
 
 
 def loss_of(model, data, alpha, seed=3):

@@ -8,7 +8,8 @@ import torch
 
 from holdfast import DPS, R3F, R4F, ChildTuningF, Engine, HoldfastError, LoRA, Method, Vanilla
 from holdfast.methods import check_combination, describe, parse, registry, split
-from tiny import batch, classifier
+from loops import batches, train
+from tiny import classifier
 
 
 @pytest.mark.parametrize(
@@ -118,9 +119,7 @@ def test_numbers_of_other_kinds_are_numbers():
         torch.manual_seed(0)
         methods = [DPS(drop=drop), R3F(weight=weight, every=every)]
         engine = Engine(classifier("bert"), methods, optimizer=torch.optim.SGD, total_steps=4)
-        for seed in range(3):
-            engine.backward(engine.loss(batch(seed=seed)))
-            engine.step()
+        train(engine, batches(3))
         runs.append(torch.cat([p.detach().flatten() for p in engine.model.parameters()]))
     assert torch.equal(*runs)
 

@@ -1,25 +1,22 @@
 """Which weights are pre-trained, and what all methods that hold on to them share."""
 
+from functools import partial
+
 import pytest
 import torch
 from transformers import BartForConditionalGeneration
 
+import loops
 from holdfast import L2SP, Engine, HoldfastError, PretrainedDecay, RecAdam
 from holdfast.methods import check_combination, parse
 from holdfast.methods.parts.pretrained import Pretrained, add_differences
-from tiny import CLASSIFIERS, bart_config, batch, classifier
+from loops import adamw, batches, train
+from tiny import CLASSIFIERS, bart_config, classifier
 
 PULLS = [L2SP(), L2SP(decoupled=True, biases=True), PretrainedDecay(), RecAdam(k=1.0, t0=2, gamma=5.0)]
 
 
-def engine(model, *methods, lr=0.01, **options):
-    return Engine(model, methods, optimizer=lambda p: torch.optim.AdamW(p, lr, eps=1e-4), **options)
-
-
-def train(trained, steps):
-    for seed in range(steps):
-        trained.backward(trained.loss(batch(seed=seed)))
-        trained.step()
+engine = partial(loops.engine, optimizer=adamw(eps=1e-4))
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
@@ -71,7 +68,7 @@ def test_the_state_is_as_large_as_said(method):
     with torch.device("meta"):
         said = method.selection(classifier("bert")).state_bytes
     trained = engine(classifier("bert"), method)
-    train(trained, 3)
+    train(trained, batches(3))
     state = trained.state_dict()["methods"][method.name]
     assert said == sum(value.numel() * value.element_size() for value in state.values())
     initial = classifier("bert").state_dict()
@@ -81,11 +78,11 @@ def test_the_state_is_as_large_as_said(method):
 def test_resuming_does_not_take_half_trained_weights_for_pre_trained_ones():
     first = engine(classifier("bert"), L2SP())
     assert first.state_dict()["methods"]["l2_sp"], "an empty state would pass for a checkpoint without one"
-    train(first, 2)
+    train(first, batches(2))
     second = engine(classifier("bert", seed=9), L2SP())
     second.model.load_state_dict(first.model.state_dict())
     second.load_state_dict(first.state_dict())
-    train(second, 1)
+    train(second, batches(1))
     initial = classifier("bert").state_dict()
     state = second.state_dict()["methods"]["l2_sp"]
     assert all(torch.equal(value, initial[name]) for name, value in state.items())
@@ -97,9 +94,9 @@ def test_a_layer_that_is_unfrozen_later_is_held_where_it_was():
     optimizer = torch.optim.AdamW(model.parameters(), 0.01)
     initial = late.detach().clone()
     trained = Engine(model, [L2SP(alpha=5.0, decoupled=True)], optimizer=optimizer)
-    train(trained, 2)
+    train(trained, batches(2))
     late.requires_grad_(True)
-    train(trained, 2)
+    train(trained, batches(2))
     assert not torch.equal(late, initial)
     name = "bert.encoder.layer.0.output.dense.weight"
     assert torch.equal(trained.state_dict()["methods"]["l2_sp"][name], initial)
@@ -118,7 +115,7 @@ def test_differences_are_added_in_pieces_of_any_shape():
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("method", PULLS, ids=lambda method: method.name)
 def test_weights_in_half_precision_are_held_in_theirs(method, dtype):
-    trained = engine(classifier("bert").to(dtype), method, lr=1e-3)
-    train(trained, 2)
+    trained = engine(classifier("bert").to(dtype), method, optimizer=adamw(1e-3, eps=1e-4))
+    train(trained, batches(2))
     assert {value.dtype for value in trained.state_dict()["methods"][method.name].values()} == {dtype}
     assert all(bool(p.isfinite().all()) for p in trained.model.parameters())

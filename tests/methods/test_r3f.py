@@ -11,11 +11,8 @@ from transformers import BartForConditionalGeneration, GPT2LMHeadModel, T5ForCon
 from holdfast import R3F, Engine, HoldfastError, Step, View
 from holdfast.methods.base import Forward
 from holdfast.methods.parts.embeddings import EmbeddingNoise, embedding_scale, input_embedding
+from loops import batches, engine, train
 from tiny import CLASSIFIERS, DECODERS, bart_config, batch, classifier, t5_config
-
-
-def engine(model, *methods, **options):
-    return Engine(model, methods, optimizer=lambda p: torch.optim.SGD(p, 0.1), **options)
 
 
 def penalty(model, data, seed=3, **settings):
@@ -309,9 +306,7 @@ def test_weight_zero_trains_exactly_as_without():
     for model, methods in zip(models, ([], [R3F(weight=0.0)]), strict=True):
         trained = engine(model, *methods)
         torch.manual_seed(5)
-        for seed in range(3):
-            trained.backward(trained.loss(batch(seed=seed)))
-            trained.step()
+        train(trained, batches(3))
     for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True):
         assert torch.equal(a, b)
 

@@ -8,7 +8,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from holdfast import R3F
 from holdfast.methods.parts.layers import layer_stacks
-from holdfast.training.engine import Engine
+from loops import engine
 from tiny import ENCODER, bart_config, t5_config
 
 ROWS, PAD, START, SIGMA = 4, 1, 3, 0.3
@@ -63,10 +63,6 @@ def apart(model, data, read, noise):
     p, q = found
     both = F.kl_div(q, p, reduction="none", log_target=True) + F.kl_div(p, q, reduction="none", log_target=True)
     return both.sum(-1)
-
-
-def engine(model, method, **options):
-    return Engine(model, [method], optimizer=torch.optim.SGD(model.parameters(), 0.1), **options)
 
 
 @pytest.mark.parametrize("stacked", [True, False])

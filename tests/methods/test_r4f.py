@@ -1,13 +1,16 @@
 """R4F: the head's singular values, what is saved, and where it is refused."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
 from torch.func import functional_call
 from transformers import AutoModelForSequenceClassification, T5ForConditionalGeneration
 
-from holdfast import R3F, R4F, Engine, HoldfastError
+import loops
+from holdfast import R3F, R4F, HoldfastError
+from loops import batches, train
 from tiny import CLASSIFIERS, batch, classifier, t5_config
 
 HEADS = {
@@ -24,8 +27,7 @@ HEADS = {
 }
 
 
-def engine(model, *methods, lr=0.05):
-    return Engine(model, methods, optimizer=lambda p: torch.optim.AdamW(p, lr), max_grad_norm=None)
+engine = partial(loops.engine, optimizer=loops.adamw(0.05), max_grad_norm=None)
 
 
 def largest(weight):
@@ -37,11 +39,9 @@ def largest(weight):
 def test_head_has_singular_value_one_after_many_steps(name, layers):
     """Within 1 % after 60 large steps, on the saved weights, for the layers asked for and no others."""
     model = classifier(name, labels=3)
-    trained = engine(model, R4F(head=layers), lr=0.01)
+    trained = engine(model, R4F(head=layers), optimizer=loops.adamw())
     before = {module: model.get_submodule(module).normalised_weight().clone() for module in HEADS[name][-1:]}
-    for seed in range(60):
-        trained.backward(trained.loss(batch(seed=seed, labels=3)))
-        trained.step()
+    train(trained, batches(60, labels=3))
     plain = trained.plain_state_dict()
     constrained = HEADS[name] if layers == "all" else HEADS[name][-1:]
     for module in constrained:
@@ -95,9 +95,7 @@ def test_checkpoints_in_mid_training_and_at_the_end_are_plain(name, tmp_path):
     model, data = classifier(name), batch()
     keys = set(model.state_dict())
     trained = engine(model, R4F())
-    for seed in range(3):
-        trained.backward(trained.loss(batch(seed=seed)))
-        trained.step()
+    train(trained, batches(3))
     model.eval()
     with torch.no_grad():
         expected = model(**data).logits

@@ -9,14 +9,11 @@ import torch
 from torch import nn
 from transformers import BartForConditionalGeneration
 
-from holdfast import Engine, HoldfastError, View
+from holdfast import HoldfastError, View
 from holdfast.methods.base import Forward, Step
 from holdfast.methods.r_drop import RDrop
+from loops import engine
 from tiny import CLASSIFIERS, VOCABULARY, bart_config, batch, classifier
-
-
-def engine(model, *methods, **options):
-    return Engine(model, methods, optimizer=lambda p: torch.optim.SGD(p, 0.1), **options)
 
 
 def both_passes(model, data, seed):

@@ -1,20 +1,19 @@
 """SMART against its formulas in plain torch over inputs_embeds."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
 from adversary import TASKS, Passes, difference, flops, run, task, words
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from holdfast import SMART, Engine, HoldfastError
+import loops
+from holdfast import SMART, HoldfastError
 from holdfast.training.session.selected import selected
 from tiny import CLASSIFIERS, batch, classifier
 
-
-def engine(model, *methods, **options):
-    build = lambda p: torch.optim.SGD(p, 0.01, momentum=0.9)  # noqa: E731
-    return Engine(model, methods, optimizer=build, max_grad_norm=None, **options)
+engine = partial(loops.engine, optimizer=loops.sgd(0.01, momentum=0.9), max_grad_norm=None)
 
 
 def apart(kind, a, b, detached=False):

@@ -1,5 +1,6 @@
 """Top-k layer tuning: what is trained, and that nothing below costs a backward pass."""
 
+from functools import partial
 from itertools import pairwise
 
 import peft
@@ -9,7 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AlbertConfig, AlbertForSequenceClassification, FlaubertConfig, GPT2LMHeadModel
 from transformers import FlaubertForSequenceClassification as Flaubert
 
-from holdfast import R3F, Engine, HoldfastError, TopKLayers
+import loops
+from holdfast import R3F, HoldfastError, TopKLayers
+from loops import batches, train
 from tiny import CLASSIFIERS, VOCABULARY, batch, classifier
 
 LAYERS = {
@@ -26,8 +29,7 @@ LAYERS = {
 }
 
 
-def engine(model, *methods, **options):
-    return Engine(model, methods, optimizer=lambda p: torch.optim.AdamW(p, 0.05, weight_decay=0.1), **options)
+engine = partial(loops.engine, optimizer=loops.adamw(0.05, weight_decay=0.1))
 
 
 @pytest.mark.parametrize("penalty", [(), (R3F(sigma=0.1),)], ids=["alone", "r3f"])
@@ -44,9 +46,7 @@ def test_the_top_block_what_is_above_and_the_head_move(name, penalty):
     for key, module in model.base_model.named_modules(prefix=model.base_model_prefix):
         if not f"{key}.".startswith(LAYERS[name]) and type(module) in (torch.nn.Linear, torch.nn.LayerNorm):
             module.register_forward_hook(watch)
-    for seed in range(2):
-        trained.backward(trained.loss(batch(seed=seed)))
-        trained.step()
+    train(trained, batches(2))
     trained.finish()
     body = {f"{model.base_model_prefix}.{part}" for part, _ in model.base_model.named_parameters()}
     moved = {key for key, p in model.named_parameters() if not torch.equal(p, before[key])}

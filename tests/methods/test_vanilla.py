@@ -7,6 +7,7 @@ import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from holdfast import Engine, HoldfastError, Vanilla, attach
+from loops import adamw, batches, train
 from tiny import CLASSIFIERS, batch, classifier
 
 
@@ -16,10 +17,8 @@ def test_without_dropout_it_trains_as_a_model_built_without(name):
     trained = []
     for dropout, method in ((0.3, Vanilla(dropout=0.0)), (0.0, Vanilla())):
         model = classifier(name, dropout=dropout)
-        engine = Engine(model, [method], optimizer=lambda p: torch.optim.AdamW(p, 1e-2))
-        for seed in range(3):
-            engine.backward(engine.loss(batch(seed=seed)))
-            engine.step()
+        engine = Engine(model, [method], optimizer=adamw())
+        train(engine, batches(3))
         engine.finish()
         trained.append(model)
     pairs = zip(trained[0].parameters(), trained[1].parameters(), strict=True)

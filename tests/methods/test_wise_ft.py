@@ -10,18 +10,13 @@ from transformers import TrainingArguments as Arguments
 
 from holdfast import EMA, L2SP, R3F, Engine, HoldfastError, LoRA, Vanilla, WiSEFT, attach
 from holdfast.methods.wise_ft import best_alpha
-from tiny import batch, classifier
-
-
-def sgd(parameters):
-    return torch.optim.SGD(parameters, 0.2)
+from loops import batches, sgd, train
+from tiny import batch, classifier, rows
 
 
 def tuned(model, *methods, steps=3):
-    engine = Engine(model, methods, optimizer=sgd)
-    for seed in range(steps):
-        engine.backward(engine.loss(batch(seed=seed)))
-        engine.step()
+    engine = Engine(model, methods, optimizer=sgd(0.2))
+    train(engine, batches(steps))
     return engine
 
 
@@ -93,11 +88,6 @@ def test_ties_go_to_the_middle_and_then_to_the_tuned_side():
     assert best_alpha({alpha: float(alpha in (0.4, 0.6)) for alpha in grid}) == 0.6
     assert best_alpha({alpha: float(alpha in (0.0, 0.9)) for alpha in grid}) == 0.9
     assert best_alpha({alpha: math.nan if alpha == 0.5 else alpha for alpha in grid}) == 1.0
-
-
-def rows(count, seed=0):
-    data = batch(rows=count, seed=seed)
-    return [{key: value[row] for key, value in data.items()} for row in range(count)]
 
 
 class Watch(TrainerCallback):
@@ -225,7 +215,7 @@ def test_a_language_model_is_interpolated_whole():
     torch.manual_seed(0)
     model = BertForMaskedLM(BertConfig(vocab_size=97, pad_token_id=1, **sizes))
     before = [p.detach().clone() for p in model.parameters()]
-    engine = Engine(model, [WiSEFT(alpha=0.25)], optimizer=sgd, max_grad_norm=None)
+    engine = Engine(model, [WiSEFT(alpha=0.25)], optimizer=sgd(0.2), max_grad_norm=None)
     data = batch()
     engine.backward(engine.loss(data | {"labels": data["input_ids"]}))
     engine.step()
@@ -238,13 +228,13 @@ def test_a_language_model_is_interpolated_whole():
 @pytest.mark.parametrize("other", [EMA(), L2SP(), LoRA()], ids=lambda method: method.name)
 def test_other_ways_to_hold_the_weights_are_refused(other):
     with pytest.raises(HoldfastError, match="use one of them"):
-        Engine(classifier("bert"), [WiSEFT(alpha=0.5), other], optimizer=sgd)
+        Engine(classifier("bert"), [WiSEFT(alpha=0.5), other], optimizer=sgd(0.2))
 
 
 def test_a_frozen_body_and_a_wrong_coefficient_are_refused():
     model = classifier("bert")
     model.bert.requires_grad_(False)
     with pytest.raises(HoldfastError, match="trains none below its head"):
-        Engine(model, [WiSEFT(alpha=0.5)], optimizer=sgd)
+        Engine(model, [WiSEFT(alpha=0.5)], optimizer=sgd(0.2))
     with pytest.raises(HoldfastError, match="share of the tuned weights, 0 to 1"):
         WiSEFT(alpha=1.5)

@@ -7,8 +7,9 @@ import torch
 from test_views import Apart
 from transformers import AutoModelForMultipleChoice
 
-from holdfast import R3F, Engine, FreeLB, View
+from holdfast import R3F, FreeLB, View
 from holdfast.methods.parts.layers import layer_stacks
+from loops import engine
 from tiny import PAD, VOCABULARY, classifier
 
 CHOICES = 3
@@ -28,10 +29,6 @@ def questions(rows=4, tokens=9, seed=0):
     mask = (torch.arange(tokens) < lengths).long()
     labels = torch.randint(0, CHOICES, (rows,), generator=g)
     return {"input_ids": ids * mask + PAD * (1 - mask), "attention_mask": mask, "labels": labels}
-
-
-def engine(model, *methods, **options):
-    return Engine(model, methods, optimizer=lambda p: torch.optim.SGD(p, 0.1), **options)
 
 
 def shift(hidden):

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 import pytest
@@ -9,24 +10,13 @@ import torch
 from transformers import BartForConditionalGeneration, T5ForConditionalGeneration
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+import loops
 from holdfast import R3F, R4F, BitFit, Engine, HoldfastError, LoRA, Method, View
+from loops import adamw, batches, train
 from method_table import every_method
 from tiny import CLASSIFIERS, bart_config, batch, classifier, t5_config, tokenizer
 
-
-def engine(model, *methods, lr=0.05, **options):
-    options = {"total_steps": 12, "data": [batch(seed=seed) for seed in range(3)], "tokenizer": tokenizer(), **options}
-    return Engine(model, methods, optimizer=lambda p: torch.optim.AdamW(p, lr), **options)
-
-
-def train(trained, seeds):
-    losses = []
-    for seed in seeds:
-        loss = trained.loss(batch(seed=seed))
-        trained.backward(loss)
-        trained.step()
-        losses.append(loss.item())
-    return losses
+engine = partial(loops.engine, optimizer=adamw(0.05), total_steps=12, data=batches(3), tokenizer=tokenizer())
 
 
 def parts(data, size):
@@ -160,7 +150,7 @@ def test_the_same_seed_gives_the_same_run(method):
     for _ in range(2):
         trained = engine(classifier("bert", dropout=0.1), method)
         torch.manual_seed(7)
-        runs.append((train(trained, range(5)), trained.model))
+        runs.append((train(trained, batches(5)), trained.model))
     assert runs[0][0] == runs[1][0]
     assert same(runs[0][1], runs[1][1])
 
@@ -169,11 +159,11 @@ def test_the_same_seed_gives_the_same_run(method):
 def test_an_interrupted_run_goes_on_bit_for_bit(method, tmp_path):
     whole = engine(classifier("bert", dropout=0.1), method, accumulation=2)
     torch.manual_seed(7)
-    train(whole, range(12))
+    train(whole, batches(12))
 
     first = engine(classifier("bert", dropout=0.1), method, accumulation=2)
     torch.manual_seed(7)
-    train(first, range(6))
+    train(first, batches(6))
     state = {"model": first.model.state_dict(), "optimizer": first.optimizer.state_dict(), "engine": first.state_dict()}
     torch.save(state, tmp_path / "state.pt")
 
@@ -183,7 +173,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(method, tmp_path):
     second.model.load_state_dict(loaded["model"])
     second.optimizer.load_state_dict(loaded["optimizer"])
     second.load_state_dict(loaded["engine"])
-    train(second, range(6, 12))
+    train(second, batches(6, start=6))
     assert (second.steps, second.skipped) == (6, 0)
     assert same(whole.model, second.model)
 
@@ -233,7 +223,7 @@ def test_a_step_with_a_gradient_that_is_not_finite_changes_nothing():
             self.memory.setdefault("updates", []).append(step.index)
 
     trained = engine(classifier("bert"), Counting(), R3F())
-    train(trained, range(2))
+    train(trained, batches(2))
     before = copy.deepcopy(trained.model.state_dict())
     moments = copy.deepcopy(trained.optimizer.state_dict()["state"])
     loss = trained.loss(batch())
@@ -243,7 +233,7 @@ def test_a_step_with_a_gradient_that_is_not_finite_changes_nothing():
     assert all(torch.equal(before[key], value) for key, value in trained.model.state_dict().items())
     after = trained.optimizer.state_dict()["state"]
     assert all(torch.equal(moments[i][k], after[i][k]) for i in moments for k in moments[i])
-    train(trained, range(1))
+    train(trained, batches(1))
     assert trained.methods[0].memory == {"gradients": [0, 1, 2], "updates": [0, 1, 2]}
 
 
@@ -272,7 +262,7 @@ def test_gradients_are_changed_before_clipping():
     model = classifier("bert")
     before = [p.detach().clone() for p in model.parameters()]
     trained = Engine(model, [Doubling()], optimizer=torch.optim.SGD(model.parameters(), 0.5), max_grad_norm=1.0)
-    train(trained, [0])
+    train(trained, batches(1))
     moved = torch.cat([(a - b).flatten() for a, b in zip(before, model.parameters(), strict=True)])
     assert float(moved.norm()) == pytest.approx(0.5, rel=1e-3)
 
@@ -283,7 +273,7 @@ def test_weights_left_out_of_the_optimizer_do_not_shrink_the_steps():
     trained = Engine(model, optimizer=torch.optim.SGD(model.classifier.parameters(), 0.5), max_grad_norm=0.1)
     for seed in range(3):
         before = [p.detach().clone() for p in model.classifier.parameters()]
-        train(trained, [seed])
+        train(trained, [batch(seed=seed)])
         moved = torch.cat([(a - b).flatten() for a, b in zip(before, model.classifier.parameters(), strict=True)])
         assert float(moved.norm()) == pytest.approx(0.05, rel=1e-3)
 
@@ -294,9 +284,9 @@ def test_activation_checkpointing_repeats_the_dropout_of_each_copy():
         model = classifier("bert", dropout=0.1)
         if checkpointing:
             model.activation_checkpointing_enable()
-        trained = engine(model, R3F(sigma=0.1), lr=0.01)
+        trained = engine(model, R3F(sigma=0.1), optimizer=adamw(0.01))
         torch.manual_seed(7)
-        runs.append(train(trained, range(4)))
+        runs.append(train(trained, batches(4)))
     assert runs[0] == pytest.approx(runs[1], rel=1e-5)
 
 
@@ -354,8 +344,8 @@ def test_a_batch_without_labels_is_refused():
 def test_the_given_method_objects_stay_untouched_and_serve_twice():
     method = R3F(relative=True)
     first, second = engine(classifier("bert"), method), engine(classifier("roberta"), method)
-    train(first, range(1))
-    train(second, range(1))
+    train(first, batches(1))
+    train(second, batches(1))
     assert method.memory == {}
 
 
@@ -372,7 +362,7 @@ def test_an_optimizer_that_misses_new_parameters_is_refused():
         Engine(model, [Surgeon()], optimizer=torch.optim.AdamW(model.parameters()))
     built = engine(classifier("bert"), Surgeon())
     before = built.model.classifier.weight.detach().clone()
-    train(built, [0])
+    train(built, batches(1))
     assert not torch.equal(before, built.model.classifier.weight)
 
 
@@ -406,6 +396,6 @@ def test_methods_that_freeze_ask_ddp_for_what_they_need():
                 assert list(model.state_dict()) == list(classifier("bert").state_dict())
                 assert all(p.requires_grad for p in model.parameters())
             else:
-                train(engine(wrapped, method), range(2))
+                train(engine(wrapped, method), batches(2))
     finally:
         torch.distributed.destroy_process_group()

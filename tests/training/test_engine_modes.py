@@ -9,14 +9,11 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from holdfast import EMA, R3F, Engine, HoldfastError, Mixout, Vanilla
+from loops import adamw
 from method_table import every_method
 from tiny import batch, classifier, tokenizer
 
 ROOT = Path(__file__).parents[2]
-
-
-def adamw(parameters):
-    return torch.optim.AdamW(parameters, 1e-2)
 
 
 def loaded(folder, dropout=0.1):
@@ -38,7 +35,7 @@ def test_a_loaded_model_trains_as_one_in_training_mode(method):
     for training in (True, False):
         model = classifier("bert", dropout=0.1).train(training)
         options = {"total_steps": 4, "data": [batch(seed=seed) for seed in range(2)], "tokenizer": tokenizer()}
-        engine = Engine(model, [method], optimizer=adamw, **options)
+        engine = Engine(model, [method], optimizer=adamw(), **options)
         torch.manual_seed(7)
         found.append([one_step(engine, seed) for seed in range(2)])
         found[-1].append([p.detach().clone() for p in model.parameters()])
@@ -59,21 +56,21 @@ def test_the_documented_loop_on_a_loaded_model_has_a_penalty(page, tmp_path):
 
 
 def test_it_is_told_once(tmp_path, caplog):
-    engine = Engine(loaded(tmp_path), [R3F()], optimizer=adamw)
+    engine = Engine(loaded(tmp_path), [R3F()], optimizer=adamw())
     one_step(engine)
     engine.model.eval()
     one_step(engine)
     assert engine.terms["r3f"] > 0, "evaluated by the caller, who forgot model.train()"
     assert caplog.text.count("put it into training mode") == 1
     caplog.clear()
-    one_step(Engine(classifier("bert"), [R3F()], optimizer=adamw))
+    one_step(Engine(classifier("bert"), [R3F()], optimizer=adamw()))
     assert not caplog.text
 
 
 def test_parts_that_the_user_put_into_evaluation_mode_stay_there(caplog):
     model = classifier("bert", dropout=0.5)
     model.bert.eval()
-    one_step(Engine(model, [R3F()], optimizer=adamw))
+    one_step(Engine(model, [R3F()], optimizer=adamw()))
     assert model.training
     assert not any(module.training for module in model.bert.modules())
     assert not caplog.text
@@ -83,7 +80,7 @@ def test_parts_that_the_user_put_into_evaluation_mode_stay_there(caplog):
 @pytest.mark.parametrize("training", [True, False])
 def test_without_gradients_it_is_the_plain_loss_in_evaluation_mode(without_gradient, training):
     model, data = classifier("bert", dropout=0.5), batch()
-    engine = Engine(model, [R3F(sigma=1.0), Mixout()], optimizer=adamw)
+    engine = Engine(model, [R3F(sigma=1.0), Mixout()], optimizer=adamw())
     model.train(training)
     with without_gradient():
         found = engine.loss(data)
@@ -97,7 +94,7 @@ def test_evaluate_puts_modes_back_also_after_an_error():
     model = classifier("bert", dropout=0.5)
     model.bert.encoder.eval()
     modes = [module.training for module in model.modules()]
-    engine = Engine(model, [EMA()], optimizer=adamw)
+    engine = Engine(model, [EMA()], optimizer=adamw())
     one_step(engine)
     before = [p.detach().clone() for p in model.parameters()]
     found = []
@@ -116,7 +113,7 @@ def test_evaluate_puts_modes_back_also_after_an_error():
 
 
 def test_what_would_train_inside_an_evaluation_is_refused():
-    engine = Engine(classifier("bert"), [R3F()], optimizer=adamw)
+    engine = Engine(classifier("bert"), [R3F()], optimizer=adamw())
     with (
         engine.evaluate(),
         pytest.raises(HoldfastError, match=r"loss without gradient: call engine.loss\(\)"),
@@ -128,7 +125,7 @@ def test_what_would_train_inside_an_evaluation_is_refused():
 
 def test_after_finish_there_is_evaluation_and_no_training():
     data = batch(seed=3)
-    engine = Engine(classifier("bert"), [EMA(), R3F()], optimizer=adamw)
+    engine = Engine(classifier("bert"), [EMA(), R3F()], optimizer=adamw())
     for seed in range(3):
         one_step(engine, seed)
     engine.finish()
@@ -151,7 +148,7 @@ def test_compiled_models_and_adapters_are_put_into_training_mode(tmp_path):
     compiled = torch.compile(classifier("bert", dropout=0.1).eval(), backend="eager")
     adapted = peft.get_peft_model(loaded(tmp_path), peft.LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["query"]))
     for model in (compiled, adapted.eval()):
-        engine = Engine(model, [R3F()], optimizer=adamw)
+        engine = Engine(model, [R3F()], optimizer=adamw())
         assert one_step(engine)["r3f"] > 0
         assert all(module.training for module in model.modules())
 
@@ -160,7 +157,7 @@ def test_wrapped_for_several_processes_it_is_put_into_training_mode():
     torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
     try:
         wrapped = torch.nn.parallel.DistributedDataParallel(classifier("bert", dropout=0.1).eval())
-        engine = Engine(wrapped, [R3F()], optimizer=adamw)
+        engine = Engine(wrapped, [R3F()], optimizer=adamw())
         assert one_step(engine)["r3f"] > 0
         assert wrapped.training
         wrapped.module.eval()
@@ -174,7 +171,7 @@ def test_without_methods_it_is_the_loop_without_the_engine(tmp_path):
     """Dropout included: bit for bit."""
     model = loaded(tmp_path)
     plain = copy.deepcopy(model).train()
-    engine, optimizer = Engine(model, [Vanilla()], optimizer=adamw, max_grad_norm=None), adamw(plain.parameters())
+    engine, optimizer = Engine(model, [Vanilla()], optimizer=adamw(), max_grad_norm=None), adamw()(plain.parameters())
     torch.manual_seed(7)
     for seed in range(3):
         one_step(engine, seed)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import ClassVar
 
@@ -12,7 +13,8 @@ from torch.utils.data import DataLoader
 from trainers import build, rows, same
 from transformers import TrainerCallback, set_seed
 
-from holdfast import ChildTuningD, Engine, HoldfastError, Method, Vanilla
+import loops
+from holdfast import ChildTuningD, HoldfastError, Method, Vanilla
 from tiny import batch, classifier
 
 
@@ -48,8 +50,7 @@ def looked(trainer):
     return trainer._holdfast.methods[0].memory
 
 
-def engine(model, *methods, **options):
-    return Engine(model, methods, optimizer=lambda p: torch.optim.AdamW(p, 1e-2), **options)
+engine = partial(loops.engine, optimizer=loops.adamw())
 
 
 def loader(seed=None):
@@ -59,9 +60,7 @@ def loader(seed=None):
 
 def train(trained, data, epochs=2):
     for _ in range(epochs):
-        for given in data:
-            trained.backward(trained.loss(given))
-            trained.step()
+        loops.train(trained, data)
 
 
 @pytest.mark.parametrize("limit", [None, 0, 1, 2])

@@ -8,9 +8,10 @@ import pytest
 import torch
 from transformers import AlbertConfig, AlbertForSequenceClassification
 
-from holdfast import R3F, Engine, HoldfastError, Method, View
+from holdfast import R3F, HoldfastError, Method, View
 from holdfast.methods.base import Weights
 from holdfast.methods.parts.layers import layer_stacks
+from loops import engine
 from tiny import CLASSIFIERS, VOCABULARY, batch, classifier
 
 PADDINGS = [(name, side) for name in CLASSIFIERS for side in ("right", "left") if (name, side) != ("bart", "left")]
@@ -41,10 +42,6 @@ class Blocks(Apart):
 
 def shift(hidden):
     return hidden + torch.linspace(-1, 1, hidden.shape[-1])
-
-
-def engine(model, *methods, **options):
-    return Engine(model, methods, optimizer=lambda p: torch.optim.SGD(p, 0.1), **options)
 
 
 def top(model):

@@ -12,12 +12,7 @@ from transformers import (
 )
 
 from holdfast import Method, attach
-from tiny import batch, classifier, tokenizer
-
-
-def rows(count, seed=0, labels=2):
-    data = batch(rows=count, seed=seed, labels=labels)
-    return [{key: value[row] for key, value in data.items()} for row in range(count)]
+from tiny import classifier, rows, tokenizer
 
 
 class Log(TrainerCallback):

@@ -54,14 +54,21 @@ def linear_cka(x: ArrayLike, y: ArrayLike) -> float:
 
 
 def svcca_similarity(x: ArrayLike, y: ArrayLike, share: float = 0.99) -> float:
-    """Return the mean canonical correlation of two representations, (rows, width) each; widths may differ.
+    """Return the mean canonical correlation of two representations of the same rows.
 
     Raghu et al. (NeurIPS 2017): of each centred representation the fewest singular directions are kept whose
     singular values make up ``share`` of their sum; the mean is over as many correlations as the smaller of the two
     subspaces has dimensions. Few rows inflate correlations: unrelated normal representations of r directions over n
     rows come to about 0.3 at n = 10 r, 0.4 at 4 r, 0.6 at 2 r and 1 at r, so below about ten rows a kept direction
-    values can only be compared with each other. Raises ``HoldfastError`` as ``linear_cka``, and for a share outside
-    (0, 1].
+    values can only be compared with each other.
+
+    Args:
+        x: (rows, width) representation.
+        y: (rows, width) representation; its width may differ.
+        share: Of the sum of the singular values, to be kept; above 0 and up to 1.
+
+    Raises:
+        HoldfastError: As in ``linear_cka``, and for a share out of range.
     """
     _check_share(share)
     one, other = _pair(x, y)

@@ -41,6 +41,16 @@ def full_tuning_bound(n: int, lipschitz: float, smoothness: float, curvature: fl
 
     The assumption of mu > 0 does not hold for pre-trained models, whose least curvature is 0 or below:
     ``convex_tuning_bound`` does without.
+
+    Args:
+        n: Training examples.
+        lipschitz: L, the most that the loss of one example changes for a unit of weight distance.
+        smoothness: beta, the largest curvature of that loss, per squared unit of weight.
+        curvature: mu, its least curvature at the pre-trained weights, above 0 and below ``smoothness``.
+        distance: From the pre-trained weights to those that bring the loss of all examples to 0.
+
+    Raises:
+        HoldfastError: A number is outside its range.
     """
     return _gradient_scale(n, lipschitz, smoothness, distance) / (1 / _fourth_root(smoothness, curvature) - 1)
 
@@ -52,6 +62,17 @@ def full_tuning_bound_after(
 
     Ours, assumptions as in ``full_tuning_bound``: with r = (1 - mu/beta)^(1/4) that bound times
     r^(T-2) (1 - r^T). It goes to 0 with the steps, since both trainings end at w_*.
+
+    Args:
+        steps: T, steps of gradient descent.
+        n: Training examples.
+        lipschitz: L, the most that the loss of one example changes for a unit of weight distance.
+        smoothness: beta, the largest curvature of that loss, per squared unit of weight.
+        curvature: mu, its least curvature at the pre-trained weights, above 0 and below ``smoothness``.
+        distance: From the pre-trained weights to those that bring the loss of all examples to 0.
+
+    Raises:
+        HoldfastError: A number is outside its range.
     """
     _above_zero("steps", steps, whole=True)
     root = _fourth_root(smoothness, curvature)
@@ -66,6 +87,17 @@ def convex_tuning_bound(
     Ours; no curvature needed. Losses convex, non-negative, L-Lipschitz, beta-smooth, 0 at one w_*, and a learning
     rate of at most 2/beta, with which gradient descent brings no two trainings apart. The leave-one-out loss is
     divided by n; with the mean over the n - 1 rows left, the bound doubles.
+
+    Args:
+        steps: T, steps of gradient descent.
+        n: Training examples.
+        lipschitz: L, the most that the loss of one example changes for a unit of weight distance.
+        smoothness: beta, the largest curvature of that loss, per squared unit of weight.
+        distance: From the pre-trained weights to those that bring the loss of all examples to 0.
+        learning_rate: eta, weight squared per loss, at most 2/beta.
+
+    Raises:
+        HoldfastError: A number is outside its range.
     """
     _above_zero("steps", steps, whole=True)
     _above_zero("learning_rate", learning_rate)
@@ -99,6 +131,18 @@ def head_tuning_bound(
     unit vectors are further apart than 2, so a greater bound says nothing but its rank. And the bound falls with n
     and gamma only while lambda and nu stay: the largest lambda of a problem is 1/(2 n max alpha), which leaves no n
     in the second term, and nu = 2 gamma outweighs its 1/gamma. To compare problems, give the same to all.
+
+    Args:
+        n: Training examples.
+        margin: gamma, distance of the closest example to the separating hyperplane of the largest margin.
+        feature_norm: B, the largest norm of the vector that the head multiplies.
+        steps: T, steps of gradient descent, at least 3.
+        regularisation: lambda, the weight of |w|^2 against the mean hinge loss, as ``hard_margin`` finds it.
+        convergence: C, a constant of the problem that we know no way to find.
+        conversion: nu; None takes 2 gamma.
+
+    Raises:
+        HoldfastError: A number is outside its range.
     """
     _above_zero("convergence", convergence)
     return convergence * _rate(steps) + _margin_term(n, margin, feature_norm, regularisation, conversion)
@@ -123,6 +167,21 @@ def multi_head_bound(
     1 - delta and for H > 2 + 8 ln(1/delta), see ``least_heads``. It takes a head's deviation from the direction of
     the largest margin for independent and of mean zero. Ours: that holds for what the initialisation adds, not for
     the way that all heads have still to go, which averaging does not shorten.
+
+    Args:
+        heads: H, at least ``least_heads(delta)``.
+        delta: The bound holds with probability 1 - delta over the heads' initialisation.
+        n: Training examples.
+        margin: gamma, distance of the closest example to the separating hyperplane of the largest margin.
+        feature_norm: B, the largest norm of the vector that the head multiplies.
+        steps: T, steps of gradient descent, at least 3.
+        regularisation: lambda, the weight of |w|^2 against the mean hinge loss, as ``hard_margin`` finds it.
+        convergence: C, a constant of the problem that we know no way to find.
+        init_convergence: xi, another such constant.
+        conversion: nu; None takes 2 gamma.
+
+    Raises:
+        HoldfastError: A number is outside its range.
     """
     _above_zero("heads", heads, whole=True)
     _above_zero("convergence", convergence)
@@ -148,6 +207,14 @@ def soft_margin_bound(n: int, feature_norm: float, regularisation: float) -> flo
 
     Ours: from the strong convexity of lambda |w|^2 + mean hinge loss, whose hinge is B-Lipschitz. It is sharper than
     the second term of ``head_tuning_bound`` before its conversion, needs no margin, and falls as 1/n.
+
+    Args:
+        n: Training examples.
+        feature_norm: B, the largest norm of the vector that the head multiplies.
+        regularisation: lambda, the weight of |w|^2 against the mean hinge loss.
+
+    Raises:
+        HoldfastError: A number is outside its range.
     """
     _above_zero("n", n, whole=True)
     _above_zero("feature_norm", feature_norm)

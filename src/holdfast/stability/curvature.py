@@ -44,7 +44,17 @@ def hessian_curvature(
     ``largest`` estimates beta and ``least`` mu of the full-tuning bound from one point: beta there is over all
     weights between start and end, and mu over each example. For a pre-trained model ``least`` is not above 0.
     Only trainable weights count, in evaluation mode, without dropout. One product is two backward passes over all
-    batches; memory beside them is five times the weights. Raises ``HoldfastError``.
+    batches; memory beside them is five times the weights.
+
+    Args:
+        model: Model, of which some weights are trainable.
+        batches: At least one batch.
+        loss: Gives the mean loss over the rows of a batch, a scalar, of the model and the batch.
+        steps: Products of the Hessian with a vector, at most.
+        seed: Of the vector to start from.
+
+    Raises:
+        HoldfastError: There are no batches, no trainable weights, or a product is not finite.
     """
     parameters = trainable(model)
     batches = _some(batches)
@@ -81,9 +91,17 @@ def lanczos(
 ) -> Curvature:
     """Return the extreme eigenvalues of the symmetric matrix that ``product`` multiplies a vector with.
 
-    A vector is a list of tensors shaped as ``like``. Three of them are held: without making them orthogonal again,
-    rounding brings copies of eigenvalues that were found, which leaves the extremes as they are (Paige 1971). The
-    start is drawn with ``seed``. Raises ``HoldfastError`` where a product is not finite.
+    Three vectors are held: without making them orthogonal again, rounding brings copies of eigenvalues that were
+    found, which leaves the extremes as they are (Paige 1971).
+
+    Args:
+        product: Multiplies a vector, a list of tensors shaped as ``like``, with the matrix.
+        like: Tensors of the vectors' shapes, types and devices.
+        steps: Products, at most.
+        seed: Of the vector to start from.
+
+    Raises:
+        HoldfastError: A product is not finite, or ``steps`` is below 1.
     """
     if steps < 1:
         raise HoldfastError(f"steps is {steps}: give at least 1")

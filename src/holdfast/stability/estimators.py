@@ -32,9 +32,17 @@ class GradientNorms:
 def gradient_norms(model: nn.Module, examples: Iterable[Any], *, loss: Loss = labelled_loss) -> GradientNorms:
     """Return the norm of each example's gradient at the model's current weights, which estimates L from below.
 
-    ``examples`` are batches of one row. L is the supremum between pre-trained and trained weights: measure at both
-    and take the larger. Only trainable weights count, in evaluation mode, without dropout; gradients that the model
-    holds stay as they are. Raises ``HoldfastError`` for a batch of several rows, whose mean gradient is shorter.
+    L is the supremum between pre-trained and trained weights: measure at both and take the larger. Only trainable
+    weights count, in evaluation mode, without dropout; gradients that the model holds stay as they are.
+
+    Args:
+        model: Model, of which some weights are trainable.
+        examples: Batches of one row.
+        loss: Gives the mean loss over the rows of a batch, a scalar, of the model and the batch.
+
+    Raises:
+        HoldfastError: A batch has several rows, whose mean gradient is shorter; there are no examples, or no
+            trainable weights.
     """
     parameters = trainable(model)
     found = []

@@ -57,15 +57,28 @@ def leave_one_out_head(
 ) -> HeadStability:
     """Train a head on all rows and on all but each one, by gradient descent, and return how far apart they end.
 
-    ``x``, (n, d), holds frozen features and ``y``, (n,), the classes. All n + 1 trainings start from the same
-    heads, drawn from N(0, init_scale^2) with ``seed``, and take ``steps`` full-batch steps on the mean logistic
-    loss of their rows: two classes share one score, more have one each. A(S) is the mean of ``heads`` heads.
-    ``bias`` appends -1 to each row; the bias is then a weight like any other, also in the distances. With many rows,
-    ``left_out`` names those that are left out, one training each, m in place of n in what is returned.
+    All n + 1 trainings start from the same heads. The definition for two classes is ascribed to Fu, So & Collier
+    (2023), not confirmed against its text. Ours: the mean over the n rows and not the expectation over training sets,
+    the mean over n - 1 rows in each leave-one-out training, and for more classes the Frobenius norm after taking out
+    what all classes share.
 
-    The definition for two classes is ascribed to Fu, So & Collier (2023), not confirmed against its text. Ours: the
-    mean over the n rows and not the expectation over training sets, the mean over n - 1 rows in each leave-one-out
-    training, and for more classes the Frobenius norm after taking out what all classes share. Raises ``HoldfastError``.
+    Args:
+        x: (n, d) frozen features.
+        y: (n,) classes, whole numbers; two classes share one score, more have one each.
+        steps: Full-batch steps on the mean logistic loss of the rows.
+        learning_rate: Of gradient descent; see ``largest_learning_rate``.
+        heads: Heads, of which A(S) is the mean.
+        init_scale: Heads start from N(0, init_scale^2).
+        seed: Of the heads' draw.
+        reduction: How the losses of several heads are put together; the mean takes the learning rate of each
+            ``heads`` times down.
+        bias: Append -1 to each row; the bias is then a weight like any other, also in the distances.
+        left_out: With many rows, those that are left out, one training each, m in place of n in what is returned;
+            None leaves each out in turn.
+
+    Raises:
+        HoldfastError: Shapes do not fit, a class has a single row, ``left_out`` names no row, or a number is outside
+            its range.
     """
     problem = head_problem(
         x, y, steps, learning_rate, heads, init_scale=init_scale, seed=seed, reduction=reduction, bias=bias
@@ -151,10 +164,18 @@ def leave_one_out_full(
 ) -> FullStability:
     """Train on all ``n`` rows once and once without each of ``sample`` rows, and return the distances.
 
-    ``train_function`` gets the rows to leave out, ``()`` or one index, and returns the trained weights by name. All
-    of its trainings must be equal but for that: the same start, order of the other rows, and draws; otherwise the
-    distance is that between seeds. Rows are drawn without replacement with ``seed``. ``progress`` is called with the
-    number of trainings done, of ``sample + 1``. Raises ``HoldfastError`` unless 2 <= sample <= n.
+    All trainings must be equal but for the row left out: the same start, order of the other rows, and draws;
+    otherwise the distance is that between seeds.
+
+    Args:
+        train_function: Gets the rows to leave out, ``()`` or one index, and returns the trained weights by name.
+        n: Training rows.
+        sample: Rows to leave out, one a training, drawn without replacement.
+        seed: Of that draw.
+        progress: Called with the number of trainings done, of ``sample + 1``.
+
+    Raises:
+        HoldfastError: ``sample`` is below 2 or above ``n``.
     """
     if not 2 <= sample <= n:
         raise HoldfastError(f"sample is {sample}: leave out between 2 rows and all {n}")

@@ -41,7 +41,19 @@ def quadratic_stability(
     """Train on ``n`` random quadratics and on all but each one, by gradient descent with learning rate 1/beta.
 
     f_i(w) = (w - w_*)^T A_i (w - w_*) / 2, A_i with eigenvalues from ``curvature`` to ``smoothness`` in random
-    directions. The leave-one-out loss keeps the division by n, as the bound does. Raises ``HoldfastError``.
+    directions. The leave-one-out loss keeps the division by n, as the bound does.
+
+    Args:
+        n: Quadratics, at least 2.
+        dimension: Of w, at least 2.
+        curvature: mu, the least eigenvalue.
+        smoothness: beta, the largest one.
+        distance: From the start to w_*.
+        steps: Steps of gradient descent, at least 2.
+        seed: Of all draws.
+
+    Raises:
+        HoldfastError: A number is outside its range.
     """
     if n < 2 or dimension < 2 or steps < 2:
         raise HoldfastError(f"n, dimension and steps are {n}, {dimension} and {steps}: give at least 2 of each")

@@ -52,10 +52,24 @@ def head_seed_spread(
 ) -> SeedSpread:
     """Train the mean of ``heads`` heads from each of ``seeds`` initialisations and return their directions.
 
-    Arguments as in ``leave_one_out_head``; ``seed`` is that of all draws together. What ``multi_head_bound`` says
-    of its first term, which falls as 1/sqrt(heads), is seen here. Ours: with ``reduction="mean"`` each
-    head takes steps ``heads`` times shorter, remembers its initialisation longer and undoes part of that.
-    Raises ``HoldfastError``.
+    What ``multi_head_bound`` says of its first term, which falls as 1/sqrt(heads), is seen here. Ours: with
+    ``reduction="mean"`` each head takes steps ``heads`` times shorter, remembers its initialisation longer and undoes
+    part of that.
+
+    Args:
+        x: (n, d) frozen features.
+        y: (n,) classes, whole numbers; two classes share one score, more have one each.
+        steps: Full-batch steps on the mean logistic loss of the rows.
+        learning_rate: Of gradient descent; see ``largest_learning_rate``.
+        heads: Heads of one mean.
+        init_scale: Heads start from N(0, init_scale^2).
+        seeds: Initialisations, at least 2.
+        seed: Of all draws together.
+        reduction: How the losses of several heads are put together.
+        bias: Append -1 to each row; the bias is then a weight like any other.
+
+    Raises:
+        HoldfastError: Shapes do not fit, a class has a single row, or a number is outside its range.
     """
     if seeds < 2 or init_scale == 0:
         raise HoldfastError(f"seeds is {seeds} and init_scale {init_scale}: a spread needs 2 seeds that differ")

@@ -158,8 +158,14 @@ def synthetic_study(
 ) -> SyntheticStudy:
     """Draw sets until ``sets`` of them are separable, measure each, and return them with rank correlations.
 
-    ``progress`` is called with the number of sets measured. Deterministic in ``seed``. Raises ``HoldfastError`` for
-    fewer sets than correlations need, and when hardly a set is separable.
+    Args:
+        sets: Separable sets to measure.
+        seed: The study is deterministic in it.
+        ranges: What is drawn from; None takes ``SyntheticRanges()``.
+        progress: Called with the number of sets measured.
+
+    Raises:
+        HoldfastError: ``sets`` is fewer than correlations need, or hardly a set drawn is separable.
     """
     least = LEAST + 3 + len(FACTORS)
     if sets < least:

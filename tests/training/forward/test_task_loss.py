@@ -14,7 +14,8 @@ from transformers import (
     MixtralForCausalLM,
 )
 
-from holdfast import R3F, Engine, HoldfastError, Vanilla
+from holdfast import R3F, HoldfastError, Vanilla
+from loops import engine
 from tiny import batch, classifier
 
 SIZES = {
@@ -26,10 +27,6 @@ SIZES = {
     "pad_token_id": 1,
 }
 STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-
-
-def engine(model, *methods, **options):
-    return Engine(model, methods, optimizer=lambda p: torch.optim.SGD(p, 0.1), **options)
 
 
 def embedded_rows(model, module):

@@ -8,11 +8,8 @@ from holdfast import EMA, LPFT, R4F, Engine, HoldfastError, NoisyTune, ReInit
 from holdfast.methods.base import Plan
 from holdfast.training.session.lifecycle import prepare
 from holdfast.training.trainer import attach as trainers
+from loops import batches, sgd, train
 from tiny import batch, classifier
-
-
-def sgd(parameters):
-    return torch.optim.SGD(parameters, 0.1)
 
 
 def broken(*given, **options):
@@ -23,7 +20,7 @@ def broken(*given, **options):
 def test_a_mistake_in_the_callers_own_functions_leaves_no_surgery(failing):
     model = classifier("bert")
     with pytest.raises(ValueError, match="own mistake"):
-        Engine(model, [R4F()], **{"optimizer": sgd, failing: broken})
+        Engine(model, [R4F()], **{"optimizer": sgd(), failing: broken})
     assert type(model.classifier) is torch.nn.Linear
     assert not any(module._forward_hooks for module in model.modules())
 
@@ -31,7 +28,7 @@ def test_a_mistake_in_the_callers_own_functions_leaves_no_surgery(failing):
 def test_missing_data_are_told_before_any_weight_moves():
     model = classifier("bert")
     with pytest.raises(HoldfastError, match=r"lp_ft looks at the training data .* data=loader"):
-        Engine(model, [NoisyTune(), LPFT()], optimizer=sgd)
+        Engine(model, [NoisyTune(), LPFT()], optimizer=sgd())
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), classifier("bert").parameters(), strict=True))
 
 
@@ -59,10 +56,8 @@ def test_what_is_drawn_anew_gets_no_noise_in_either_order():
 
 
 def test_finishing_what_is_only_shown_is_refused():
-    engine = Engine(classifier("bert"), [EMA()], optimizer=sgd)
-    for seed in range(2):
-        engine.backward(engine.loss(batch(seed=seed)))
-        engine.step()
+    engine = Engine(classifier("bert"), [EMA()], optimizer=sgd())
+    train(engine, batches(2))
     average = engine.plain_state_dict()
     with engine.evaluate(), pytest.raises(HoldfastError, match="leave the block first"):
         engine.finish()

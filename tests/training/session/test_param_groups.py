@@ -11,7 +11,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from holdfast import LLRD, Engine, HoldfastError, LoRA, Method, attach
 from holdfast.training.session.param_groups import split_groups
-from tiny import batch, classifier
+from tiny import batch, classifier, rows
 
 
 @dataclass(frozen=True)
@@ -123,11 +123,6 @@ def test_a_refused_optimizer_leaves_the_model_as_it_was():
         Engine(model, [LoRA(rank=2), LLRD()], optimizer=optimizer)
     assert list(model.state_dict()) == keys
     assert all(p.requires_grad for p in model.parameters())
-
-
-def rows(count):
-    data = batch(rows=count)
-    return [{key: value[row] for key, value in data.items()} for row in range(count)]
 
 
 def arguments(folder, **options):

@@ -44,19 +44,26 @@ class Look:
 class Monitor:
     """Compares a model with what it was when the monitor was made, on a fixed batch.
 
-    ``batch``: the model's keyword arguments, or several such to be run in turn, of at least 4 rows in all; labels are
-    not used. Rows are read where ``pooled_states`` reads them for the model's own head; causal language models at the
-    last real token, and encoder-decoders that generate at the end token, their decoder fed with the input, as the
-    classifiers of these families do. ``layers="all"`` measures every hidden layer. ``distance=False`` saves a copy of
-    the body's weights, which is kept on the CPU in their own precision.
+    Rows are read where ``pooled_states`` reads them for the model's own head; causal language models at the last real
+    token, and encoder-decoders that generate at the end token, their decoder fed with the input, as the classifiers of
+    these families do.
 
     A look runs without dropout or gradient, and leaves model, gradients and random generators as they were: the
     training goes on bit for bit as without it. A body whose weights are still those of the start is not run again.
-    The weights are those being trained, also where a method will end with others (``ema``). ``context`` makes the
-    context that the model runs in, such as autocast.
+    The weights are those being trained, also where a method will end with others (``ema``).
 
-    Raises ``HoldfastError`` for models without hidden states, fewer than 4 rows, and a last layer that is not finite
-    or the same for every row.
+    Args:
+        model: Model with hidden states.
+        batch: The model's keyword arguments, or several such to be run in turn, of at least 4 rows in all; labels are
+            not used.
+        layers: ``"all"`` measures every hidden layer, ``"last"`` the last one.
+        distance: Measure the distance of the body's weights too, of which a copy is kept on the CPU in their own
+            precision.
+        context: Makes the context that the model runs in, such as autocast.
+
+    Raises:
+        HoldfastError: The model has no hidden states, there are fewer than 4 rows, or the last layer is not finite or
+            the same for every row.
     """
 
     def __init__(

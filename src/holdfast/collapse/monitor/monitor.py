@@ -33,18 +33,27 @@ class CollapseMonitor(TrainerCallback):
     ``collapse/layer_0/cka`` and so on, from the embeddings on. ``looks`` keeps them. What ``Monitor`` says of a look
     holds: training goes on bit for bit as without it.
 
-    Left out, ``every`` is as many steps as train on 25 rows for each that is looked at: 100 for 64 rows and steps of
-    16, under 3 % of the time from about 200 steps on (``benchmarks/monitor.py``).
-
-    ``rows`` rows are taken evenly spread from the trainer's ``eval_dataset`` (the first, if it has several), or else
-    its ``train_dataset``, through its collator; ``batch``, the model's keyword arguments, takes their place. ``stop``,
-    a share between 0 and 1, ends training, with a line in the log, once the effective rank of the last hidden layer
-    falls below that share of the pre-trained model's, or the layer is not finite or the same for every row.
-
     Works with ``attach`` before or after it; make it before where methods change the model at the start
     (``reinit``, ``noisytune``), as the reference is then the pre-trained one. Under DistributedDataParallel every
-    process looks at the same rows, and the first one decides to stop. Raises ``HoldfastError`` as ``Monitor``, for
-    arguments out of range, data that cannot be picked from, and with FSDP or DeepSpeed.
+    process looks at the same rows, and the first one decides to stop.
+
+    Args:
+        trainer: Trainer whose model is watched.
+        every: Optimizer steps from one look to the next; None takes as many as train on 25 rows for each that is
+            looked at: 100 for 64 rows and steps of 16, under 3 % of the time from about 200 steps on
+            (``benchmarks/monitor.py``).
+        rows: Rows to look at, taken evenly spread from the trainer's ``eval_dataset`` (the first, if it has several),
+            or else its ``train_dataset``, through its collator.
+        batch: The model's keyword arguments, which take the place of those rows.
+        stop: A share between 0 and 1: training ends, with a line in the log, once the effective rank of the last
+            hidden layer falls below that share of the pre-trained model's, or the layer is not finite or the same for
+            every row; None never stops.
+        layers: ``"all"`` logs every hidden layer, ``"last"`` the last one.
+        distance: Log the distance of the body's weights too.
+
+    Raises:
+        HoldfastError: As ``Monitor``, for arguments out of range, data that cannot be picked from, and with FSDP or
+            DeepSpeed.
 
     Example:
         >>> trainer = attach(Trainer(model, args, train_dataset=data), R3F())

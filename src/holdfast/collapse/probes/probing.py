@@ -50,28 +50,42 @@ def linear_probe(
     holdout: float = 0.2,
     strengths: Sequence[float] | None = None,
 ) -> Probed:
-    """Train ``seeds`` probes on ``(n, width)`` features and score them on ``(m, width)`` others; deterministic.
+    """Train ``seeds`` probes on features and score them on others; deterministic.
 
-    Features, float32 or float64, may lie in mapped memory. They are standardised by the mean and standard deviation
-    of all training rows; constant ones are left out. ``labels`` are class indices below ``classes``, or values, for
-    which ``classes`` says nothing. Each seed holds out its own share ``holdout`` of the training rows, each class in
-    proportion and never the whole of one, fits every strength on the rest and takes the one with the least mean log
-    loss (squared error) on the rows held out, of equals the strongest. The probe is then fitted with it on all
-    training rows, so seeds that choose alike score alike. A strength ``lam`` is that of the objective
+    Features may lie in mapped memory. They are standardised by the mean and standard deviation of all training rows;
+    constant ones are left out. Each seed holds out its own share of the training rows, each class in proportion and
+    never the whole of one, fits every strength on the rest and takes the one with the least mean log loss (squared
+    error) on the rows held out, of equals the strongest. The probe is then fitted with it on all training rows, so
+    seeds that choose alike score alike. A strength ``lam`` is that of the objective
     mean loss + ``lam``/2 ||weights||^2, see ``fit_logistic`` and ``fit_ridge``, and means the same for any n.
 
     The grid runs from 100 down to 0.0001, two a decade; while its weakest is the best of a seed it goes on downwards by
-    a decade, to 1e-8 at the least. Given ``strengths`` are tried as they are. Where no row can be held out, as every
-    class has a single one, each seed takes the middle of the grid. Where the training rows are of one class, that is
-    what the probe predicts, and the strongest is reported; a class without training rows is never predicted. A logistic
-    regression that has not converged after 300 steps, as with next to no penalty on wild features, is taken as it is.
-
-    Scores are None where a metric is undefined, as without test rows, and all of them where any feature is not finite:
-    a model that diverged cannot be probed.
+    a decade, to 1e-8 at the least. Where no row can be held out, as every class has a single one, each seed takes the
+    middle of the grid. Where the training rows are of one class, that is what the probe predicts, and the strongest is
+    reported; a class without training rows is never predicted. A logistic regression that has not converged after 300
+    steps, as with next to no penalty on wild features, is taken as it is.
 
     Working memory beside the arguments is at most two float32 copies of the training features and 0.5 GB.
-    Raises ``HoldfastError`` for arrays that do not fit each other, labels that are no class, no training rows and
-    options out of range.
+
+    Args:
+        train: (n, width) features, float32 or float64.
+        labels: (n,) class indices below ``classes``, or values.
+        test: (m, width) features.
+        test_labels: (m,) labels of theirs.
+        kind: Kind of the task: ridge regression for ``regression``, else logistic regression.
+        classes: How many there are; of no meaning for values.
+        metrics: What is scored.
+        seeds: Probes to train.
+        holdout: Share of the training rows that each seed holds out.
+        strengths: Penalties to be tried as they are; None takes the grid.
+
+    Returns:
+        Scores, None where a metric is undefined, as without test rows, and all None where any feature is not finite: a
+        model that diverged cannot be probed.
+
+    Raises:
+        HoldfastError: Arrays do not fit each other, a label is no class, there are no training rows, or an option is
+            out of range.
     """
     import numpy as np
 
