@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from holdfast.records.run import RunRecord
 from holdfast.study.plan.prepare import Prepared
-from holdfast.study.run.progress import Board, Listener, Running, duration, ended_line, name_of
+from holdfast.study.run.progress import Board, Listener, Running, ended_line, how_far, name_of, time_left
 
 
 def announce(prepared: Prepared) -> None:
@@ -79,9 +79,9 @@ class Live:
     def _show_whole(self, board: Board) -> None:
         if self.whole is None:
             self.whole = self.progress.add_task("runs", total=board.total, state="")
-        left = board.seconds_left()
-        state = f"{board.done}/{board.total} done" + (f", about {duration(left)} left" if left else "")
-        self.progress.update(self.whole, completed=board.done, state=state)
+        left = time_left(board)
+        state = f"{how_far(board.done, board.planned)} done" + (f", {left}" if left else "")
+        self.progress.update(self.whole, total=board.total, completed=board.done, state=state)
 
 
 def running_state(run: Any) -> str:

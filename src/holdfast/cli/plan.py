@@ -18,12 +18,13 @@ def show_plan(prepared: Prepared, target: Path) -> None:
     """Print the grid of runs and a rough estimate of their time; write nothing."""
     from holdfast.training.run.foretold import learned
 
-    study, grid = prepared.study, prepared.grid
-    records = Store(target).records(grid)
+    study, plan = prepared.study, prepared.policy.planned({})
+    grid, least = plan.runs, "" if plan.complete else "at least "
+    records = Store(target).records()
     missing = [spec for spec in grid if spec.id not in records]
     perturbed = [spec.perturb for spec in grid if spec.perturb]
     typer.echo(
-        f"{len(grid)} runs: {_what(study)} x {len(study.methods)} methods x {len(study.seeds)} seeds"
+        f"{least}{len(grid)} runs: {_what(study)} x {len(study.methods)} methods x {len(study.seeds)} seeds"
         + (", and as many on perturbed data" if perturbed else "")
         + (", and the pre-trained model" if any(spec.untrained for spec in grid) else "")
         + (f", {len(records)} of them done in {target}" if records else f", to be written to {target}")
@@ -64,7 +65,7 @@ def show_plan(prepared: Prepared, target: Path) -> None:
         typer.echo(f"time     could not be measured here: {reason}")
         return
     typer.echo(
-        f"time     roughly {duration(guess.total(missing))} for {len(missing)} runs, {guess.slots} at a time; "
+        f"time     {least}roughly {duration(guess.total(missing))} for {len(missing)} runs, {guess.slots} at a time; "
         "from a few steps of each method, timed just now on this machine"
     )
     for stored in prepared.stored:
@@ -87,11 +88,13 @@ def _scored(target: Target) -> str:
 
 def how_to_go_on(prepared: Prepared, target: Path) -> str:
     """Return what to tell when a study was stopped: how far it is, and the command that goes on."""
-    done = len(Store(target).records(prepared.grid))
+    records = Store(target).records()
     command = ["holdfast", "compare", str(target / "study.yaml")]
     if prepared.data_dir is not None:
         command += ["--data-dir", str(prepared.data_dir)]
     for flag in ("remote_code", "pickled_weights"):
         if getattr(prepared.study, flag):
             command.append(f"--{flag.replace('_', '-')}")
-    return f"stopped with {done} of {len(prepared.grid)} runs done; go on with: {shlex.join(command)}"
+    plan = prepared.policy.planned(records)
+    total = f"{'' if plan.complete else 'at least '}{len(plan.runs)}"
+    return f"stopped with {len(records)} of {total} runs done; go on with: {shlex.join(command)}"

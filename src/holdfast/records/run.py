@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -91,8 +91,22 @@ class OtherTask(BaseModel):
     """``OodSpec.labels``; probes have none."""
 
 
+SCHEMA = 2
+"""Version of what ``RunSpec.id`` hashes: raised with every change of the fields, of their defaults or their meaning."""
+
+Role = Literal["compared", "search", "perturbed", "reference"]
+"""What a study does a run for: to compare methods, to choose settings, to see what other training rows would have
+given, or to have something to hold the others against."""
+
+
+def _role_of(fields: dict[str, Any]) -> Role:
+    if not fields.get("method"):
+        return "reference"
+    return "perturbed" if fields.get("perturb") else "compared"
+
+
 class RunSpec(BaseModel):
-    """One run: model x task x method x seeds x settings. Its content hash is its identity."""
+    """One run: model x task x method x seeds x settings. The hash of what it computes is its identity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -127,6 +141,8 @@ class RunSpec(BaseModel):
     """Set where ``probed`` has tasks."""
     monitor: int | None = Field(default=None, gt=0)
     """Optimizer steps between looks at the representation during training; None: none."""
+    role: Role = Field(default_factory=_role_of)
+    """No part of the identity. By default what the other fields suggest, which is never ``search``."""
 
     @property
     def arm(self) -> tuple[str, int | None]:
@@ -140,17 +156,8 @@ class RunSpec(BaseModel):
 
     @property
     def id(self) -> str:
-        """First 16 hex digits of the SHA-256 of the canonical JSON of all fields, later ones only where they are set.
-
-        Runs that were made before there was such a field keep their identity.
-        """
-        fields = self.model_dump(mode="json")
-        for name in ("seq2seq_from_encoder", "perturb", "after", "ood", "probed", "probe", "monitor"):
-            if not fields[name]:
-                del fields[name]
-        for name in ("label_smoothing", "max_target_length", "num_beams"):
-            if fields["settings"][name] == TrainingSettings.model_fields[name].default:
-                del fields["settings"][name]
+        """First 16 hex digits of the SHA-256 of the canonical JSON of ``SCHEMA`` and of all fields but ``role``."""
+        fields = {"schema": SCHEMA, **self.model_dump(mode="json", exclude={"role"})}
         text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

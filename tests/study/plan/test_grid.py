@@ -3,10 +3,11 @@ from itertools import product
 import pytest
 
 from holdfast.errors import HoldfastError
-from holdfast.records.run import Perturbation, ProbeSettings, RunSpec
+from holdfast.records.run import SCHEMA, OtherTask, Perturbation, ProbeSettings, RunSpec, TrainingSettings
 from holdfast.records.task import OodSpec, TaskSpec
 from holdfast.study.define.study_file import from_options, load_study
-from holdfast.study.plan.grid import build_grid, is_sequence, resolve_methods, stages
+from holdfast.study.plan.grid import build_grid, is_sequence, resolve_methods
+from holdfast.study.plan.policy import stages
 
 DATA = {TaskSpec(source=name): f"rows of {name}" for name in ("rte", "cola")}
 DATA |= {OodSpec(task=task): f"scored {rows}" for task, rows in DATA.items()}
@@ -47,6 +48,7 @@ def test_perturbed_data_add_runs_in_which_nothing_but_the_rows_varies():
         product(["rte", "cola"], [5, 2, 9], ["vanilla", "r3f"])
     )
     assert {(spec.seed, spec.data_seed, spec.perturb.remove) for spec in added} == {(5, 7, 0.1)}
+    assert ({spec.role for spec in plain}, {spec.role for spec in added}) == ({"compared"}, {"perturbed"})
     assert len({spec.id for spec in grid}) == 24
 
 
@@ -56,11 +58,50 @@ def test_perturbed_runs_keep_their_identity_when_a_study_grows():
     assert {spec.id for spec in small} < {spec.id for spec in large}
 
 
-def test_runs_on_all_rows_have_the_identity_that_they_had_before_there_were_others():
-    spec = RunSpec(model="minilm", task=TaskSpec(source="rte"), data="rows", method="r3f", seed=3, data_seed=4)
-    # Computed by the code of before.
-    assert spec.id == "73ade3af757db4b9"
-    assert spec.model_copy(update={"perturb": Perturbation(seed=0)}).id != spec.id
+SPEC = RunSpec(model="minilm", task=TaskSpec(source="rte"), data="rows", method="r3f", seed=3, data_seed=4)
+
+
+def test_the_identity_of_a_run_stays_within_a_version_of_the_schema():
+    """Where this fails, SCHEMA is to be raised: folders of studies would hold runs that are not found any more."""
+    assert (SCHEMA, SPEC.id) == (2, "ea8679e43c1cffc0")
+
+
+CHANGES = {
+    "model": "bert",
+    "revision": "main",
+    "task": TaskSpec(source="cola"),
+    "data": "others",
+    "method": "r4f",
+    "train_size": 7,
+    "seed": 9,
+    "data_seed": 9,
+    "subset_seed": 9,
+    "settings": TrainingSettings(learning_rate=1e-4),
+    "remote_code": True,
+    "pickled_weights": True,
+    "seq2seq_from_encoder": True,
+    "perturb": Perturbation(seed=0),
+    "after": "0123",
+    "ood": (OtherTask(task=TaskSpec(source="cola"), data="scored"),),
+    "probed": (OtherTask(task=TaskSpec(source="cola"), data="rows"),),
+    "probe": ProbeSettings(),
+    "monitor": 5,
+}
+
+
+def test_whatever_a_run_computes_is_its_identity_and_what_it_is_for_is_not():
+    changed = [SPEC.model_copy(update={name: value}).id for name, value in CHANGES.items()]
+    assert len({SPEC.id, *changed}) == 1 + len(CHANGES)
+    assert SPEC.model_copy(update={"role": "search"}).id == SPEC.id
+    assert RunSpec.model_fields.keys() == {*CHANGES, "role"}
+
+
+def test_what_a_run_is_for_follows_from_what_it_does_unless_it_is_told():
+    fields = SPEC.model_dump(exclude={"role"})
+    assert RunSpec(**fields).role == "compared"
+    assert RunSpec(**fields | {"method": ""}).role == "reference"
+    assert RunSpec(**fields | {"perturb": {"seed": 1}}).role == "perturbed"
+    assert RunSpec.model_validate_json(RunSpec(**fields, role="search").model_dump_json()).role == "search"
 
 
 def test_methods_are_written_in_one_way():
@@ -116,7 +157,7 @@ def probed(spec):
 def test_probing_begins_with_the_pretrained_model():
     grid = build_grid(resolve_methods(study(tasks=["rte"], probed=["cola"], methods=["r3f"], seeds=[4])), DATA)
     reference, run = grid
-    assert (reference.untrained, reference.method, reference.seed) == (True, "", 0)
+    assert (reference.untrained, reference.role, reference.method, reference.seed) == (True, "reference", "", 0)
     assert probed(reference) == probed(run) == ["cola"]
     assert reference.probed[0].data == "rows of cola"
     assert (reference.probe, run.probe) == (ProbeSettings(), ProbeSettings())

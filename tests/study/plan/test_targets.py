@@ -122,7 +122,7 @@ def test_a_study_whose_target_changed_is_another(data, tmp_path):
 
     before = plan(data, ood=["scitail"])
     store = Store(tmp_path / "out")
-    with store.open(before.study, before.stored):
+    with store.open(before.study, before.stored, before.grid):
         pass
     store.check(before.study, plan(data, ood=["scitail"]).stored)
     changed = data / "scitail" / "test.jsonl"

@@ -1,5 +1,6 @@
 import pytest
 
+from holdfast.study.plan.policy import Planned
 from holdfast.study.run.progress import Board
 from study.run_records import run_record, run_spec
 
@@ -15,7 +16,7 @@ class Clock:
 
 def board_of(grid, records=(), slots=1):
     clock = Clock()
-    return Board(grid, NAMES, records, slots, clock), clock
+    return Board(Planned(grid), NAMES, records, slots, clock), clock
 
 
 def end(board, clock, spec, seconds, **changes):
@@ -87,5 +88,5 @@ def test_earlier_runs_count_and_errors_say_nothing_about_time():
 def test_probing_the_pretrained_model_says_nothing_of_how_long_runs_take():
     reference, spec = run_spec(method=""), run_spec()
     ended = run_record(spec=reference, seconds=2.0)
-    board = Board([reference, spec], {spec.arm: "rte"}, [ended], 1, lambda: 0.0)
+    board = Board(Planned([reference, spec]), {spec.arm: "rte"}, [ended], 1, lambda: 0.0)
     assert (board.done, board.seconds_left()) == (1, None)

@@ -20,7 +20,7 @@ def _fakes(fakes):
 
 
 def opened(plan, out):
-    with Store(out).open(plan.study, plan.stored):
+    with Store(out).open(plan.study, plan.stored, plan.grid):
         pass
     return Store(out)
 
@@ -141,7 +141,8 @@ def test_a_run_counts_once_its_record_is_there(tmp_path):
     record = run_record(spec=spec)
     write_record(folder, record)
     assert store.record(spec.id) == record
-    assert store.records([run_spec(seed=1), spec]) == {spec.id: record}
+    store.plan([run_spec(seed=1), spec])
+    assert store.records() == {spec.id: record}
 
 
 def test_a_record_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
@@ -175,7 +176,7 @@ def test_a_folder_without_a_study_cannot_be_loaded(tmp_path):
 HOLD = """
 import sys, signal
 from pathlib import Path
-from holdfast.study.lock import locked
+from holdfast.study.store.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     signal.pause()
@@ -202,16 +203,41 @@ def test_a_lock_file_without_a_process_locks_nothing(tickets, tmp_path):
     assert opened(plan, out).load()[0] == plan.study
 
 
-def test_folders_from_before_learning_curves_are_still_read(tmp_path, fakes):
-    out = tmp_path / "out"
-    plan = studies.prepared(studies.write_csv(tmp_path / "tickets.csv"), train_size=20, workers=0)
-    summary = studies.run(plan, out)
-    stored = json.loads((out / "tasks.json").read_text())
-    for task in stored:
-        del task["train_size"], task["targets"], task["info"]["base"], task["info"]["targets"]
-    (out / "tasks.json").write_text(json.dumps(stored))
-    again = remake_results(out, studies.PLAIN)
-    assert [row.scores for row in again.results] == [row.scores for row in summary.results]
+@pytest.mark.parametrize("schema", [None, 1, 3])
+def test_runs_of_another_version_are_neither_shown_nor_mixed_with(tickets, tmp_path, schema):
+    plan = prepared(tickets, workers=0)
+    studies.run(plan, tmp_path / "out")
+    file = tmp_path / "out" / "plan.json"
+    if schema is None:
+        # As it was before there were versions.
+        file.unlink()
+    else:
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"run_schema": schema, "later": 1}))
+    before = contents(tmp_path / "out")
+    told = rf"out holds runs of another version of Holdfast \(run schema {schema or 1}, here 2\)"
+    for attempt in (
+        lambda: studies.run(plan, tmp_path / "out"),
+        lambda: Store(tmp_path / "out").check(plan.study, plan.stored),
+        lambda: remake_results(tmp_path / "out", studies.PLAIN),
+    ):
+        with pytest.raises(HoldfastError, match=told) as caught:
+            attempt()
+        assert "\n" not in str(caught.value)
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_plan_grows_in_the_order_of_what_is_asked_for_last_and_loses_nothing(tmp_path):
+    store, specs = Store(tmp_path), [run_spec(seed=seed) for seed in range(4)]
+    store.plan([specs[0], specs[3]])
+    store.plan([specs[1], specs[0]])
+    assert store.planned() == [specs[1], specs[0], specs[3]]
+
+
+def test_the_plan_of_a_study_that_was_never_written_down_is_not_taken_over(tickets, tmp_path):
+    plan, other = prepared(tickets), prepared(tickets, settings={"epochs": 2})
+    store = opened(plan, tmp_path / "out")
+    (store.folder / "study.yaml").unlink()
+    assert opened(other, store.folder).planned() == other.grid
 
 
 def test_numbers_of_rows_are_not_averaged_as_if_they_were_tasks(tmp_path, fakes):

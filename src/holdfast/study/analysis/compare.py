@@ -96,7 +96,7 @@ def summarise(
     facts = {info.task: facts_of_task(info) for info in tasks}
     found = _compare(cells, facts, methods, settings.baseline, settings.delta, settings.alpha, correct or {}, looks)
     by_task = {task: with_outcomes(list(group), facts[task]) for task, group in groupby(cells, key=lambda c: c.task)}
-    reference = next((records[spec.id] for spec in grid if spec.untrained and spec.id in records), None)
+    reference = next((records[spec.id] for spec in grid if spec.role == "reference" and spec.id in records), None)
     elsewhere, elsewhere_sentences = transfer(by_task, tasks, settings, reference)
     return Summary(
         holdfast=holdfast.__version__,
@@ -179,11 +179,11 @@ def _several_sizes(cells: Sequence[Cell]) -> bool:
 def _other_errors(
     grid: Sequence[RunSpec], records: Mapping[str, RunRecord], names: Mapping[Arm, str]
 ) -> list[dict[str, str]]:
-    """Runs without a result for which the comparison has no cells: on perturbed data, and of the pre-trained model."""
+    """Runs without a result for which the comparison has no cells, since they are not there to be compared."""
     errors = []
     for spec in grid:
         record = records.get(spec.id)
-        if (spec.perturb is not None or spec.untrained) and (record is None or record.status == "error"):
+        if spec.role != "compared" and (record is None or record.status == "error"):
             seed = str(spec.seed) if spec.perturb is None else f"{spec.seed} (data {spec.perturb.seed})"
             errors.append(
                 {

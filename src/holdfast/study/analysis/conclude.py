@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from holdfast.records.run import RunRecord
+from holdfast.records.run import RunRecord, RunSpec
 from holdfast.records.summary import SequenceSummary, Settings, Summary
 from holdfast.study.analysis.per_example import correct_rows
 from holdfast.study.analysis.representations import mean_layers
 from holdfast.study.analysis.reproduction import reproduce
 from holdfast.study.define.study_file import StudyFile
-from holdfast.study.plan.grid import build_grid
-from holdfast.study.plan.prepare import StoredTask, fingerprints, task_names
+from holdfast.study.plan.prepare import StoredTask, task_names
 from holdfast.study.store.atomic import write_text
 from holdfast.study.store.best import Card, describe_best, place
 from holdfast.study.store.looks import add_look
@@ -42,13 +41,13 @@ def conclude(
     from holdfast.study.analysis.instability import measure_luck
     from holdfast.study.analysis.sequential import summarise_sequence
 
-    grid = build_grid(study, fingerprints(study, stored))
-    records = store.records(grid)
+    grid = store.planned()
+    records = store.records()
     names = task_names(stored)
     looks = add_look(store.looks(), grid, records, names, datetime.now(UTC).isoformat(timespec="seconds"))
     seen = max(1, len(looks))
     infos = [task.info for task in stored]
-    settings = _settings(study, stored)
+    settings = _settings(study, stored, grid)
     if study.sequence is not None:
         sequence = summarise_sequence(study, settings, infos, grid, records, seen)
         outputs.sequence_page(sequence, list(records.values()), store.folder / "report.html")
@@ -56,12 +55,10 @@ def conclude(
         store.save_looks(looks)
         return sequence
     best = describe_best(store, grid, records, names)
-    trained = [record for record in records.values() if not record.spec.untrained]
-    # Runs on perturbed data say something about luck only.
-    compared = [record for record in trained if record.spec.perturb is None]
+    compared = [record for record in records.values() if record.spec.role == "compared"]
     correct = correct_rows(store, compared, stored)
-    luck = measure_luck(store, trained, stored, study.methods)
-    layers = mean_layers(compared, stored, study.methods)
+    luck = measure_luck(store, list(records.values()), stored, settings.methods)
+    layers = mean_layers(compared, stored, settings.methods)
     summary = summarise(settings, infos, grid, records, best, seen, names, correct, luck, layers)
     summary = summary.model_copy(update={"reproduction": reproduce(study, compared)})
     place(store, best, records, summary, outputs.card)
@@ -72,13 +69,15 @@ def conclude(
     return summary
 
 
-def _settings(study: StudyFile, stored: Sequence[StoredTask]) -> Settings:
+def _settings(study: StudyFile, stored: Sequence[StoredTask], grid: Sequence[RunSpec]) -> Settings:
+    """Return what was asked for, in the study and by runs of the plan that compare more than it names."""
+    compared = [spec for spec in grid if spec.role == "compared"]
     return Settings(
         model=study.model,
-        methods=study.methods,
+        methods=list(dict.fromkeys([*study.methods, *(spec.method for spec in compared)])),
         baseline=study.baseline or study.methods[0],
         tasks=[task.info.task for task in stored],
-        seeds=study.seeds,
+        seeds=list(dict.fromkeys([*study.seeds, *(spec.seed for spec in compared)])),
         delta=study.delta,
         alpha=study.alpha,
         training=study.settings.model_dump(),

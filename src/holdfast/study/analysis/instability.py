@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from holdfast.errors import HoldfastError
 from holdfast.measures.representations import RepresentationDistances
-from holdfast.records.run import RunRecord
+from holdfast.records.run import Role, RunRecord
 from holdfast.records.summary import LayerLuck, Luck
 from holdfast.stability import measures
 from holdfast.stability.measures import RunOutputs, luck_of
@@ -37,8 +37,9 @@ def measure_luck(
     for task in stored:
         own = [record for record in records if record.status == "finished" and record.spec.arm == task.arm]
         varied: Literal["seed", "data"]
-        for varied in ("seed", "data"):
-            alike = [record for record in own if (record.spec.perturb is not None) == (varied == "data")]
+        role: Role
+        for varied, role in (("seed", "compared"), ("data", "perturbed")):
+            alike = [record for record in own if record.spec.role == role]
             judged = list(zip(alike, outcomes(alike, task.info.metric, task.info.constant_score), strict=True))
             for method in methods:
                 runs = [(record, outcome) for record, outcome in judged if record.spec.method == method]

@@ -61,13 +61,16 @@ class Cell:
 def cells_of_records(records: Sequence[RunRecord]) -> list[Cell]:
     """Every task x method x seed that occurs, sorted by these, so that the records' order does not matter.
 
-    A seed that one method has on a task and another has not gives a cell without a record. Runs on perturbed data
-    are left out. Raises HoldfastError for two records of one cell, for records that cannot be compared, and where
-    none is left.
+    A seed that one method has on a task and another has not gives a cell without a record. Runs of another role than
+    to be compared are left out. Raises HoldfastError for two records of one cell, for records that cannot be compared,
+    and where none is left.
     """
-    records = [record for record in records if record.spec.perturb is None and not record.spec.untrained]
+    records = [record for record in records if record.spec.role == "compared"]
     if not records:
-        raise HoldfastError("all runs are on perturbed data; give the records of runs on all rows to compare them")
+        raise HoldfastError(
+            "all runs are on perturbed data, of a search or of the pre-trained model; give the records of runs that "
+            "compare methods"
+        )
     _refuse_mixtures(records)
     # A run that stopped early may not have learned its task's name.
     names = {record.spec.task: record.task_name for record in records if record.task_name}
@@ -94,18 +97,18 @@ def cells_of_records(records: Sequence[RunRecord]) -> list[Cell]:
 def cells_of_grid(
     grid: Sequence[RunSpec], records: Mapping[str, RunRecord], seeds: Sequence[int], names: Mapping[TaskArm, str]
 ) -> list[Cell]:
-    """A cell for each trained run of the grid on all its data: tasks and methods in the grid's order, seeds as given.
+    """A cell for each run of the grid to be compared: tasks and methods in the grid's order, seeds as in ``seeds``.
 
     ``records`` go by ``RunSpec.id``; ``names`` has the tasks' by ``RunSpec.arm``.
     """
     cells = [
         _cell(names[spec.arm], spec.method, _seed(spec), records.get(spec.id), spec.id)
         for spec in grid
-        if spec.perturb is None and not spec.untrained
+        if spec.role == "compared"
     ]
     tasks = list(dict.fromkeys(cell.task for cell in cells))
     methods = list(dict.fromkeys(cell.method for cell in cells))
-    places = {seed: place for place, seed in enumerate(seeds)}
+    places = {seed: place for place, seed in enumerate(dict.fromkeys([*seeds, *(cell.seed[0] for cell in cells)]))}
     return sorted(
         cells, key=lambda cell: (tasks.index(cell.task), methods.index(cell.method), places[cell.seed[0]], cell.seed)
     )

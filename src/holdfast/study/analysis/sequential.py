@@ -17,7 +17,7 @@ from holdfast.study.analysis.failures import Outcome
 from holdfast.study.analysis.results_grid import arm_of, facts_of_task
 from holdfast.study.analysis.transfer import decided_and_rest, probe_outcome
 from holdfast.study.define.study_file import StudyFile
-from holdfast.study.plan.grid import stages as parts_of
+from holdfast.study.plan.policy import stages as parts_of
 from holdfast.study.statistics.findings import TaskArms, judge
 from holdfast.study.statistics.looks import looks_note
 from holdfast.study.statistics.notes import closing_note
@@ -49,8 +49,8 @@ def summarise_sequence(
     results with differing numbers of runs were looked at.
     """
     assert study.sequence is not None
-    trained = parts_of([spec for spec in grid if not spec.untrained])
-    reference = next((records[spec.id] for spec in grid if spec.untrained and spec.id in records), None)
+    trained = parts_of([spec for spec in grid if spec.role == "compared"])
+    reference = next((records[spec.id] for spec in grid if spec.role == "reference" and spec.id in records), None)
     turns = list(infos) * (study.cycles if study.sequence == "cycles" else 1)
     stages = [_stage(number, info, 1 + (number - 1) // len(infos)) for number, info in enumerate(turns, 1)]
     places = _places(study.sequence, infos, stages)

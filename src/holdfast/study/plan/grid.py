@@ -1,6 +1,7 @@
 """All runs of a study, in the order in which they are done."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from holdfast.errors import HoldfastError, nearest
 from holdfast.records.run import OtherTask, Perturbation, RunSpec
@@ -57,9 +58,7 @@ def build_grid(study: StudyFile, fingerprints: Mapping[TaskSpec | OodSpec, str])
     return [
         *([_reference(study, fingerprints, probed)] if probed else []),
         *(
-            _run(study, task, size, fingerprints, pair).model_copy(
-                update={"method": method, **({"perturb": perturb} if perturb else targets)}
-            )
+            _run(study, task, size, fingerprints, pair, method, **({"perturb": perturb} if perturb else targets))
             for part in (pairs, perturbed)
             for task in study.tasks
             for size in study.train_sizes
@@ -74,16 +73,6 @@ def is_sequence(grid: Sequence[RunSpec]) -> bool:
     return any(spec.after is not None for spec in grid)
 
 
-def stages(specs: Sequence[RunSpec]) -> list[list[RunSpec]]:
-    """Return the runs in parts to be done one after the other, so that none comes before the one it goes on from."""
-    depth: dict[str, int] = {}
-    parts: dict[int, list[RunSpec]] = {}
-    for spec in specs:
-        depth[spec.id] = 0 if spec.after is None else depth.get(spec.after, -1) + 1
-        parts.setdefault(depth[spec.id], []).append(spec)
-    return [parts[number] for number in sorted(parts)]
-
-
 def _sequence(study: StudyFile, fingerprints: Mapping[TaskSpec | OodSpec, str]) -> list[RunSpec]:
     """Return the runs of a chain or of cycles, stage by stage: every one goes on from that of the stage before."""
     turns = study.tasks * (study.cycles if study.sequence == "cycles" else 1)
@@ -94,8 +83,8 @@ def _sequence(study: StudyFile, fingerprints: Mapping[TaskSpec | OodSpec, str]) 
         plain = {"monitor": study.monitor, **_probing(study, asked)}
         for pair in study.seed_pairs:
             for method in study.methods:
-                spec = _run(study, task, study.train_sizes[0], fingerprints, pair)
-                spec = spec.model_copy(update={"method": method, "after": before.get((method, pair)), **plain})
+                after = before.get((method, pair))
+                spec = _run(study, task, study.train_sizes[0], fingerprints, pair, method, after=after, **plain)
                 before[method, pair] = spec.id
                 grid.append(spec)
     return grid
@@ -118,6 +107,8 @@ def _run(
     size: int | None,
     fingerprints: Mapping[TaskSpec | OodSpec, str],
     seeds: tuple[int, int],
+    method: str,
+    **further: Any,
 ) -> RunSpec:
     seed, data_seed = seeds
     return RunSpec(
@@ -125,7 +116,7 @@ def _run(
         revision=study.revision,
         task=task,
         data=fingerprints[task],
-        method="",
+        method=method,
         train_size=size,
         seed=seed,
         data_seed=data_seed,
@@ -134,6 +125,7 @@ def _run(
         remote_code=study.remote_code,
         pickled_weights=study.pickled_weights,
         seq2seq_from_encoder=study.seq2seq_from_encoder,
+        **further,
     )
 
 
@@ -141,9 +133,7 @@ def _reference(
     study: StudyFile, fingerprints: Mapping[TaskSpec | OodSpec, str], probed: tuple[OtherTask, ...]
 ) -> RunSpec:
     """Return the run that trains nothing: the pre-trained model under the same probes. Seeds have no part in it."""
-    return _run(study, study.tasks[0], study.train_sizes[0], fingerprints, (0, 0)).model_copy(
-        update=_probing(study, probed)
-    )
+    return _run(study, study.tasks[0], study.train_sizes[0], fingerprints, (0, 0), "", **_probing(study, probed))
 
 
 def _targets(tasks: Sequence[TaskSpec], fingerprints: Mapping[TaskSpec | OodSpec, str]) -> tuple[OtherTask, ...]:

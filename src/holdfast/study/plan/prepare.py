@@ -12,7 +12,9 @@ from holdfast.records.run import RunSpec
 from holdfast.records.summary import TaskInfo
 from holdfast.records.task import OodSpec, TaskSpec
 from holdfast.study.define.study_file import StudyFile
+from holdfast.study.plan.fixed_grid import FixedGrid
 from holdfast.study.plan.grid import build_grid, resolve_methods
+from holdfast.study.plan.policy import Policy
 from holdfast.study.plan.targets import Elsewhere, StoredTarget, load_targets, targets_of
 from holdfast.tasks.task import Split, Task
 
@@ -48,10 +50,15 @@ class Prepared:
     """Those of ``study.tasks``, in their order."""
     stored: list[StoredTask]
     """One for each task and number of training rows, tasks first."""
-    grid: list[RunSpec]
+    policy: Policy
     data_dir: Path | None
     elsewhere: Elsewhere = field(default_factory=dict)
     """The tasks that models are scored on beside their own."""
+
+    @property
+    def grid(self) -> list[RunSpec]:
+        """The runs that are certain before any has ended; the policy may ask for more."""
+        return list(self.policy.planned({}).runs)
 
     @property
     def names(self) -> dict[Arm, str]:
@@ -124,7 +131,7 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
     _check_removals(grid, loaded)
     # Seeds make no difference to whether a run can work.
     trained = [spec for spec in grid if not spec.untrained]
-    for spec in {(spec.arm, spec.method, spec.perturb is None): spec for spec in trained}.values():
+    for spec in {(spec.arm, spec.method, spec.role): spec for spec in trained}.values():
         check_run(spec, loaded[spec.task])
     data = [
         StoredTarget(task=key.task if isinstance(key, OodSpec) else key, data=task.fingerprint)
@@ -142,7 +149,7 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
         for size in study.train_sizes
     ]
     stored[0].info.warnings.extend(_unread_elsewhere(elsewhere, loaded, grid[0]))
-    return Prepared(study, tasks, stored, grid, data_dir, elsewhere)
+    return Prepared(study, tasks, stored, FixedGrid(grid), data_dir, elsewhere)
 
 
 def _unread_elsewhere(elsewhere: Elsewhere, own: Mapping[TaskSpec, Task], run: RunSpec) -> list[str]:
@@ -176,17 +183,6 @@ def _check_writing(study: StudyFile, tasks: Sequence[Task]) -> None:
 def task_names(stored: Sequence[StoredTask]) -> dict[Arm, str]:
     """Return the tasks' names by ``RunSpec.arm``."""
     return {task.arm: task.info.task for task in stored}
-
-
-def fingerprints(study: StudyFile, stored: Sequence[StoredTask]) -> dict[TaskSpec | OodSpec, str]:
-    """Return the fingerprints of all data of a (resolved) study."""
-    own = {task.source: task.fingerprint for task in stored}
-    found: dict[TaskSpec | OodSpec, str] = {}
-    # In the order in which load_targets returns them.
-    keys: list[TaskSpec | OodSpec] = [*study.ood, *study.probed]
-    for key, target in zip(keys, stored[0].targets, strict=True):
-        found[key] = target.data
-    return {**found, **{spec: own[spec.source] for spec in study.tasks}}
 
 
 def _absolute(path: str) -> str:

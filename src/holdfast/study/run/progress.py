@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from holdfast.records.run import RunRecord, RunSpec
+from holdfast.study.plan.policy import Planned
 from holdfast.study.plan.prepare import Arm
 
 
@@ -30,13 +31,13 @@ class Board:
 
     def __init__(
         self,
-        grid: Iterable[RunSpec],
+        planned: Planned,
         names: Mapping[Arm, str],
         records: Iterable[RunRecord],
         slots: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._grid = list(grid)
+        self.planned = planned
         self._names = names
         self._slots = max(1, slots)
         self._clock = clock
@@ -50,8 +51,8 @@ class Board:
 
     @property
     def total(self) -> int:
-        """Runs of the whole study."""
-        return len(self._grid)
+        """Runs of the study, as far as they are known."""
+        return len(self.planned.runs)
 
     @property
     def done(self) -> int:
@@ -70,13 +71,13 @@ class Board:
         return seconds
 
     def seconds_left(self) -> float | None:
-        """Return about how long the rest takes, from the runs that finished; None while nothing is known.
+        """Return about how long the other planned runs take, from those that finished; None while nothing is known.
 
         A run is taken to last as long as the median one of its task and method, else of its task, else of all;
         before the first has finished, as long as its steps so far suggest.
         """
         rest = [self._rest_of(run) for run in self.running.values()]
-        waiting = [spec for spec in self._grid if spec.id not in self._ended and spec.id not in self.running]
+        waiting = [spec for spec in self.planned.runs if spec.id not in self._ended and spec.id not in self.running]
         typical = [self._typical(spec) for spec in waiting]
         known = [seconds for seconds in [*rest, *typical] if seconds is not None]
         if not known:
@@ -136,9 +137,21 @@ def ended_line(board: Board, record: RunRecord, seconds: float) -> str:
         score = record.metrics.get(record.primary)
         points = "undefined" if score is None else f"{100 * score:.1f}"
         result = f"{record.primary} {points}" + (", diverged" if record.diverged else "") + f"  {duration(seconds)}"
+    rest = f"  ({left})" if (left := time_left(board)) else ""
+    return f"[{how_far(board.done, board.planned)}] {name_of(record.spec, record.task_name)}  {result}{rest}"
+
+
+def how_far(done: int, planned: Planned) -> str:
+    """Return how many runs are done of how many."""
+    return f"{done}/{len(planned.runs)}" if planned.complete else f"{done} of at least {len(planned.runs)}"
+
+
+def time_left(board: Board) -> str:
+    """Return how long the rest may take in words; empty while nothing is known, and when nothing is left."""
     left = board.seconds_left()
-    rest = f"  (about {duration(left)} left)" if left else ""
-    return f"[{board.done}/{board.total}] {name_of(record.spec, record.task_name)}  {result}{rest}"
+    if not left:
+        return ""
+    return f"{'about' if board.planned.complete else 'at least about'} {duration(left)} left"
 
 
 def duration(seconds: float) -> str:

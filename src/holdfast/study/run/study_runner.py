@@ -1,12 +1,12 @@
 """A study from its plan to its results, going on from whatever is already there."""
 
-from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from holdfast.records.run import RunRecord, RunSpec
 from holdfast.records.summary import SequenceSummary, Summary
 from holdfast.study.analysis.conclude import Outputs, conclude
-from holdfast.study.plan.grid import stages
+from holdfast.study.plan.policy import Policy
 from holdfast.study.plan.prepare import Prepared
 from holdfast.study.run.executors.base import Executor
 from holdfast.study.run.executors.in_process import InProcess
@@ -26,8 +26,8 @@ def run_study(
     way and leaves a folder from which the same call goes on.
     """
     store = Store(out)
-    with store.open(prepared.study, prepared.stored):
-        _run_missing(store, prepared, listener, retry_failed)
+    with store.open(prepared.study, prepared.stored, prepared.grid):
+        _do_runs(store, prepared, listener, retry_failed)
         return conclude(store, prepared.study, prepared.stored, outputs)
 
 
@@ -35,22 +35,21 @@ def remake_results(out: Path, outputs: Outputs) -> Summary | SequenceSummary:
     """Write the results of the study in ``out`` anew, from the runs that ended so far, and return them."""
     store = Store(out)
     study, stored = store.load()
-    with store.open(study, stored):
+    with store.open(study, stored, []):
         return conclude(store, study, stored, outputs)
 
 
-def _run_missing(store: Store, prepared: Prepared, listener: Listener, retry_failed: bool) -> None:
-    records = store.records(prepared.grid)
+def _do_runs(store: Store, prepared: Prepared, listener: Listener, retry_failed: bool) -> None:
+    records = store.records()
     if retry_failed:
         records = {run: record for run, record in records.items() if record.status != "error"}
-    # A start that was killed may have left models that no longer matter.
-    prune(store, prepared.grid, records)
     executor = _executor(prepared)
-    board = Board(prepared.grid, prepared.names, records.values(), executor.slots)
-    missing = [spec for spec in prepared.grid if spec.id not in records]
-    conductor = _Conductor(store, prepared.grid, records, board, listener)
-    for part in stages(missing):
-        executor.execute(part, store, conductor)
+    board = Board(prepared.policy.planned(records), prepared.names, records.values(), executor.slots)
+    conductor = _Conductor(store, prepared.policy, records, board, listener)
+    conductor.look_ahead()
+    while specs := prepared.policy.next(records):
+        executor.execute(specs, store, conductor)
+        conductor.look_ahead()
 
 
 def _executor(prepared: Prepared) -> Executor:
@@ -64,18 +63,21 @@ class _Conductor:
     """Passes what runs do on to the listener, and keeps only the best model of each task."""
 
     def __init__(
-        self,
-        store: Store,
-        grid: Sequence[RunSpec],
-        records: Mapping[str, RunRecord],
-        board: Board,
-        listener: Listener,
+        self, store: Store, policy: Policy, records: dict[str, RunRecord], board: Board, listener: Listener
     ) -> None:
         self.store = store
-        self.grid = grid
-        self.records = dict(records)
+        self.policy = policy
+        self.records = records
         self.board = board
         self.listener = listener
+
+    def look_ahead(self) -> None:
+        """Take in what is planned after the runs that ended."""
+        planned = self.policy.planned(self.records)
+        self.store.plan(planned.runs)
+        self.board.planned = replace(planned, runs=self.store.planned())
+        # A start that was killed may have left models that no longer matter.
+        prune(self.store, self.board.planned.runs, self.records)
 
     def started(self, spec: RunSpec) -> None:
         self.listener.started(self.board, self.board.start(spec))
@@ -87,5 +89,5 @@ class _Conductor:
 
     def ended(self, record: RunRecord) -> None:
         self.records[record.id] = record
-        prune(self.store, self.grid, self.records)
+        prune(self.store, self.board.planned.runs, self.records)
         self.listener.ended(self.board, record, self.board.end(record))

@@ -63,7 +63,7 @@ class _SeenEnough(Exception):  # noqa: N818 - no error
 
 
 def estimate(prepared: Prepared) -> Estimate:
-    """Return a rough estimate for every run of the grid, by timing a few steps on this machine.
+    """Return a rough estimate for every run that is certain so far, by timing a few steps on this machine.
 
     The baseline is timed on every task and every method on the first, so that it takes seconds, not minutes.
     Raises what the runs themselves would raise.
@@ -80,21 +80,21 @@ def estimate(prepared: Prepared) -> Estimate:
     baseline = study.baseline or study.methods[0]
     plain = {spec: _time(firsts[spec, baseline], tasks[spec]) for spec in study.tasks}
     first = study.tasks[0]
+    methods = dict.fromkeys(spec.method for spec in prepared.grid if not spec.untrained)
     timings = {
-        method: plain[first] if method == baseline else _time(firsts[first, method], tasks[first])
-        for method in study.methods
+        method: plain[first] if method == baseline else _time(firsts[first, method], tasks[first]) for method in methods
     }
     start = 0.0 if study.workers == 0 else _start_up()
     runs = {}
     for spec in prepared.grid:
         info, timing = infos[spec.arm], plain[spec.task]
-        beside = _beside(spec, elsewhere_of(spec, prepared.everything), study.settings, timing)
+        beside = _beside(spec, elsewhere_of(spec, prepared.everything), spec.settings, timing)
         if spec.untrained:
             runs[spec.id] = start + timing.around + beside
             continue
         rows = info.train_rows - (rows_removed(info.train_rows, spec.perturb.remove) if spec.perturb else 0)
-        training = timings[spec.method].training(study.settings, rows) * timing.step / plain[first].step
-        scoring = _scoring(tasks[spec.task], study.settings, timing)
+        training = timings[spec.method].training(spec.settings, rows) * timing.step / plain[first].step
+        scoring = _scoring(tasks[spec.task], spec.settings, timing)
         runs[spec.id] = start + timing.around + training + scoring + beside
     return Estimate(runs, max(1, study.workers))
 

@@ -28,15 +28,15 @@ def choose(store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecor
 
     All metrics that may come first in a task rise with quality. Ties go to the run that comes first in the
     grid among those whose model is there, since a grid may have grown in front of a model already chosen. Runs
-    that diverged or have no score are never the best, nor are those on perturbed data or of a sequence of
-    tasks, nor the pre-trained one.
+    that diverged or have no score are never the best, nor are those of a sequence of tasks or of another role
+    than to be compared.
     """
     best: dict[Arm, tuple[tuple[float, bool], str]] = {}
     if is_sequence(grid):
         return {}
     for spec in grid:
         record = records.get(spec.id)
-        if spec.perturb is not None or spec.untrained or record is None or record.status == "error":
+        if spec.role != "compared" or record is None or record.status == "error":
             continue
         if record.diverged or record.selection_score is None:
             continue

@@ -31,11 +31,11 @@ def add_look(
     """Return ``looks`` with the summary of ``records`` counted.
 
     It is a further look when a comparison seen before now rests on another number of runs; methods that are
-    new extend the last look. A run that stopped with an error counts, so that running it again is no look; one on
-    perturbed data does not, as no comparison rests on it.
+    new extend the last look. A run that stopped with an error counts, so that running it again is no look; one of
+    another role does not, as no comparison rests on it.
     ``names``: task names by ``RunSpec.arm``.
     """
-    compared = [spec for spec in grid if spec.perturb is None and not spec.untrained]
+    compared = [spec for spec in grid if spec.role == "compared"]
     counts = Counter((names[spec.arm], spec.method) for spec in compared if spec.id in records)
     runs: dict[str, dict[str, int]] = {}
     for (task, method), n in counts.items():

@@ -1,9 +1,10 @@
-"""The folder of a study: what was planned, and one sub-folder a run.
+"""The folder of a study: what is planned, and one sub-folder a run.
 
 ::
 
     study.yaml      the study, resolved
     tasks.json      what its data were
+    plan.json       the runs it asked for so far, in the order of the tables, and the version of their identities
     looks.json      how often its results were looked at
     layers.json     distances between runs' representations, so that a report need not measure them again
     runs/<id>/      spec.json, record.json, predictions.npz, representations.npz, log.txt, error.txt,
@@ -18,10 +19,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from holdfast.errors import HoldfastError
-from holdfast.records.run import RunRecord, RunSpec
+from holdfast.records.run import SCHEMA, RunRecord, RunSpec
 from holdfast.records.task import TaskSpec
 from holdfast.study.define.study_file import StudyFile, load_study, to_yaml
 from holdfast.study.plan.prepare import Arm, StoredTask, task_names
@@ -34,12 +35,23 @@ _FREE = {"methods", "seeds", "data_seeds", "perturb", "workers", "threads"}
 """Keys in which a study may grow, or which do not touch its results."""
 
 
+class _Plan(BaseModel):
+    """The content of ``plan.json``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    run_schema: int
+    """``holdfast.records.run.SCHEMA`` of the runs."""
+    runs: list[RunSpec]
+
+
 class Store:
     """Reads and writes a study's folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.runs = folder / "runs"
+        self._plan = folder / "plan.json"
         self._names: dict[Arm, str] = {}
 
     @property
@@ -62,32 +74,53 @@ class Store:
             raise HoldfastError(f"{self.folder} holds another study: {difference}; choose another --out")
 
     @contextmanager
-    def open(self, study: StudyFile, tasks: Sequence[StoredTask]) -> Iterator[None]:
-        """Create the folder where needed, lock it, and write down the study."""
+    def open(self, study: StudyFile, tasks: Sequence[StoredTask], planned: Sequence[RunSpec]) -> Iterator[None]:
+        """Create the folder where needed, lock it, and write down the study and the runs it begins with."""
         self.check(study, tasks)
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder):
             # Another process may have been faster with another study.
             self.check(study, tasks)
             write_text(self.folder / "tasks.json", _TASKS.dump_json(list(tasks), indent=2).decode())
+            if not self.exists:
+                # A start that was killed at once may have left that of another study.
+                self._plan.unlink(missing_ok=True)
+            self.plan(planned)
             write_text(self.folder / "study.yaml", to_yaml(study))
             self._names = task_names(tasks)
             yield
 
     def load(self) -> tuple[StudyFile, list[StoredTask]]:
-        """Return the study in the folder and its tasks. Raises ``HoldfastError`` when there is none."""
+        """Return the study in the folder and its tasks.
+
+        Raises ``HoldfastError`` when there is none, or one of a version whose runs cannot be told apart from today's.
+        """
         if not self.exists:
             raise HoldfastError(f"{self.folder} holds no study (no study.yaml in it); check the path")
+        self._check_schema()
         study = load_study(self.folder / "study.yaml")
         path = self.folder / "tasks.json"
         try:
             tasks = _TASKS.validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
             raise damaged(path, error) from None
-        if len(study.train_sizes) == 1:
-            # Folders from before there could be several do not tell it.
-            tasks = [task.model_copy(update={"train_size": study.train_sizes[0]}) for task in tasks]
         return study, tasks
+
+    def plan(self, runs: Sequence[RunSpec]) -> None:
+        """Write down that the study asks for ``runs``, in this order; what it asked for before stays, after them."""
+        held = self.planned()
+        known = {spec.id: spec for spec in [*runs, *held]}
+        if list(known) != [spec.id for spec in held]:
+            write_text(self._plan, _Plan(run_schema=SCHEMA, runs=list(known.values())).model_dump_json(indent=2))
+
+    def planned(self) -> list[RunSpec]:
+        """Return the runs that the study asked for so far, done or not, in the order of the tables."""
+        try:
+            return _Plan.model_validate_json(self._plan.read_bytes()).runs
+        except FileNotFoundError:
+            return []
+        except (OSError, ValidationError) as error:
+            raise damaged(self._plan, error) from None
 
     def task_name(self, spec: RunSpec) -> str:
         """Return the name of a run's task. The store is open."""
@@ -103,9 +136,9 @@ class Store:
         except (OSError, ValidationError) as error:
             raise damaged(path, error) from None
 
-    def records(self, grid: Sequence[RunSpec]) -> dict[str, RunRecord]:
-        """Return the records of the runs of ``grid`` that ended, in grid order, by id."""
-        return {spec.id: record for spec in grid if (record := self.record(spec.id)) is not None}
+    def records(self) -> dict[str, RunRecord]:
+        """Return the records of the planned runs that ended, in the plan's order, by id."""
+        return {spec.id: record for spec in self.planned() if (record := self.record(spec.id)) is not None}
 
     def begin(self, spec: RunSpec) -> Path:
         """Return a fresh folder for a run, with its ``spec.json``; what an unfinished attempt left is removed."""
@@ -130,13 +163,27 @@ class Store:
         """Write the log of looks."""
         write_text(self.folder / "looks.json", LOOKS.dump_json(looks, indent=2).decode())
 
+    def _check_schema(self) -> None:
+        try:
+            schema = json.loads(self._plan.read_bytes())["run_schema"]
+        except FileNotFoundError:
+            # There was none before version 2.
+            schema = 1
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise damaged(self._plan, error) from None
+        if schema != SCHEMA:
+            raise HoldfastError(
+                f"{self.folder} holds runs of another version of Holdfast (run schema {schema}, here {SCHEMA}), which "
+                "this one can neither show nor continue; start the study again with another --out"
+            )
+
     def _check_empty(self) -> None:
         if self.folder.exists() and not self.folder.is_dir():
             raise HoldfastError(f"{self.folder} is a file; --out names a folder")
         if not self.folder.exists():
             return
         # A start that was killed at once leaves only these.
-        own = {LOCK, "tasks.json"}
+        own = {LOCK, "tasks.json", "plan.json"}
         others = sorted(p.name for p in self.folder.iterdir() if p.name not in own and p.suffix != ".partial")
         if others:
             raise HoldfastError(
