@@ -1,6 +1,6 @@
+import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -12,9 +12,10 @@ HELP = "import sys; from holdfast.cli.main import main; code = main(['--help'])"
 
 def test_help_answers_at_once():
     def once():
-        began = time.perf_counter()
+        # Processor time: other tests run beside this one.
+        began = os.times()
         subprocess.run([sys.executable, "-c", HELP], check=True, stdout=subprocess.DEVNULL)
-        return time.perf_counter() - began
+        return os.times().children_user - began.children_user
 
     assert min(once() for _ in range(5)) < 0.5
 
