@@ -16,6 +16,18 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+FURTHER = {"roberta", "deberta_v3", "distilbert", "electra", "modernbert", "llama", "bart"}
+"""Architectures of ``tiny`` that only ``make test`` runs: an encoder, a decoder, and one with both are left."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if any(isinstance(value, str) and value in FURTHER for value in parameters):
+            item.add_marker("slow")
+
+
 @pytest.fixture(autouse=True)
 def _seeded():
     import torch

@@ -5,7 +5,10 @@ import pytest
 from documentation.pages import ROOT, Code, blocks
 from documentation.setups import chapters, set_up
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # of TRL, Transformers and PEFT about their own futures
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),  # of TRL, Transformers and PEFT about their own futures
+]
 
 DROPOUT = 1e-6
 """Between a penalty of two dropout masks, or of noise that can be seen, and one of the default noise alone."""

@@ -9,6 +9,8 @@ from documentation.pages import ROOT, Code, blocks, files, inline, prose
 from documentation.setups import names_of
 from documentation.shell import QUICK, calls, check, quick
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("block", blocks("bash"), ids=str)
 def test_commands_work(block, here, tmp_path, holdfast, untimed, monkeypatch):

@@ -9,6 +9,8 @@ import pytest
 from documentation.pages import ROOT, blocks
 from documentation.setups import names_of
 
+pytestmark = pytest.mark.slow
+
 DECLARED = {
     "torch": "import torch",
     "Trainer": "from transformers import Trainer",

@@ -69,6 +69,7 @@ def dense_oracle(model, steps, length, drop, max_norm=1.0):
     return values(model), mask
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drop", [0.3, 0.9])
 def test_dense_equals_the_oracle_bit_for_bit_over_five_cycles(drop):
     engine = engine_of(DPS(drop=drop, update_ratio=0.1))
@@ -114,6 +115,7 @@ def mix_oracle(model, steps, length, drop, lr, seed=0):
     return values(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("steps", "length"), [(40, 8), (170, 50)])
 @pytest.mark.parametrize(("dtype", "lr"), [(torch.float32, 2e-5), (torch.float64, LR)])
 def test_mix_equals_the_oracle(steps, length, dtype, lr):
@@ -246,6 +248,7 @@ def test_a_step_that_is_not_finite_changes_nothing(method):
         assert torch.equal(value, values(hit.model)[name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", VARIANTS, ids=repr)
 @pytest.mark.parametrize("stop", [2, 4, 6])
 def test_resuming_in_the_middle_of_a_stage(method, stop):
@@ -301,6 +304,7 @@ def test_every_architecture(name, variant):
     assert [type(module) for module in model.modules()] == before[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", VARIANTS, ids=repr)
 @pytest.mark.parametrize("stop", [1, 2, 3])
 def test_stages_keep_their_length_when_the_training_is_extended(method, stop):

@@ -402,6 +402,7 @@ def test_a_forward_that_the_body_was_given_is_put_back():
     assert (model.bert.forward, calls) == (own, [1, 1])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning:torch._dynamo", "ignore::DeprecationWarning")
 def test_a_compiled_model_trains_the_same():
     torch._dynamo.reset()

@@ -259,6 +259,7 @@ torch.distributed.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_head_that_one_trains_on_all_rows(tmp_path):
     script = tmp_path / "script.py"
     classes = "\n".join(inspect.getsource(kind) for kind in (Pooled, Tiny))

@@ -206,6 +206,7 @@ def test_together_with_views():
     assert R4F().replaces & Mixout().replaces == {"head"}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 def test_a_compiled_model_is_mixed():
     found = []

@@ -256,6 +256,7 @@ def test_with_adapters_and_with_a_head_that_others_changed():
     )
 
 
+@pytest.mark.slow
 def test_compiled_models_are_listened_to():
     torch._dynamo.reset()
     data = batch(rows=6)

@@ -73,6 +73,7 @@ def check_trains(pair, model, engine):
     assert all(math.isfinite(value) for method in engine.methods for value in method.facts().values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", METHODS)
 def test_every_pair_trains_or_is_refused_with_a_reason(first):
     failed = []

@@ -34,6 +34,7 @@ def largest(weight):
     return float(torch.linalg.svdvals(weight.detach())[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", ["last", "all"])
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_head_has_singular_value_one_after_many_steps(name, layers):

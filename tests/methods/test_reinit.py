@@ -47,6 +47,7 @@ def built(name, blocks=2):
     return type(model)(config)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_a_loaded_models_top_is_that_of_a_new_one(name, tmp_path):
     """Whose mean and spread each parameter gets, though all that was loaded was marked as not to be drawn."""
@@ -75,6 +76,7 @@ def test_a_loaded_models_top_is_that_of_a_new_one(name, tmp_path):
             assert not torch.equal(parameter, new), key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "blocks", "expected"),
     [

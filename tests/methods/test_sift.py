@@ -59,6 +59,7 @@ def chosen(model):
     return [n for n, _ in model.named_parameters() if any(pattern in n for pattern in patterns)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decay", [False, True])
 def test_twenty_steps_equal_dense_adamw_under_a_mask(decay):
     """Weight decay of 0.5 acts on the trained entries only where asked for; the head has it in both."""

@@ -83,6 +83,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "settings"),
     [("three classes", s) for s in SETTINGS] + [(kind, SETTINGS[1]) for kind in TASKS[1:]],

@@ -118,6 +118,7 @@ def trained(folder, *methods, stop=None, evaluated=True, seed=9, **options):
     return attach(trainer, *methods), watch
 
 
+@pytest.mark.slow
 def test_the_trainer_chooses_by_its_evaluation_and_leaves_no_trace(tmp_path):
     # Rows and a rate with which the best lies in between.
     case = {"learning_rate": 1e-2, "seed": 1}
@@ -191,6 +192,7 @@ def test_a_training_broken_off_before_the_choice_leaves_the_tuned_weights(tmp_pa
     assert all(torch.equal(a, b) for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True))
 
 
+@pytest.mark.slow
 def test_a_resumed_training_knows_where_the_tuning_began(tmp_path):
     saving = {"save_strategy": "steps", "save_steps": 2}
     whole, _ = trained(tmp_path / "a", WiSEFT(), **saving)

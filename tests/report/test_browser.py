@@ -27,6 +27,7 @@ def found(tmp_path_factory):
     return look({**pages, **more}, tmp_path_factory.mktemp("browser"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_page_is_sound_at_every_width(found, width):
     shown = found[f"at{width}"]

@@ -138,6 +138,7 @@ def test_user_strings_break_neither_front_matter_nor_text(best):
     assert not tags & {"script", "a", "hr", "img"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regression", [False, True])
 @pytest.mark.parametrize("pair", [False, True])
 def test_the_code_in_the_card_runs_on_the_saved_model(regression, pair, made, tmp_path, monkeypatch):

@@ -43,6 +43,7 @@ def continuer():
     return t.LlamaForCausalLM(t.LlamaConfig(**ENCODER, num_key_value_heads=2, bos_token_id=2, eos_token_id=3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "make", "tag"),
     [

@@ -184,6 +184,7 @@ def test_user_strings_are_inert(troubled, best):
         assert "hovertemplate" not in json.dumps(figure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1, 1), (1, 2, 1), (1, 12, 50), (10, 3, 2), (10, 12, 4)])
 def test_studies_of_every_size(crowded, size):
     result = crowded(*size)

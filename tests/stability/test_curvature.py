@@ -57,6 +57,7 @@ def test_product_equals_the_full_hessian_times_it(network):
     assert torch.allclose(torch.cat([one.flatten() for one in found]), full_hessian(model, x, y) @ flat)
 
 
+@pytest.mark.slow
 def test_a_transformer_with_fused_attention():
     """Central differences of gradients along the same vector say the same."""
     model = classifier("bert", dropout=0.3)

@@ -11,6 +11,7 @@ from support.trying import column
 from tiny import batch, classifier
 
 pytestmark = [
+    pytest.mark.slow,
     # Of PyTorch, as it traces.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),

@@ -6,6 +6,8 @@ from support.page import AGAIN, PAGE, WRITING, parse, render
 from support.situations import ORDER
 from support.trying import METHODS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.skipif(WRITING, reason="the page is being written")
 def test_the_page_has_every_cell_and_nothing_else():

@@ -7,9 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from support.page import hold_against
 from support.situations import PROCESSES
 from support.trying import YES
+
+pytestmark = pytest.mark.slow
 
 TESTS = Path(__file__).parents[1]
 

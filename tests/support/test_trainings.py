@@ -6,6 +6,8 @@ from support.page import hold_against
 from support.situations import TRAININGS
 from support.trying import column
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of Transformers, about a name that PEFT uses
 @pytest.mark.parametrize("situation", TRAININGS, ids=lambda situation: situation.title)

@@ -155,6 +155,7 @@ def test_the_same_seed_gives_the_same_run(method):
     assert same(runs[0][1], runs[1][1])
 
 
+@pytest.mark.slow
 @every_method
 def test_an_interrupted_run_goes_on_bit_for_bit(method, tmp_path):
     whole = engine(classifier("bert", dropout=0.1), method, accumulation=2)
@@ -315,6 +316,7 @@ def test_equal_views_of_two_methods_run_once():
     assert trained.terms["twin"] == trained.terms["second"]
 
 
+@pytest.mark.slow
 def test_compiled_models_get_their_noise():
     """Hooks registered before the first compiled call are seen, and switching them costs no recompilation."""
     torch._dynamo.reset()

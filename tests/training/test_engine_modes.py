@@ -140,6 +140,7 @@ def test_after_finish_there_is_evaluation_and_no_training():
             call()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*checkpointing.*:FutureWarning")
 def test_compiled_models_and_adapters_are_put_into_training_mode(tmp_path):
     import peft

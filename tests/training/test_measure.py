@@ -63,6 +63,7 @@ def train(trained, data, epochs=2):
         loops.train(trained, data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [None, 0, 1, 2])
 @pytest.mark.parametrize("own_generator", [False, True])
 def test_engine_looking_changes_nothing(own_generator, limit):
@@ -81,6 +82,7 @@ def test_engine_looking_changes_nothing(own_generator, limit):
     assert same(*models)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limit", "options"),
     [
@@ -304,6 +306,7 @@ def masks_of(trainer):
     return found
 
 
+@pytest.mark.slow
 def test_two_processes_look_at_a_half_each_and_agree(tmp_path):
     first, second = distributed(DDP, tmp_path / "two", 2)
     halves = [[row for part in rank["looking"]["rows"] for row in part] for rank in (first, second)]

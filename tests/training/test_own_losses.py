@@ -171,6 +171,7 @@ RIGHT = {
 """Losses that the Trainer accumulates rightly."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "options"), RIGHT.values(), ids=RIGHT)
 @pytest.mark.parametrize("accumulation", [1, 2])
 def test_attached_it_trains_to_the_same_weights_bit_for_bit(kind, options, accumulation, tmp_path):
@@ -191,6 +192,7 @@ MEANS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "options"), MEANS.values(), ids=MEANS)
 @pytest.mark.parametrize("method", [Vanilla(), ACTING], ids=["vanilla", "r3f"])
 def test_a_mean_that_ignores_the_number_is_divided_around_it(kind, options, method, tmp_path):

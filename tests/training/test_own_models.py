@@ -126,6 +126,7 @@ def test_a_column_that_compute_loss_takes_out(accumulation, tmp_path):
     assert log.values("loss/r3f")[0] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["two in a tuple", "two in a dictionary", "other names"])
 @pytest.mark.parametrize("columns", [1, 2])
 def test_several_heads_train_with_methods_on_weights_and_are_told_of_by_others(form, columns, tmp_path):

@@ -86,6 +86,7 @@ def test_the_page_speaks_of_every_method():
     assert list(table()) == list(catalogue())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TASKS)
 @pytest.mark.parametrize("name", catalogue())
 def test_a_method_trains_adapters_alone_or_is_refused_as_the_page_says(name, kind, tmp_path):
@@ -155,6 +156,7 @@ def test_ema_ends_with_the_average_of_the_adapters(tmp_path):
             assert torch.allclose(p, (ends[0][key] + ends[1][key]) / 2, atol=1e-6), key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [R3F(sigma=0.1), Mixout(), EMA(decay=0.5)], ids=repr)
 def test_the_best_checkpoint_of_adapters_is_loaded(method, tmp_path):
     options = {"eval_strategy": "steps", "eval_steps": 1, "save_strategy": "steps", "save_steps": 1}
@@ -180,6 +182,7 @@ KINDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
 def test_r3f_trains_other_kinds_of_adapters(config, tmp_path):
     model = peft.get_peft_model(base("language model"), config)

@@ -132,6 +132,7 @@ def test_a_pass_over_a_generator_is_refused_by_the_engine(method):
         assert all(torch.equal(a, b) for a, b in zip(model.parameters(), classifier("bert").parameters(), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method",
     [Vanilla(), R3F(), DPS(update_ratio=0.5), Mixout(), ChildTuningD(max_batches=2)],

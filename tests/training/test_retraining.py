@@ -101,6 +101,7 @@ def saved_language_model(name, tied, folder):
     return saved.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [97, 105])
 @pytest.mark.parametrize(
     ("name", "tied"), [("bert", True), ("modernbert", True), ("llama", True), ("llama", False), ("t5", False)]
@@ -138,6 +139,7 @@ def test_a_checkpoint_without_output_layer_gets_a_new_one_and_says_so(tmp_path, 
     assert t.logging.get_verbosity() == level
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bert", "modernbert", "gpt2", "t5"])
 def test_text_that_can_be_learned_is_learned(name):
     """The loss on held-out text falls below that of knowing nothing but how often words occur, log 60."""

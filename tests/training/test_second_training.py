@@ -34,6 +34,7 @@ def plain_keys(trainer):
     return list(trainer.model.state_dict()) == list(classifier("bert").state_dict())
 
 
+@pytest.mark.slow
 @every_method
 def test_with_a_model_made_anew_it_is_the_first_again(method, tmp_path):
     trainer, log = made_anew(tmp_path, method, max_steps=3)
@@ -45,6 +46,7 @@ def test_with_a_model_made_anew_it_is_the_first_again(method, tmp_path):
     assert plain_keys(trainer)
 
 
+@pytest.mark.slow
 @every_method
 def test_without_one_it_goes_on_with_the_method(method, tmp_path):
     trainer, log = build(tmp_path, method, model=classifier("bert", dropout=0.1), max_steps=2)
@@ -56,6 +58,7 @@ def test_without_one_it_goes_on_with_the_method(method, tmp_path):
     assert plain_keys(trainer)
 
 
+@pytest.mark.slow
 @every_method
 def test_it_can_be_resumed_from_a_checkpoint_of_the_first(method, tmp_path):
     options = {"max_steps": 4, "save_strategy": "steps", "save_steps": 2}
@@ -80,6 +83,7 @@ def test_it_goes_on_as_that_of_the_plain_trainer(tmp_path):
     assert same(*found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [ReInit(), NoisyTune(), LoRA()], ids=lambda method: method.name)
 def test_it_begins_with_the_weights_that_the_first_ended_with(method, tmp_path):
     """Nothing is drawn anew: a rate of 0 leaves them."""
@@ -92,6 +96,7 @@ def test_it_begins_with_the_weights_that_the_first_ended_with(method, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(first, trainer.model.parameters(), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lora", "mhloss", "sift", "llrd", "r4f", "dps", "ema"])
 def test_the_trials_of_a_search_train_with_their_settings(name, tmp_path, monkeypatch):
     """As ``hyperparameter_search`` calls it: each trial is the training of a trainer with its learning rate."""

@@ -85,6 +85,7 @@ def test_a_decoder_without_a_padding_token_gets_one_for_the_time(tmp_path):
     assert np.isfinite(found.layer(-1)).all()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(model, saved, tmp_path, monkeypatch):
     """The features of 3,600 more rows are 1.4 MB; what Python and NumPy hold at most grows by far less."""
     monkeypatch.setattr("holdfast.collapse.probes.features._WINDOW", 200)

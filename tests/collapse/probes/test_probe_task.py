@@ -142,6 +142,7 @@ def bodies():
     yield "bert", t.BertModel(classifier("bert").config), None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", range(len(CLASSIFIERS) + 7))
 def test_a_probe_sees_the_checkpoint_s_own_body_whatever_its_head(tmp_path, index):
     """Nothing below the head is drawn at random: tuned with other labels, a language model, or a body alone."""

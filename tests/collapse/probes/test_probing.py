@@ -173,6 +173,7 @@ def test_mapped_features_are_read_and_left_alone(tmp_path):
     assert given == linear_probe(train, labels, train[:20], labels[:20], **CLASSIFY, classes=3)
 
 
+@pytest.mark.slow
 def test_memory_is_bounded(monkeypatch):
     monkeypatch.setattr(logistic, "_SPARE", 0)
     train, labels = drawn(12_000, 128, 3, apart=0.1)

@@ -131,6 +131,7 @@ def test_a_study_whose_target_changed_is_another(data, tmp_path):
         store.check(before.study, plan(data, ood=["scitail"]).stored)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_tasks_may_be_trained_on_probed_and_scored_out_of_domain_at_once(fakes, tmp_path, workers):
     paths = [studies.write_csv(tmp_path / f"{name}.csv", seed=seed) for seed, name in enumerate(("one", "two"))]

@@ -134,6 +134,7 @@ def test_interrupted_in_this_process_it_goes_on_where_it_was(fakes, tickets, tmp
     assert summary.looks == 1
 
 
+@pytest.mark.slow
 def test_killed_at_any_run_it_ends_with_the_same_summary(fakes, tickets, tmp_path):
     alone = run(prepared(tickets, seeds=3, **IN_PROCESS), tmp_path / "alone")
     (fakes / "begun").unlink()
@@ -183,6 +184,7 @@ def test_a_declared_second_stage_uses_the_smaller_level_at_both_looks(fakes, tic
         prepared(tickets, max_seeds=3, seeds=4)
 
 
+@pytest.mark.slow
 def test_listeners_hear_every_step_and_every_end(fakes, tickets, tmp_path):
     script(fakes, **{"r3f:1": "raise"})
     heard = studies.Heard()

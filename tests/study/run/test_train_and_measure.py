@@ -145,6 +145,7 @@ def test_nothing_is_trained_where_the_pretrained_model_is_probed(model, tmp_path
     assert all(0 <= score <= 1 for score in drawn.scores)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_the_body_of_another_with_a_head_of_its_own(model, tmp_path):
     first, folder, _ = do(spec(model, "r4f"), tmp_path)
     still = SETTINGS.model_copy(update={"learning_rate": 1e-30, "max_steps": 1, "weight_decay": 0.0})

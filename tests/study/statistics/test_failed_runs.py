@@ -71,6 +71,7 @@ def test_one_trained_run_borrows_the_other_arms_spread() -> None:
     assert compare_with_failures(lonely, arm([71], failed=[52.7]), SCALE).interval is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.2])
 def test_false_alarms_stay_within_the_level(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
     # Boschloo's p depends on four small counts, and the interval plays no part here.

@@ -43,6 +43,7 @@ def test_constant_arms_have_the_spread_of_the_score_step() -> None:
     assert found.ratio == pytest.approx(((1 / 12) / 0.5) ** 0.5)
 
 
+@pytest.mark.slow
 def test_false_alarms_and_power_over_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spread, "PERMUTATIONS", 199)
 

@@ -44,6 +44,7 @@ def rows():
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 @pytest.mark.parametrize("kind", ["SEQ_CLS", "FEATURE_EXTRACTION"])
 def test_the_body_is_the_adapted_one_and_everything_trains(tmp_path, name, kind):

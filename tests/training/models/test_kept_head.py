@@ -36,6 +36,7 @@ def logits(model):
     return {model.config.id2label[place].lower(): found[:, place] for place in range(found.shape[1])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_a_head_of_the_same_classes_gives_each_the_logits_it_gave(name, tmp_path):
     before = logits(named(tmp_path, name, ["Neutral", "positive", "NEGATIVE"]))
@@ -52,6 +53,7 @@ def test_a_head_of_the_same_classes_gives_each_the_logits_it_gave(name, tmp_path
         torch.testing.assert_close(again[label], values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_a_head_of_other_classes_is_drawn_from_the_seed_and_nothing_else_is(name, tmp_path):
     theirs = dict(named(tmp_path, name, ["spam", "ham"]).named_parameters())
@@ -140,6 +142,7 @@ def told(tmp_path, rows, kind, classes):
     return " | ".join(note for note in prepared.stored[0].info.notes if "the model's own head" in note), kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "kind", "classes", "kept", "said"),
     [

@@ -136,6 +136,7 @@ def test_weights_that_the_checkpoint_lacks_count_from_where_they_were_drawn(tmp_
     assert record.distance < 1e-6
 
 
+@pytest.mark.slow
 def test_the_same_spec_gives_the_same_record_and_each_seed_changes_its_part(model, tmp_path):
     given = task()
 
@@ -167,6 +168,7 @@ def test_rows_are_removed_after_the_subset_is_drawn_whatever_the_method(model, t
     assert seen == [remove_rows(subset, 0.1, 6, ("no", "yes")).ids, given.splits["validation"].ids]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["classification", "regression"])
 def test_a_method_that_chooses_gets_rows_that_are_neither_trained_on_nor_scored(model, tmp_path, monkeypatch, kind):
     given, seen = task(kind=kind), []

@@ -6,6 +6,7 @@ from writers import save, spec, split, task
 from holdfast.training.run.train_run import run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bart", "t5", "gpt2", "llama", "bert"])
 def test_it_learns_to_write(tmp_path, name):
     given = task(train=8, validation=split(8, 0))

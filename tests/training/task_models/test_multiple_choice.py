@@ -81,6 +81,7 @@ def test_rows_not_texts_are_counted_as_cut(tokenizer):
         form(max_length=4).count_cut(split, tokenizer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["r3f(sigma=0.1, same_dropout=True)", "r3f(sigma=0.1, layers=1, rows=0.5)"])
 def test_a_run_learns_to_choose(model, tmp_path, method):
     given = task(rows=242)

@@ -175,6 +175,7 @@ def test_no_room_for_a_word_is_told(tokenizer):
         form(max_length=2).count_cut(sentences(2, 0), tokenizer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["r3f(sigma=0.1)", "r3f(sigma=0.1, layers=1, rows=0.5)"])
 def test_a_run_learns_names_and_keeps_every_word(model, tmp_path, method):
     given = task(rows=122)

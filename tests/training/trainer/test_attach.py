@@ -142,6 +142,7 @@ def test_bf16_checkpointing_clipping_and_a_partial_last_batch_together(method, t
     assert not torch.equal(before, lowest)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning:torch._dynamo", "ignore::DeprecationWarning")
 def test_torch_compile_delivers_the_noise(tmp_path):
     torch._dynamo.reset()
@@ -156,6 +157,7 @@ def test_torch_compile_delivers_the_noise(tmp_path):
     assert logs[0].values("loss/r3f") == pytest.approx(logs[1].values("loss/r3f"), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_auto_find_batch_size_retries_with_the_methods_in_place(tmp_path):
     trainer, log = build(
         tmp_path, R4F(), auto_find_batch_size=True, per_device_train_batch_size=8, max_steps=-1, num_train_epochs=1

@@ -14,6 +14,7 @@ from study import studies
 from study.studies import begun, prepared, run, script
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("behaviour", "told", "kept"),
     [
@@ -41,6 +42,7 @@ def records_of(plan, out):
     return [store.record(spec.id) for spec in plan.grid]
 
 
+@pytest.mark.slow
 def test_workers_find_their_threads_and_their_gpu_in_the_environment(fakes, tickets, tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
     plan = prepared(tickets, workers=2, threads=3)
@@ -65,6 +67,7 @@ def hanging_study(folder):
     return study, os.pidfd_open(int(worker))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_no_worker_outlives_its_study(fakes, tickets, tmp_path, number):
@@ -80,6 +83,7 @@ def test_no_worker_outlives_its_study(fakes, tickets, tmp_path, number):
     assert not list(tmp_path.glob("out/runs/*/record.json"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behaviour", ["hang", "stubborn"])
 def test_interrupted_it_ends_its_workers_even_those_that_ignore_it(fakes, tickets, tmp_path, monkeypatch, behaviour):
     monkeypatch.setattr(processes, "_GRACE", 0.3)
@@ -108,6 +112,7 @@ def test_interrupted_it_ends_its_workers_even_those_that_ignore_it(fakes, ticket
     assert not list(tmp_path.glob("out/runs/*/record.json"))
 
 
+@pytest.mark.slow
 def test_an_executor_of_one_slot_never_runs_two_at_a_time(fakes, tickets, tmp_path):
     heard = studies.Heard()
     run(prepared(tickets, seeds=2), tmp_path / "out", heard)
