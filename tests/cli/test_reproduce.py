@@ -108,7 +108,7 @@ def test_a_dry_run_writes_nothing(fakes, glue, tmp_path, monkeypatch, holdfast):
     from holdfast.study.run.time_estimate import Estimate
 
     monkeypatch.setattr(
-        "holdfast.cli.plan.estimate", lambda prepared: Estimate({spec.id: 60.0 for spec in prepared.grid}, 1)
+        "holdfast.cli.plan.estimate", lambda prepared, runs: Estimate({spec.id: 60.0 for spec in runs}, 1)
     )
     told = holdfast("reproduce", "r3f-glue", "--task", "rte", "--data-dir", glue, "--dry-run")
     assert told.code == 0, told.err

@@ -18,9 +18,9 @@ def show_plan(prepared: Prepared, target: Path) -> None:
     """Print the grid of runs and a rough estimate of their time; write nothing."""
     from holdfast.training.run.foretold import learned
 
-    study, plan = prepared.study, prepared.policy.planned({})
+    study, records = prepared.study, Store(target).records()
+    plan = prepared.policy.planned(records)
     grid, least = plan.runs, "" if plan.complete else "at least "
-    records = Store(target).records()
     missing = [spec for spec in grid if spec.id not in records]
     perturbed = [spec.perturb for spec in grid if spec.perturb]
     typer.echo(
@@ -59,7 +59,7 @@ def show_plan(prepared: Prepared, target: Path) -> None:
         typer.echo("time     nothing left to do")
         return
     try:
-        guess = estimate(prepared)
+        guess = estimate(prepared, grid)
     except (RuntimeError, OSError, MemoryError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         typer.echo(f"time     could not be measured here: {reason}")

@@ -51,6 +51,10 @@ def growing(data, policy=OnceMore, **options):
     return replace(plan, policy=policy(plan.grid))
 
 
+def ids(runs):
+    return [spec.id for spec in runs]
+
+
 def winner(plan):
     return max(plan.grid, key=fake_runner.score).method
 
@@ -140,9 +144,19 @@ def test_progress_knows_at_least_so_many_runs(fakes, tickets, tmp_path):
 
 
 def test_a_plan_that_may_grow_is_shown_as_the_least(fakes, tickets, tmp_path, capsys, monkeypatch):
-    guess = Estimate({spec.id: 60.0 for spec in prepared(tickets).grid}, 1)
-    monkeypatch.setattr("holdfast.cli.plan.estimate", lambda prepared: guess)
-    show_plan(growing(tickets), tmp_path / "out")
+    monkeypatch.setattr(
+        "holdfast.cli.plan.estimate", lambda prepared, runs: Estimate(dict.fromkeys(ids(runs), 60.0), 1)
+    )
+    plan = growing(tickets)
+    show_plan(plan, tmp_path / "out")
     told = capsys.readouterr().out
     assert told.startswith("at least 4 runs: 1 tasks x 2 methods x 2 seeds")
     assert "time     at least roughly 4 min for 4 runs" in told
+
+    script(fakes, **{f"{winner(plan)}:7": "interrupt"})
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, tmp_path / "out")
+    show_plan(plan, tmp_path / "out")
+    told = capsys.readouterr().out
+    assert told.startswith("6 runs: 1 tasks x 2 methods x 2 seeds, 4 of them done in ")
+    assert "time     roughly 2 min for 2 runs" in told

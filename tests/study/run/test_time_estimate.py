@@ -39,7 +39,7 @@ def machine(fakes, monkeypatch):
 def test_a_run_takes_its_start_its_steps_and_its_scoring(machine, tickets, tmp_path):
     slow = studies.write_csv(tmp_path / "slow.csv", seed=4)
     plan = prepared([tickets, slow], settings={"max_steps": 40, "batch_size": 5, "accumulation": 2}, threads=1)
-    guess = estimate(plan)
+    guess = estimate(plan, plan.grid)
     # A row costs a third of its part of a step: 8 validation rows, 10 rows a step.
     scoring = 8 * 0.1 / 10 / 3
     expected = {
@@ -90,7 +90,7 @@ def test_what_is_trained_first_counts(retraining_machine, tickets, tmp_path):
     slow = studies.write_csv(tmp_path / "slow.csv", seed=4)
     settings = {"max_steps": 40, "batch_size": 1, "accumulation": 2}
     plan = prepared([tickets, slow], methods=["vanilla", *RETRAINING], settings=settings, threads=1)
-    guess = estimate(plan)
+    guess = estimate(plan, plan.grid)
     seconds = {
         "vanilla": 40 * 0.1,
         "surt(epochs=3)": 40 * 0.1 + 3 * 16 * 0.5,
@@ -107,7 +107,7 @@ def test_a_baseline_that_trains_first_is_timed_on_every_task(retraining_machine,
     slow = studies.write_csv(tmp_path / "slow.csv", seed=4)
     settings = {"max_steps": 40, "batch_size": 1, "accumulation": 2}
     plan = prepared([tickets, slow], methods=["surt(epochs=3)"], settings=settings, threads=1)
-    guess = estimate(plan)
+    guess = estimate(plan, plan.grid)
     for spec in plan.grid:
         pace = 2 if "slow" in spec.task.source else 1
         assert guess.runs[spec.id] == pytest.approx(2 + 3 + pace * (40 * 0.1 + 3 * 16 * 0.5 + 8 * 0.1 / 2 / 3))
@@ -115,7 +115,7 @@ def test_a_baseline_that_trains_first_is_timed_on_every_task(retraining_machine,
 
 def test_perturbed_data_cost_what_their_rows_do(machine, tickets):
     plan = prepared(tickets, perturb="data", settings={"batch_size": 1, "epochs": 1}, threads=1)
-    guess = estimate(plan)
+    guess = estimate(plan, plan.grid)
     assert sorted(machine) == [("tickets", "r3f"), ("tickets", "vanilla")]
     whole, tenth_less = (
         next(guess.runs[s.id] for s in plan.grid if s.method == "vanilla" and (s.perturb is None) == alone)
@@ -127,7 +127,7 @@ def test_perturbed_data_cost_what_their_rows_do(machine, tickets):
 
 def test_workers_share_runs_but_none_is_shorter(machine, tickets):
     plan = prepared(tickets, workers=8, threads=1)
-    guess = estimate(plan)
+    guess = estimate(plan, plan.grid)
     assert guess.total(plan.grid) == pytest.approx(max(guess.runs.values()))
     two = prepared(tickets, workers=2, threads=1)
-    assert estimate(two).total(two.grid) == pytest.approx(sum(guess.runs.values()) / 2)
+    assert estimate(two, two.grid).total(two.grid) == pytest.approx(sum(guess.runs.values()) / 2)

@@ -62,8 +62,8 @@ class _SeenEnough(Exception):  # noqa: N818 - no error
     """Ends a run of which enough was seen."""
 
 
-def estimate(prepared: Prepared) -> Estimate:
-    """Return a rough estimate for every run that is certain so far, by timing a few steps on this machine.
+def estimate(prepared: Prepared, specs: Sequence[RunSpec]) -> Estimate:
+    """Return a rough estimate for every run of ``specs``, by timing a few steps on this machine.
 
     The baseline is timed on every task and every method on the first, so that it takes seconds, not minutes.
     Raises what the runs themselves would raise.
@@ -74,19 +74,19 @@ def estimate(prepared: Prepared) -> Estimate:
         import torch
 
         torch.set_num_threads(threads)
-    firsts = {(spec.task, spec.method): spec for spec in reversed(prepared.grid)}
+    firsts = {(spec.task, spec.method): spec for spec in reversed(specs)}
     tasks = dict(zip(study.tasks, prepared.tasks, strict=True))
     infos = {stored.arm: stored.info for stored in prepared.stored}
     baseline = study.baseline or study.methods[0]
     plain = {spec: _time(firsts[spec, baseline], tasks[spec]) for spec in study.tasks}
     first = study.tasks[0]
-    methods = dict.fromkeys(spec.method for spec in prepared.grid if not spec.untrained)
+    methods = dict.fromkeys(spec.method for spec in specs if not spec.untrained)
     timings = {
         method: plain[first] if method == baseline else _time(firsts[first, method], tasks[first]) for method in methods
     }
     start = 0.0 if study.workers == 0 else _start_up()
     runs = {}
-    for spec in prepared.grid:
+    for spec in specs:
         info, timing = infos[spec.arm], plain[spec.task]
         beside = _beside(spec, elsewhere_of(spec, prepared.everything), spec.settings, timing)
         if spec.untrained:
