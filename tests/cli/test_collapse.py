@@ -44,7 +44,7 @@ def test_sequences_take_their_tasks_in_order(holdfast, fakes, tickets, second, t
 
 
 def test_a_plan_is_shown_before_anything_is_done(holdfast, fakes, tickets, second, tmp_path, monkeypatch):
-    monkeypatch.setattr("holdfast.cli.plan.estimate", lambda prepared: (_ for _ in ()).throw(OSError("not here")))
+    monkeypatch.setattr("holdfast.cli.plan.estimate", lambda *given: (_ for _ in ()).throw(OSError("not here")))
     words = ["collapse", "cycles", "--source", tickets, "--chain", second, "--methods", "vanilla,r3f", "--dry-run"]
     done = holdfast(*words, "--cycles", 2, "--out", tmp_path / "out")
     assert "25 runs: 4 stages in turn x 2 methods x 3 seeds, and the pre-trained model" in done.out

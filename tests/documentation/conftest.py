@@ -37,7 +37,7 @@ def here(machine, tmp_path, monkeypatch):
 def untimed(monkeypatch):
     """Work that takes its time whatever it is given ends where it would begin."""
 
-    def no_estimate(prepared):
+    def no_estimate(prepared, specs):
         raise OSError("not timed here")
 
     def nothing_to_measure(*arguments, **options):

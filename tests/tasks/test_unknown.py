@@ -123,7 +123,7 @@ def warned(capsys, arguments):
 def untimed(monkeypatch):
     """Let plans be shown without timing steps."""
 
-    def fail(prepared):
+    def fail(prepared, specs):
         raise RuntimeError("not now")
 
     monkeypatch.setattr("holdfast.cli.plan.estimate", fail)
