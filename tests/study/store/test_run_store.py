@@ -175,7 +175,7 @@ def test_a_folder_without_a_study_cannot_be_loaded(tmp_path):
 HOLD = """
 import sys, signal
 from pathlib import Path
-from holdfast.study.lock import locked
+from holdfast.study.store.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     signal.pause()
