@@ -10,6 +10,7 @@ from holdfast import R3F, HoldfastError
 from study.studies import begun, script
 
 
+@pytest.mark.slow
 def test_it_leaves_what_the_command_leaves(fakes, tickets, tmp_path, holdfast):
     arguments = ["--methods", "vanilla,r3f(weight=0.5)", "--seeds", "2", "--epochs", "1.5", "--text", "text"]
     assert holdfast("compare", tickets, *arguments, "--probe", tickets, "--probe-rows", 9, "--out", "told").code == 0
@@ -33,6 +34,7 @@ def test_it_leaves_what_the_command_leaves(fakes, tickets, tmp_path, holdfast):
     assert "| `r3f(weight=0.5)` | 2 |" in study.report()
 
 
+@pytest.mark.slow
 def test_the_same_call_goes_on_and_adds_seeds(fakes, tickets, tmp_path):
     h.compare(str(tickets), "vanilla,r3f", seeds=[0, 1], out=tmp_path / "out")
     study = h.compare(str(tickets), "vanilla,r3f", seeds=[0, 1, 7], out=tmp_path / "out")

@@ -19,6 +19,7 @@ def test_it_leaves_what_the_command_leaves(fakes, tickets, tmp_path, holdfast):
     assert RunRecord.model_validate_json((told / "record.json").read_text()).spec == tuned.record.spec
 
 
+@pytest.mark.slow
 def test_it_is_silent_and_leaves_the_libraries_as_they_were(tickets, tmp_path, monkeypatch, capfd):
     from transformers import AutoModelForSequenceClassification, logging
 

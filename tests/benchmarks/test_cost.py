@@ -17,6 +17,7 @@ QUICK = [
 SMALL = ["--model", "bert-base-random", "--layers", "1", "--width", "64"]
 
 
+@pytest.mark.slow
 def test_every_method_is_a_row_of_the_file_and_of_the_table(tmp_path, capsys):
     file = tmp_path / "cost.json"
     assert cost.main(["--methods", "vanilla,dps(variant=mix)", *SMALL, *QUICK, "--json", str(file)]) == 0
@@ -67,6 +68,7 @@ def test_mistakes_are_told_in_one_line_before_anything_is_measured(options, told
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_of_all_methods_and_peers_those_that_cannot_run_are_told_below_the_table(monkeypatch, tmp_path, capsys):
     few = ["vanilla", "top_k_layers", "surt", "wise_ft"]
     monkeypatch.setattr(lineup, "catalogue", lambda: dict.fromkeys(few))
@@ -95,6 +97,7 @@ def test_all_is_every_method_and_the_cheap_forms():
         assert form in forms
 
 
+@pytest.mark.slow
 def test_methods_that_do_not_fit_together_are_measured_in_pairs(monkeypatch, capsys):
     monkeypatch.setattr(cost, "available_bytes", lambda device: 1)
     assert cost.main(["--methods", "r3f", *SMALL, *QUICK]) == 0

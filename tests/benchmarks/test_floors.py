@@ -94,6 +94,7 @@ def counted():
     return setup, count, count("vanilla")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", COUNTED)
 def test_what_is_done_is_the_floor_and_little_more(text, counted):
     """Heads, adapters and attention are what floors leave out: a twentieth here."""

@@ -1,8 +1,11 @@
 import json
 
+import pytest
+
 import leave_one_out
 
 
+@pytest.mark.slow
 def test_the_loop_finds_the_same_distances(tmp_path, capsys):
     """And the at-once training is ahead of the autograd loop even where there is little to gain."""
     file = tmp_path / "found.json"

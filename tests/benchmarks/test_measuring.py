@@ -50,6 +50,7 @@ def test_a_method_is_walked_to_its_turns_where_its_steps_differ():
     assert not Timed(0.0, dict.fromkeys(range(200), 0.0), []).varies
 
 
+@pytest.mark.slow
 def test_peak_memory_counts_what_is_held_at_once():
     def work():
         a = torch.zeros(1000)  # 4,000 bytes
@@ -71,6 +72,7 @@ def test_flops_of_a_product_and_of_attention():
     assert flops(lambda: attention(q, q, q)) == 2 * (2 * 2 * 4 * 16 * 16 * 8)
 
 
+@pytest.mark.slow
 def test_state_is_what_each_method_s_definition_needs(setup):
     """DPS: float32 sums (4), or sums' successors: a mask and the held weights (1 + 4), the pre-trained ones (4)."""
     for method, expected in {"vanilla": 0, "dps": 4, "dps(scores=adam)": 1, "dps(freeze=hard)": 5, "mixout": 4}.items():
@@ -108,12 +110,14 @@ def test_a_wrong_account_of_state_is_told():
     assert Resources(1, 1, state_bytes=104, weights=100, claimed_bytes=None).disagreement is None
 
 
+@pytest.mark.slow
 def test_a_look_at_the_data_counts_its_share_of_the_arithmetic(setup):
     """Child-Tuning D runs the model once over the data: one pass beside two, less the gradients of pooler and head."""
     plain, child = (resources(method, setup, 2) for method in ("vanilla", "child_tuning_d"))
     assert child.flops / plain.flops == pytest.approx(1.5, abs=0.05)
 
 
+@pytest.mark.slow
 def test_resources_of_a_second_copy_of_the_batch(setup):
     """R3F runs the batch twice in one pass: twice the arithmetic, no state."""
     plain, r3f = (resources(method, setup, 2) for method in ("vanilla", "r3f"))
@@ -122,6 +126,7 @@ def test_resources_of_a_second_copy_of_the_batch(setup):
     assert r3f.state_bytes < 100
 
 
+@pytest.mark.slow
 def test_rows_that_are_kept_are_run_once_in_the_whole_training(setup):
     """Head tuning: a forward of the body for each row, a third of a step, in one of two epochs; the head is small."""
     plain, head = (resources(method, setup, 3) for method in ("vanilla", "head_tuning"))
@@ -129,6 +134,7 @@ def test_rows_that_are_kept_are_run_once_in_the_whole_training(setup):
     assert head.claimed_bytes is None
 
 
+@pytest.mark.slow
 def test_training_first_costs_as_many_passes_as_it_takes(setup):
     texts = dataclasses.replace(setup, tokenizer=tokenizer())
     once, thrice = (stage_flops(f"surt(epochs={epochs})", texts) for epochs in (1, 3))

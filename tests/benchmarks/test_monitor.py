@@ -5,6 +5,7 @@ import pytest
 import monitor
 
 
+@pytest.mark.slow
 def test_shares_add_up_and_are_printed(tmp_path, capsys):
     """On a small model: a look costs, and looking five times as often costs about that more."""
     file = tmp_path / "found.json"

@@ -33,6 +33,7 @@ def test_a_peer_that_does_nothing_of_its_own_trains_as_plain_fine_tuning(setup):
     assert not any(torch.equal(a, b) for a, b in zip(peer, setup.base.parameters(), strict=True) if a.ndim > 1)
 
 
+@pytest.mark.slow
 def test_a_peer_holds_no_state_and_does_nothing_between_passes(setup):
     peer = PEERS["transformers-neftune"]
     found = resources(peer, setup, 2)

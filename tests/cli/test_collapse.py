@@ -88,6 +88,7 @@ def place(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_chain_is_trained_probed_and_shown(holdfast, place):
     out = place / "chain"
     options = ["--model", place / "model", "--methods", "vanilla,r4f", "--seeds", 2, "--workers", 0, "--out", out]
@@ -107,6 +108,7 @@ def test_a_chain_is_trained_probed_and_shown(holdfast, place):
     assert "new head" in page
 
 
+@pytest.mark.slow
 def test_compare_sets_scores_elsewhere_beside_its_own(holdfast, place):
     out = place / "beside"
     options = ["--model", place / "model", "--methods", "vanilla,r3f", "--seeds", 2, "--workers", 0, "--out", out]

@@ -16,6 +16,7 @@ from study import studies
 from study.studies import begun, script
 
 
+@pytest.mark.slow
 def test_a_study_from_a_file_to_a_table_and_four_outputs(fakes, tickets, tmp_path, holdfast):
     told = holdfast("compare", tickets, "--seeds", 3, "--methods", "vanilla,r3f(sigma=0.0)")
     assert told.code == 0
@@ -148,6 +149,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 def test_a_task_with_fewer_rows_than_asked_for_is_used_whole(fakes, tickets, holdfast):
     told = holdfast("compare", "tickets.csv", "--train-size", "999", "--seeds", "2")
     assert told.code == 0
@@ -207,6 +209,7 @@ def test_a_method_that_switches_dropout_off_is_told_before_the_runs_and_with_the
     assert said in Path("out/report.html").read_text()
 
 
+@pytest.mark.slow
 def test_failed_runs_are_listed_and_all_failed_is_a_failure(fakes, tickets, tmp_path, holdfast):
     script(fakes, **{"vanilla:0": "segfault", "r3f:0": "raise"})
     some = holdfast("compare", tickets, "--methods", "vanilla,r3f", "--seeds", 2)
@@ -245,6 +248,7 @@ def short_run(spec, task, folder, on_progress, keep_model):
 DRIVER = [sys.executable, "-m", "study.driver"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_stopped_it_says_how_to_go_on_and_does(fakes, tickets, tmp_path, holdfast, number, code):
     script(fakes, **{"vanilla:1": "hang"})
@@ -268,6 +272,7 @@ def test_stopped_it_says_how_to_go_on_and_does(fakes, tickets, tmp_path, holdfas
     assert begun(fakes).count("tickets vanilla 0") == 1
 
 
+@pytest.mark.slow
 def test_on_a_terminal_progress_is_live(fakes, tickets, tmp_path):
     main, theirs = pty.openpty()
     command = [*DRIVER, "compare", "tickets.csv", "--methods", "vanilla,r3f", "--seeds", "1"]

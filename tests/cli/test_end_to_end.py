@@ -26,6 +26,7 @@ def holdfast(*words):
     return main([str(word) for word in words])
 
 
+@pytest.mark.slow
 def test_compare_trains_reports_and_saves_the_best_model(folder, capsys):
     out = folder / "study"
     options = ["--model", folder / "model", "--methods", "vanilla,r3f(sigma=0.1),r4f", "--seeds", 2, "--workers", 0]

@@ -10,6 +10,7 @@ from holdfast.cli.stopping import Stopped
 HELP = "import sys; from holdfast.cli.main import main; code = main(['--help'])"
 
 
+@pytest.mark.slow
 def test_help_answers_at_once():
     def once():
         # Processor time: other tests run beside this one.

@@ -58,6 +58,7 @@ def probe(holdfast, models):
     return run
 
 
+@pytest.mark.slow
 def test_checkpoints_stand_beside_the_pretrained_model(here, probe, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     done = probe("--tasks", "tickets.csv,trips.csv", "--layers", "0,-1", "--json", "found.json")
@@ -83,6 +84,7 @@ def test_checkpoints_stand_beside_the_pretrained_model(here, probe, monkeypatch)
     assert "validation: 12 of 60 training rows held out" in done.err
 
 
+@pytest.mark.slow
 def test_what_was_extracted_is_not_extracted_again(here, probe, forwards, models):
     assert probe("--tasks", "tickets.csv", "--json", "first.json").code == 0
     # A row of each model is run once, but for those that find out what its head reads.
@@ -97,6 +99,7 @@ def test_what_was_extracted_is_not_extracted_again(here, probe, forwards, models
     assert forwards
 
 
+@pytest.mark.slow
 def test_an_absent_layer_alone_is_extracted(here, probe, forwards):
     assert probe("--tasks", "tickets.csv", "--layers", "2").code == 0
     forwards.clear()
@@ -108,6 +111,7 @@ def test_an_absent_layer_alone_is_extracted(here, probe, forwards):
     assert forwards == []
 
 
+@pytest.mark.slow
 def test_weights_that_changed_in_place_are_probed_anew(here, holdfast, forwards, tmp_path):
     start, tuned = save_model(tmp_path / "start"), save_model(tmp_path / "tuned", seed=1)
     command = ["probe", tuned, "--pretrained", start, "--tasks", "tickets.csv", *SMALL]
@@ -118,6 +122,7 @@ def test_weights_that_changed_in_place_are_probed_anew(here, holdfast, forwards,
     assert 60 <= sum(forwards) <= 62
 
 
+@pytest.mark.slow
 def test_a_hub_id_is_known_by_the_files_that_are_cached(here, probe, models, tmp_path, monkeypatch):
     cached = tmp_path / "hub" / "models--org--tiny"
     shutil.copytree(models / "start", cached / "snapshots" / "c0ffee")
@@ -182,6 +187,7 @@ def mistake(found):
     return told[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [

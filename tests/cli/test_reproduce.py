@@ -13,6 +13,7 @@ from study.studies import begun
 CHEAP = {"r3f-glue": "rte", "dps-glue": "stsb", "dps-ood": "snli", "stability-glue": "wsc"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", recipe_names())
 def test_the_smoke_form_runs_every_method_offline(name, tmp_path, monkeypatch, holdfast):
     """With no data folder, and a hub that may not be asked."""
@@ -36,6 +37,7 @@ def test_the_smoke_form_runs_every_method_offline(name, tmp_path, monkeypatch, h
         assert "a tiny random model on generated text" in (tmp_path / "out" / file).read_text()
 
 
+@pytest.mark.slow
 def test_copa_and_the_other_tasks_of_a_recipe_share_its_folder(tmp_path, monkeypatch, holdfast):
     monkeypatch.chdir(tmp_path)
     told = holdfast("reproduce", "stability-glue", "--smoke", "--task", "cb,copa", "--methods", "vanilla")

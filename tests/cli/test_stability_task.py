@@ -24,6 +24,7 @@ def told(result):
     return " ".join(result.out.split())
 
 
+@pytest.mark.slow
 def test_a_task_is_measured_and_read(here, model, holdfast):
     write_tickets(here / "tickets.csv")
     found = holdfast("stability", "task", "tickets.csv", "--model", model, *SMALL, "--json", "found.json")
@@ -64,6 +65,7 @@ def test_three_classes_a_drawn_part_and_no_full_tuning(here, model, holdfast):
     assert "long distance: cannot be judged" in told(found)
 
 
+@pytest.mark.slow
 def test_the_same_again_is_the_same(here, model, holdfast):
     write_tickets(here / "tickets.csv", rows=40)
     for name in ("one.json", "two.json"):
@@ -71,6 +73,7 @@ def test_the_same_again_is_the_same(here, model, holdfast):
     assert (here / "one.json").read_text() == (here / "two.json").read_text()
 
 
+@pytest.mark.slow
 def test_regression_has_no_classes(here, model, holdfast):
     texts = [line.split(",")[0] for line in write_tickets(here / "x.csv").read_text().splitlines()[1:]]
     lines = [f"{text},{row / 7}" for row, text in enumerate(texts)]

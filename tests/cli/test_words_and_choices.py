@@ -53,6 +53,7 @@ def options(folder):
     return ["--model", folder / "model", *training]
 
 
+@pytest.mark.slow
 def test_names_are_compared_scored_elsewhere_watched_and_probed(folder, holdfast):
     out = folder / "names-study"
     more = ["--ood", folder / "elsewhere.conll", "--probe", folder / "moods.csv", "--monitor", 9]
@@ -84,6 +85,7 @@ def test_names_are_compared_scored_elsewhere_watched_and_probed(folder, holdfast
     assert (out / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_choices_are_compared_and_the_best_model_is_kept(folder, holdfast):
     out = folder / "choices"
     methods = ["--methods", "vanilla,r3f(sigma=0.1)", "--seeds", 2]
@@ -100,6 +102,7 @@ def test_choices_are_compared_and_the_best_model_is_kept(folder, holdfast):
     assert "AutoModelForMultipleChoice" in card
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["names", "q.jsonl"])
 @pytest.mark.parametrize(
     ("command", "said"),

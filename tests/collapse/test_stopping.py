@@ -22,6 +22,7 @@ def broken(model):
     norm_of(model).weight[0] = float("nan")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("act", "line"),
     [(one_direction, "has an effective rank of 1."), (constant, "same for every row"), (broken, "is not finite")],
@@ -41,6 +42,7 @@ def test_a_collapsed_model_is_not_trained_on(act, line, tmp_path, caplog):
     assert np.isfinite(logged).all()
 
 
+@pytest.mark.slow
 def test_without_stop_it_only_looks(tmp_path):
     trainer = build(tmp_path, max_steps=6)
     trainer.add_callback(At(4, constant))
@@ -71,6 +73,7 @@ torch.distributed.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_the_first_process_decides_for_all(tmp_path):
     """The second one, for which every look is of a collapsed model, trains on until the first one stops."""
     with socket.socket() as free:

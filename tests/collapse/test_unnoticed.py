@@ -38,6 +38,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_training_is_bit_for_bit_as_without_it(setting, tmp_path):
     methods, options = SETTINGS[setting]
@@ -59,6 +60,7 @@ def test_training_is_bit_for_bit_as_without_it(setting, tmp_path):
     assert all(torch.equal(plain[name], watched_too[name]) for name in plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "method"),
     [("bert", R3F(sigma=0.1)), ("bert", EMA(decay=0.9)), ("gpt2", MHLoss(heads=3))],
@@ -80,6 +82,7 @@ def test_before_or_after_attach_is_the_same(name, method, tmp_path):
     assert found[0][0].cka == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_the_weights_that_are_trained_are_looked_at_and_not_their_average(tmp_path):
     trainer = build(tmp_path)
     start = copy.deepcopy(trainer.model)
@@ -91,6 +94,7 @@ def test_the_weights_that_are_trained_are_looked_at_and_not_their_average(tmp_pa
     assert body_distance(trainer.model, start) < 0.9 * monitor.looks[-1].distance
 
 
+@pytest.mark.slow
 def test_made_first_it_sees_what_a_method_does_at_the_start(tmp_path):
     trainer = build(tmp_path)
     monitor = watched(trainer)
@@ -100,6 +104,7 @@ def test_made_first_it_sees_what_a_method_does_at_the_start(tmp_path):
     assert monitor.looks[0].cka < 0.999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [True, False])
 def test_adapters_leave_no_distance_and_a_line_says_so(first, tmp_path, caplog):
     trainer = build(tmp_path)

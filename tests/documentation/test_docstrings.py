@@ -18,6 +18,7 @@ CONTRACT = "holdfast.methods.base"
 SHOWN = [name for name, thing in PUBLIC.items() if not inspect.ismodule(thing) and thing.__module__ != CONTRACT]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHOWN)
 def test_its_example_runs(name, here, monkeypatch):
     from transformers import AutoModelForSequenceClassification, PrinterCallback

@@ -72,6 +72,7 @@ def test_rotations_shifts_scales_and_the_order_of_rows_do_not_matter(name, width
     assert measure(x, turned) == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEASURES)
 def test_unrelated_representations_of_many_rows_are_not_alike(name):
     x, y = np.random.default_rng(6).standard_normal((2, 3000, 6))

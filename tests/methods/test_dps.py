@@ -152,6 +152,7 @@ def masks(engine):
     return {name: value for name, value in state.items() if name.startswith("kept.")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", VARIANTS, ids=repr)
 def test_stage_two_trains_exactly_the_chosen_share(method):
     engine = engine_of(method, total=16)
@@ -182,6 +183,7 @@ def test_the_share_is_exact_with_stages_of_one_step_and_dead_columns(caplog):
     assert caplog.text.count("less than one: stages are 1 step") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["dense", "mix"])
 @pytest.mark.parametrize("scores", ["accumulated", "adam"])
 def test_hard_freezing_moves_nothing_and_gradient_freezing_drifts(variant, scores):
@@ -212,6 +214,7 @@ def test_biases_norms_and_embeddings_are_trained_as_ever():
         assert torch.equal(value, values(ours.model)[name]) == (name not in chosen), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", VARIANTS[:4], ids=repr)
 def test_accumulation_gives_the_same_stages_and_masks(method):
     """One batch of 16 rows and four of 4: the boundaries are optimizer steps, the masks equal."""
@@ -234,6 +237,7 @@ def test_accumulation_gives_the_same_stages_and_masks(method):
     assert [bool(seen) for seen in found[0]] == [index % 8 in (3, 4, 5, 6) for index in range(9)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", VARIANTS, ids=repr)
 def test_a_step_that_is_not_finite_changes_nothing(method):
     clean, hit = engine_of(method, total=16), engine_of(method, total=16)
@@ -267,6 +271,7 @@ def test_resuming_in_the_middle_of_a_stage(method, stop):
         assert torch.equal(value, values(second.model)[name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", VARIANTS[:2], ids=repr)
 @pytest.mark.parametrize("name", ["bert", "gpt2"])
 def test_activation_checkpointing_changes_nothing(method, name):

@@ -163,6 +163,7 @@ def trained(folder, *methods, watch=None, **options):
     return attach(trainer, *methods)
 
 
+@pytest.mark.slow
 def test_the_trainer_evaluates_and_saves_the_average(tmp_path):
     watch = Weights()
     each = {"eval_strategy": "steps", "eval_steps": 2, "save_strategy": "steps", "save_steps": 2}
@@ -182,6 +183,7 @@ def test_the_trainer_evaluates_and_saves_the_average(tmp_path):
     assert all(same(a, b) for a, b in zip(watch.history, plain.history, strict=True)), "evaluation changes nothing"
 
 
+@pytest.mark.slow
 def test_a_training_broken_off_leaves_the_average_and_the_next_begins_a_new_one(tmp_path):
     watch = Weights(stop=3)
     trainer = trained(tmp_path, EMA(), watch=watch)

@@ -81,6 +81,7 @@ def padded(rows, width, side="right"):
     return found | {"labels": torch.stack([row["labels"] for row in rows])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", ["right", "left"])
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_the_memo_changes_no_training(name, side):

@@ -189,6 +189,7 @@ def test_layers_that_share_a_weight_are_left_out():
     assert "bert.encoder.layer.1.attention.output.dense.weight" in found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method", [R3F(sigma=0.1), DPS(update_ratio=0.25), DPS("mix", update_ratio=0.25), Mixout(), R4F()], ids=repr
 )

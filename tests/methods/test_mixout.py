@@ -166,6 +166,7 @@ def test_a_weight_shared_by_layers_is_mixed_once_and_alike():
     assert type(engine.model.a) is type(engine.model.b) is nn.Linear
 
 
+@pytest.mark.slow
 def test_state_bytes_are_what_is_held():
     """One value a weight for Mixout; DPS holds what notes section 4 counts, at most 5, 1, 9 and 9 bytes."""
     expected = {

@@ -122,6 +122,7 @@ def test_gradient_of_the_whole_loss_agrees_with_finite_differences():
     assert float((found * direction).sum()) == pytest.approx((values[0] - values[1]) / (2 * h), rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stacked", [True, False])
 @pytest.mark.parametrize("gradient", ["both", "clean"])
 def test_beside_r3f_centroids_are_of_the_clean_rows(gradient, stacked):

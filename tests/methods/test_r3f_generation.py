@@ -65,6 +65,7 @@ def apart(model, data, read, noise):
     return both.sum(-1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stacked", [True, False])
 @pytest.mark.parametrize("positions", ["mean", "sum"])
 @pytest.mark.parametrize("name", KINDS)

@@ -36,6 +36,7 @@ def close(state, expected, atol=1e-6):
     assert all(torch.allclose(state[name], expected[name], atol=atol) for name in expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_a_given_coefficient_is_used_as_it_is(alpha):
     engine, plain = tuned(classifier("bert"), WiSEFT(alpha)), tuned(classifier("bert"), Vanilla()).model
@@ -146,6 +147,7 @@ def test_the_trainer_chooses_by_its_evaluation_and_leaves_no_trace(tmp_path):
     assert watch.evaluations == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("higher", [True, False])
 def test_the_metric_and_its_direction_are_the_trainers(higher, tmp_path):
     start = classifier("bert")
@@ -167,6 +169,7 @@ def test_an_unknown_metric_is_named_and_leaves_a_plain_model(tmp_path):
     assert not trainer._holdfast.prepared
 
 
+@pytest.mark.slow
 def test_the_choice_follows_the_loading_of_the_best_checkpoint(tmp_path):
     each = {"eval_strategy": "steps", "eval_steps": 1, "save_strategy": "steps", "save_steps": 1}
     best = {"load_best_model_at_end": True, "metric_for_best_model": "first", "greater_is_better": True}
@@ -182,6 +185,7 @@ def test_the_choice_follows_the_loading_of_the_best_checkpoint(tmp_path):
     close(score["wise"].model.state_dict(), between(classifier("bert"), score["plain"].model, 0.5))
 
 
+@pytest.mark.slow
 def test_a_training_broken_off_before_the_choice_leaves_the_tuned_weights(tmp_path):
     models = []
     for name, method in (("a", Vanilla()), ("b", WiSEFT())):
@@ -206,6 +210,7 @@ def test_a_resumed_training_knows_where_the_tuning_began(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(whole.model.parameters(), again.model.parameters(), strict=True))
 
 
+@pytest.mark.slow
 def test_without_validation_rows_it_says_what_to_do(tmp_path):
     with pytest.raises(HoldfastError, match="wise_ft chooses by validation, and the trainer has no eval_dataset"):
         trained(tmp_path, WiSEFT(), evaluated=False)

@@ -8,7 +8,10 @@ from report.sequence.sequences import cycles
 from report.studies import luck, record
 from report.transfers import transfers, watched
 
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium"),
+]
 
 WIDTHS = (390, 800, 1400)
 LONG = "r4f(weight=5.0, sigma=0.01, noise=normal)+dps(drop=0.3)"
@@ -27,7 +30,6 @@ def found(tmp_path_factory):
     return look({**pages, **more}, tmp_path_factory.mktemp("browser"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_page_is_sound_at_every_width(found, width):
     shown = found[f"at{width}"]

@@ -4,6 +4,8 @@ from scipy import stats
 
 from holdfast.stability.simulations import Simulations, simulate, sweep
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def simulations():
@@ -26,7 +28,6 @@ def test_an_exact_power_has_no_spread():
     assert (found.slope.value, found.slope.low, found.slope.high) == pytest.approx((1, 1, 1))
 
 
-@pytest.mark.slow
 def test_full_tuning_falls_as_one_over_n_below_its_bound(simulations):
     found = simulations.quadratics
     assert found.slope.value == pytest.approx(-1, abs=0.1)
@@ -50,7 +51,6 @@ def test_seed_spread_falls_as_the_root_of_heads_when_losses_are_summed(simulatio
     assert [line[0] for line in simulations.heads_sum.measured] == [line[0] for line in simulations.heads_mean.measured]
 
 
-@pytest.mark.slow
 def test_repetitions_share_no_draw_and_come_again(simulations):
     lines = simulations.rows.measured
     assert len({value for line in lines for value in line}) == 12

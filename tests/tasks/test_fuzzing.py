@@ -178,6 +178,7 @@ def check(file: File, reading: Reading | None) -> None:
         assert len(table) - sum(gone) <= rows <= len(table) - max(gone, default=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_rows_in_are_rows_out_or_told(form: str, pytestconfig: pytest.Config) -> None:
     examples = pytestconfig.getoption("--fuzz")

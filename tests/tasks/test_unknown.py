@@ -129,6 +129,7 @@ def untimed(monkeypatch):
     monkeypatch.setattr("holdfast.cli.plan.estimate", fail)
 
 
+@pytest.mark.slow
 def test_compare_and_tune_tell_it_before_they_train(study, capsys, untimed):
     little = ["--max-steps", "1", "--threads", "1"]
     for told in (

@@ -187,6 +187,7 @@ def test_state_of_other_methods_is_refused():
         engine(classifier("bert"), R3F(sigma=0.1)).load_state_dict(state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @every_method
 def test_autocast_trains_every_weight(method, dtype):

@@ -29,6 +29,7 @@ def one_step(engine, seed=0):
     return engine.terms
 
 
+@pytest.mark.slow
 @every_method
 def test_a_loaded_model_trains_as_one_in_training_mode(method):
     found = []

@@ -116,6 +116,7 @@ def test_modules_that_were_in_evaluation_mode_stay_there():
     assert [module.training for module in model.modules()] == modes
 
 
+@pytest.mark.slow
 def test_a_pass_shows_every_row_once_with_the_plain_loss(tmp_path):
     data = rows(10)
     trainer, _ = build(tmp_path, Looking(), data=data)
@@ -130,6 +131,7 @@ def test_a_pass_shows_every_row_once_with_the_plain_loss(tmp_path):
             assert loss == pytest.approx(float(reference(**given).loss), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_label_smoothing_and_accumulation_do_not_scale_the_loss_wrongly(tmp_path):
     trainer, _ = build(tmp_path, Looking(), label_smoothing_factor=0.2, gradient_accumulation_steps=3, data=rows(10))
     trainer.train()
@@ -140,6 +142,7 @@ def test_label_smoothing_and_accumulation_do_not_scale_the_loss_wrongly(tmp_path
         assert loss == pytest.approx(float(0.8 * nll + 0.2 * uniform), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_resumed_training_does_not_look_again(tmp_path):
     saving = {"save_strategy": "steps", "save_steps": 2}
     build(tmp_path / "a", Looking(), **saving)[0].train()
@@ -165,6 +168,7 @@ def test_a_state_saved_before_the_first_step_still_has_to_look():
     assert same(first.model, again.model)
 
 
+@pytest.mark.slow
 def test_training_again_looks_again(tmp_path):
     trainer, _ = build(tmp_path, Looking())
     trainer.train()
@@ -183,6 +187,7 @@ def test_evaluation_alone_looks_at_nothing(tmp_path):
     assert "calls" not in looked(trainer) | trained.methods[0].memory
 
 
+@pytest.mark.slow
 def test_auto_find_batch_size_looks_with_the_size_it_found(tmp_path):
     """Running out of memory while looking is retried as in training."""
 
@@ -229,6 +234,7 @@ class Read(TrainerCallback):
         self.norm = float(torch.cat([p.grad.flatten() for p in model.parameters()]).norm())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accumulation", [1, 2])
 @pytest.mark.parametrize("clip", [1.0, 0.0])
 def test_clipped_gradients_are_shown_after_clipping_and_read_by_the_optimizer(clip, accumulation, tmp_path):

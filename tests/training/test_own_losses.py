@@ -208,6 +208,7 @@ def test_a_mean_that_ignores_the_number_is_divided_around_it(kind, options, meth
     assert split.counts == stock.counts
 
 
+@pytest.mark.slow
 def test_methods_that_measure_give_the_loss_its_number(tmp_path):
     for kind in (Sum, ByKeyword, WithoutOutputs, OwnStep):
         trainer, losses, _ = trained(tmp_path, kind, ChildTuningD())
@@ -215,6 +216,7 @@ def test_methods_that_measure_give_the_loss_its_number(tmp_path):
         assert trainer.state.global_step == 3
 
 
+@pytest.mark.slow
 def test_the_penalty_stands_beside_a_sum_as_beside_a_mean(tmp_path):
     found = {}
     for kind in (Sum, Mean):
@@ -253,6 +255,7 @@ def test_what_the_trainer_cannot_call_is_told_when_methods_are_attached(tmp_path
         trained(tmp_path, Unwilling, Vanilla())
 
 
+@pytest.mark.slow
 def test_a_training_step_that_computes_the_loss_elsewhere(tmp_path):
     """Methods on weights do not mind."""
     with pytest.raises(HoldfastError, match=r"training_step of OwnLoop does not call self.compute_loss, where r3f"):

@@ -92,6 +92,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "form", "kind"), CASES.values(), ids=CASES)
 def test_whatever_form_its_outputs_have_it_trains(model, form, kind, tmp_path):
     options = {"kind": kind, "label_names": ["labels"]}
@@ -109,6 +110,7 @@ def test_forms_do_not_change_the_penalty(tmp_path):
     assert [entry["loss"] for entry in found[0]] == pytest.approx([entry["loss"] for entry in found[1]], rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accumulation", [1, 2])
 def test_a_column_that_compute_loss_takes_out(accumulation, tmp_path):
     data = [row | {"weight": 0.5 + index % 3} for index, row in enumerate(rows(16))]

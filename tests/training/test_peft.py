@@ -116,6 +116,7 @@ def layer(index):
 HEAD = {f"base_model.model.classifier.modules_to_save.default.{part}" for part in ("weight", "bias")}
 
 
+@pytest.mark.slow
 def test_which_adapters_move(tmp_path):
     _, every = train("classifier", tmp_path, R3F(sigma=0.1))
     assert {key for key in every if "lora_" not in key} == HEAD
@@ -142,6 +143,7 @@ def test_rates_of_adapters_are_those_of_their_blocks():
     assert {key.split(".")[5]: rate for key, rate in rates.items() if "lora_" in key} == {"0": 0.25, "1": 0.5}
 
 
+@pytest.mark.slow
 def test_ema_ends_with_the_average_of_the_adapters(tmp_path):
     """Of two steps at a decay of 0.5: the mean of the weights after each."""
     ends = []
@@ -192,6 +194,7 @@ def test_r3f_trains_other_kinds_of_adapters(config, tmp_path):
     assert trainer.state.log_history[0]["loss/r3f"] > 1e-3
 
 
+@pytest.mark.slow
 def test_learned_tokens_before_the_text_are_refused_where_outputs_are_compared(tmp_path):
     def prompted(kind):
         return peft.get_peft_model(base(kind), peft.PromptTuningConfig(task_type=TASKS[kind], num_virtual_tokens=3))

@@ -69,6 +69,7 @@ def test_it_can_be_resumed_from_a_checkpoint_of_the_first(method, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(first, trainer.model.parameters(), strict=True))
 
 
+@pytest.mark.slow
 def test_it_goes_on_as_that_of_the_plain_trainer(tmp_path):
     """With the moments of its optimizer, bit for bit."""
     found = []
@@ -111,6 +112,7 @@ def test_the_trials_of_a_search_train_with_their_settings(name, tmp_path, monkey
         assert log.entries[-2:] == alone_log.entries
 
 
+@pytest.mark.slow
 def test_an_optimizer_of_the_users_own_is_told_of_where_it_is_given(tmp_path):
     model = classifier("bert")
     given = Trainer(
@@ -127,6 +129,7 @@ def test_an_optimizer_of_the_users_own_is_told_of_where_it_is_given(tmp_path):
     assert type(trainer.optimizer.optimizer) is torch.optim.AdamW
 
 
+@pytest.mark.slow
 def test_an_optimizer_with_parameters_beside_the_models_is_kept(tmp_path):
     """As of a loss that has some: they go on with their moments, as in the plain Trainer."""
 
@@ -146,6 +149,7 @@ def test_an_optimizer_with_parameters_beside_the_models_is_kept(tmp_path):
     assert trainer.optimizer.optimizer is first or trainer.optimizer.optimizer.optimizer is first
 
 
+@pytest.mark.slow
 def test_after_an_interruption_it_goes_on(tmp_path):
     trainer, _ = build(tmp_path, LoRA(), max_steps=3)
     before, stop = copied(trainer.model), []

@@ -262,6 +262,7 @@ def test_metrics_are_those_of_the_clean_rows(tmp_path):
     assert entries[1]["loss/r3f"] > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method", [SMART(), FreeLB(), LNSR(), R3F(positions="sum"), R3F(rows=0.5), ChildTuningD(fisher="example")], ids=repr
 )
@@ -373,6 +374,7 @@ torch.save(found, sys.argv[2])
 """
 
 
+@pytest.mark.slow
 def test_r3f_on_a_llama_with_lora_trains_saves_and_loads_without_holdfast(tmp_path):
     """Padded and packed, in bf16 and with checkpointing; the adapter is all that is saved."""
     decoder().save_pretrained(tmp_path / "base")
@@ -415,6 +417,7 @@ def test_r3f_on_a_llama_with_lora_trains_saves_and_loads_without_holdfast(tmp_pa
         assert torch.allclose(merged, plain, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_adapters_are_compiled_with_the_noise(tmp_path):
     entries = []
     for compiled in (False, True):

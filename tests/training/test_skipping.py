@@ -22,6 +22,7 @@ class Recorder(Method):
         self.memory.setdefault("steps", []).append(step.index)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [DPS(update_ratio=0.25), Mixout(), ChildTuningD()], ids=lambda method: method.name)
 def test_a_plain_checkpoint_cannot_be_resumed_with_methods_that_keep_state(method, tmp_path):
     """Also by methods that keep nothing before the first step."""
@@ -30,6 +31,7 @@ def test_a_plain_checkpoint_cannot_be_resumed_with_methods_that_keep_state(metho
         build(tmp_path, method)[0].train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [DPS("mix", update_ratio=0.25, freeze="hard"), Recorder()], ids=["dps", "recorder"])
 def test_out_of_memory_in_the_middle_begins_the_stages_anew(method, tmp_path):
     """The Trainer counts from 0 again: sums and masks of the first try, and its skipped steps, must not stay."""
@@ -54,6 +56,7 @@ def test_out_of_memory_in_the_middle_begins_the_stages_anew(method, tmp_path):
         assert not any(key.startswith(("kept.", "held.", "scores.")) for key in seen[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("skips", [(1,), (0, 3, 5)])
 @pytest.mark.parametrize("method", [DPS("mix", update_ratio=0.25), Recorder()], ids=["dps", "recorder"])
 def test_steps_that_the_scaler_skips_are_not_counted(method, skips, tmp_path):
@@ -96,6 +99,7 @@ def test_steps_that_the_scaler_skips_are_not_counted(method, skips, tmp_path):
         assert second._holdfast.methods[0].memory["steps"] == list(range(7 - len(skips), 12 - len(skips)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optim", ["adamw_torch", "adamw_torch_fused"])
 @pytest.mark.parametrize("clip", [0.0, 1.0])
 def test_an_overflow_is_a_skipped_step_also_inside_a_fused_optimizer(optim, clip, tmp_path):

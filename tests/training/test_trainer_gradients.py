@@ -12,6 +12,7 @@ from holdfast import R3F, Method
 from tiny import classifier
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("head", ["classifier", "decoder classifier", "masked language model"])
 def test_accumulation_gives_the_gradient_of_one_large_batch(head, smoothing, tmp_path):
@@ -41,6 +42,7 @@ def test_accumulation_gives_the_gradient_of_one_large_batch(head, smoothing, tmp
     assert found[0][2] == pytest.approx(found[1][2], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_causal_language_models_keep_their_count_of_items(tmp_path):
     from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -68,6 +70,7 @@ def test_causal_language_models_keep_their_count_of_items(tmp_path):
         assert torch.allclose(a, b, atol=1e-5, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_micro_batch_without_a_labelled_token_adds_nothing(tmp_path):
     """The rest of the optimizer step counts in full; a whole step without labels is a step of loss 0."""
     empty = [row | {"labels": torch.full_like(row["labels"], -100)} for row in masked_rows(8)]
@@ -95,6 +98,7 @@ def test_a_micro_batch_without_a_labelled_token_adds_nothing(tmp_path):
     assert log.values("loss") == log.values("loss/task") == log.values("loss/r3f") == [0.0, 0.0]
 
 
+@pytest.mark.slow
 def test_gradients_are_changed_before_clipping_and_updates_are_counted(tmp_path):
     @dataclass(frozen=True)
     class Hundredfold(Method):
@@ -156,6 +160,7 @@ json.dump(result, open({folder!r} + "/rank" + str(trainer.args.process_index) + 
 """
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_gradient_of_one(tmp_path):
     """DDP over gloo: task loss and penalty as in one process with the whole batch, ranks in step."""
     (alone,) = distributed(DDP, tmp_path / "one", 1, size=8, accumulation=1)

@@ -15,6 +15,7 @@ from method_table import every_method
 from tiny import batch, classifier
 
 
+@pytest.mark.slow
 @every_method
 def test_resuming_equals_the_uninterrupted_run(method, tmp_path):
     options = {"gradient_accumulation_steps": 2, "train_sampling_strategy": "random", "data_seed": 3}
@@ -48,6 +49,7 @@ def test_resuming_with_other_methods_is_refused(tmp_path):
         build(tmp_path, R3F())[0].train(resume_from_checkpoint=True)
 
 
+@pytest.mark.slow
 @every_method
 def test_what_is_saved_is_a_plain_model_of_the_same_function(method, tmp_path):
     trainer, _ = build(tmp_path, method, save_strategy="steps", save_steps=2)
@@ -65,6 +67,7 @@ def test_what_is_saved_is_a_plain_model_of_the_same_function(method, tmp_path):
             assert type(loaded.classifier) is torch.nn.Linear
 
 
+@pytest.mark.slow
 @every_method
 def test_the_best_checkpoint_is_loaded_with_its_own_state(method, tmp_path):
     trainer, _ = build(
@@ -93,6 +96,7 @@ class Interrupt(TrainerCallback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [R3F(sigma=0.1), R4F(sigma=0.1)], ids=["r3f", "r4f"])
 def test_an_interrupted_training_leaves_a_plain_model_and_goes_on(method, tmp_path):
     saving = {"save_strategy": "steps", "save_steps": 2}
@@ -110,6 +114,7 @@ def test_an_interrupted_training_leaves_a_plain_model_and_goes_on(method, tmp_pa
     assert same(whole.model, trainer.model)
 
 
+@pytest.mark.slow
 @every_method
 def test_a_trained_model_is_pickled_without_holdfast(method, tmp_path):
     trainer, _ = build(tmp_path, method, max_steps=2)

@@ -70,6 +70,7 @@ def by_hand(model, data, layer):
     return plain["loss"].item(), apart.item(), [p.grad for p in model.parameters()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["bottom", "top"])
 @pytest.mark.parametrize(("name", "side"), PADDINGS)
 def test_a_late_branch_is_a_whole_pass_with_noise_at_the_block(name, side, where):
@@ -99,6 +100,7 @@ def test_blocks_below_the_branch_run_once():
     assert ran == [*range(top(model) + 1), top(model)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("name", CLASSIFIERS)

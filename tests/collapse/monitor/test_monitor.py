@@ -166,6 +166,7 @@ def test_resumed_training_keeps_the_pretrained_model_as_reference(tmp_path):
     assert found.looks == expected.looks
 
 
+@pytest.mark.slow
 def test_a_model_made_anew_at_each_training_is_looked_at_anew(tmp_path):
     trainer = Trainer(
         args=TrainingArguments(
@@ -195,6 +196,7 @@ def test_a_training_stopped_by_others_ends_with_a_look(tmp_path):
     assert steps(monitor) == [0, 2, 3]
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_loaded_at_the_end_is_not_taken_for_the_last_step(tmp_path):
     trainer = build(
         tmp_path, eval_strategy="steps", eval_steps=1, save_strategy="steps", save_steps=1, load_best_model_at_end=True

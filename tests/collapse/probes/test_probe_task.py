@@ -48,6 +48,7 @@ def standardised(train, test):
     return [(part - train.mean(0)) / train.std(0) for part in (train, test)]
 
 
+@pytest.mark.slow
 def test_three_classes_reach_what_scikit_learn_does_on_the_same_features(saved, tmp_path):
     task = task_of(names=("a", "b", "c"))
     settings = ProbeSettings(layer=1, seeds=2)

@@ -9,6 +9,8 @@ from holdfast.report.synthetic.provenance import PAPER, REDERIVED, choices, expe
 from holdfast.stability.correlations import Correlation
 from holdfast.stability.simulations import Slope
 
+pytestmark = pytest.mark.slow
+
 
 def changed(results, factor, measure, middle, reach=0.1):
     """The results with another correlation, others held constant."""
@@ -40,7 +42,6 @@ def test_numbers_have_three_digits(value, said):
     assert number(value) == said
 
 
-@pytest.mark.slow
 def test_what_is_said_of_a_factor_follows_its_interval(results):
     for middle, said in ((-0.6, r"falls with [^;]*steps \(ρ −0.60"), (0.0, r"no clear trend with [^;]*steps \(ρ 0.00")):
         first = findings(changed(results, "steps", "leave_one_out", middle))[0]

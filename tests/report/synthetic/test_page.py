@@ -14,6 +14,8 @@ from holdfast.report.terminal import put
 from holdfast.stability.synthetic_results import SyntheticResults
 from report.test_page import Page
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def page(results):

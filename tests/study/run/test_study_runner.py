@@ -20,6 +20,7 @@ def expected_scores(plan, method):
     return [100 * fake_runner.score(spec) for spec in plan.grid if spec.method == method]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_study_ends_with_every_score_the_best_model_and_the_outputs(fakes, tickets, tmp_path, workers):
     plan = prepared(tickets, workers=workers, seeds=3)

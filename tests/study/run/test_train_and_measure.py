@@ -124,6 +124,7 @@ def test_the_monitor_looks_at_the_start_in_between_and_at_the_end(done):
     assert record.monitored[-1].cka < 1
 
 
+@pytest.mark.slow
 def test_what_is_measured_changes_nothing_of_the_training(done, model, tmp_path):
     record, folder, _ = done
     plain = train(spec(model, "r3f(sigma=0.1)"), WORDS_TASK, tmp_path)

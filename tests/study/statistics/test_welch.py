@@ -52,6 +52,7 @@ def test_one_run_or_no_step_is_refused() -> None:
         welch(A, B, step=0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spreads", [(1.0, 1.0), (3.0, 1.0)])
 def test_false_alarms_stay_within_the_level(spreads: tuple[float, float]) -> None:
     generator = np.random.default_rng(5)

@@ -58,6 +58,7 @@ def test_a_larger_training_set_starts_with_the_smaller_one(name: str) -> None:
     assert len(shared) < 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_many_rows_can_be_made(name: str) -> None:
     train = generate(name, 20_000)["train"]
@@ -74,6 +75,7 @@ def test_sizes_beyond_the_grammar_are_refused(name: str) -> None:
         generate(name, 1)
 
 
+@pytest.mark.slow
 def test_rows_do_not_depend_on_pythons_hash() -> None:
     code = (
         "from holdfast.tasks.load import load_task; from holdfast.records.task import TaskSpec; "
@@ -175,6 +177,7 @@ READERS: dict[str, Callable[[str, str], tuple[int | None, int]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_labels_are_true_and_the_shortcut_is_right_as_often_as_told(name: str) -> None:
     for split, data in generate(name, 400).items():

@@ -143,6 +143,7 @@ def test_prompts_are_no_weights(tmp_path):
     refused(tmp_path / "adapters", r"its adapters \(PROMPT_TUNING\) are prompts")
 
 
+@pytest.mark.slow
 def test_a_study_tunes_adapters_on_and_a_probe_reads_them(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("HOLDFAST_CACHE", str(tmp_path / "cache"))
     adapted(tmp_path)

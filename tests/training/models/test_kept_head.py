@@ -183,6 +183,7 @@ def test_nothing_is_told_of_models_without_a_head(tmp_path, kind):
     assert not [note for note in prepare(study).stored[0].info.notes if "head" in note]
 
 
+@pytest.mark.slow
 def test_a_tuned_model_goes_on_as_it_was_with_its_classes_in_another_order(tmp_path, capsys):
     (tmp_path / "rows.csv").write_text(FILES["classes"])
     common = ("--method", "vanilla", "--max-length", "16", "--threads", "1")

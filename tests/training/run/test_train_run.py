@@ -153,6 +153,7 @@ def test_the_same_spec_gives_the_same_record_and_each_seed_changes_its_part(mode
     assert losses(train_size=24, subset_seed=1) != subset
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["vanilla", "r4f"])
 def test_rows_are_removed_after_the_subset_is_drawn_whatever_the_method(model, tmp_path, monkeypatch, method):
     given, seen = task(), []
@@ -193,6 +194,7 @@ def test_a_method_that_chooses_gets_rows_that_are_neither_trained_on_nor_scored(
     assert (fixed.train_rows, fixed.facts, len(seen)) == (40, {}, 2)
 
 
+@pytest.mark.slow
 def test_where_validation_rows_are_not_scored_a_method_chooses_by_those(model, tmp_path):
     record = run(spec(model, "wise_ft"), task(test=split(30, 2)), tmp_path, keep_model=False)
     assert (record.train_rows, record.facts["wise_ft/validation_rows"]) == (40, 20)
@@ -219,6 +221,7 @@ def test_regression_is_trained_and_scored(model, tmp_path):
     assert record.dominant_share is None
 
 
+@pytest.mark.slow
 def test_bf16_also_runs_without_an_accelerator(model, tmp_path):
     exact, rounded = (
         run(spec(model, settings={"precision": precision}), task(), tmp_path / precision, keep_model=False)
@@ -293,6 +296,7 @@ def test_distances_of_a_run_that_diverges_are_left_out(tmp_path):
     assert type(record).model_validate_json(record.model_dump_json()) == record
 
 
+@pytest.mark.slow
 def test_the_settings_count_steps_as_the_trainer_does(model, tmp_path):
     for settings in ({"accumulation": 3}, {"accumulation": 2, "max_steps": 7}):
         given = spec(model, settings=settings)

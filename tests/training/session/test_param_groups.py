@@ -140,6 +140,7 @@ class Watched(TrainerCallback):
         self.rates.append(sorted({round(group["lr"], 9) for group in optimizer.param_groups}, reverse=True))
 
 
+@pytest.mark.slow
 def test_the_trainers_schedule_multiplies_the_factors_also_in_a_second_training(tmp_path):
     seen = Watched()
     trainer = attach(
@@ -155,6 +156,7 @@ def test_the_trainers_schedule_multiplies_the_factors_also_in_a_second_training(
     assert seen.rates[1] == [0.1, 0.05, 0.025, 0.0125]
 
 
+@pytest.mark.slow
 def test_an_optimizer_of_the_users_own_is_split_on_a_trainer(tmp_path):
     model, hand = classifier("bert"), classifier("bert")
     optimizer = torch.optim.SGD(model.parameters(), 0.1)

@@ -71,6 +71,7 @@ def test_the_line_break_stays_where_a_prompt_is_cut(tmp_path):
     assert [row["input_ids"] for row in encoded] == [[4, 5, 3, 5, 2], [4, 5, 4, 3, 5, 2], [4, 5, 4, 3, 5, 2]]
 
 
+@pytest.mark.slow
 def test_what_is_scored_is_what_the_saved_model_goes_on_with(decoder, tmp_path):
     given = task()
     record = run(spec(decoder, "r3f(sigma=0.1)"), given, tmp_path)
@@ -88,6 +89,7 @@ def test_what_is_scored_is_what_the_saved_model_goes_on_with(decoder, tmp_path):
         assert read.decode(ids, skip_special_tokens=True) == written, "what is saved asks for as much"
 
 
+@pytest.mark.slow
 def test_the_epoch_with_the_best_rouge_is_the_one_that_is_scored(decoder, tmp_path):
     given = task(test=split(5, 2, several=True))
     record = run(spec(decoder, settings={"epochs": 3, "learning_rate": 1e-2}), given, tmp_path)
@@ -97,6 +99,7 @@ def test_the_epoch_with_the_best_rouge_is_the_one_that_is_scored(decoder, tmp_pa
     assert record.chosen_step == [2, 4, 6][scores.index(max(scores))]
 
 
+@pytest.mark.slow
 def test_layers_are_read_at_the_prompt_s_last_token(decoder, tmp_path):
     given = task()
     wanted = spec(decoder)

@@ -63,6 +63,7 @@ def test_targets_have_no_start_of_their_own_and_the_decoder_s_padding_is_masked(
     assert batch["labels"].tolist() == [[7, END, -100, -100], [7, 8, 9, END]]
 
 
+@pytest.mark.slow
 def test_what_is_saved_writes_the_same_without_holdfast(bert, tmp_path):
     given = task(test=split(5, 2))
     record = run(pair(bert, "r3f(sigma=0.1)"), given, tmp_path)
@@ -77,6 +78,7 @@ def test_what_is_saved_writes_the_same_without_holdfast(bert, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(again.parameters(), model.parameters(), strict=True))
 
 
+@pytest.mark.slow
 def test_without_steps_of_any_size_it_has_not_moved(bert, tmp_path):
     still = pair(bert, settings={"learning_rate": 1e-12, "max_steps": 1})
     record = run(still, task(), tmp_path, keep_model=False)

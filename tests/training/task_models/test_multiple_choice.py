@@ -95,6 +95,7 @@ def test_a_run_learns_to_choose(model, tmp_path, method):
     assert (saved["logits"].argmax(-1) == saved["labels"]).mean() == pytest.approx(record.metrics["accuracy"])
 
 
+@pytest.mark.slow
 def test_the_saved_model_gives_the_kept_logits_and_states_without_holdfast(model, tmp_path):
     given = task()
     run(spec(model), given, tmp_path)

@@ -48,6 +48,7 @@ def test_text_and_target_are_cut_each_to_its_length_and_counted_apart(bart):
     assert "labels" not in unlabelled[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "beams"), [("bart", 1), ("t5", 3)])
 def test_what_is_scored_is_what_the_saved_model_writes_without_holdfast(tmp_path, name, beams):
     source = save(tmp_path / "start", name, dropout=0.1)
@@ -74,6 +75,7 @@ def test_what_is_scored_is_what_the_saved_model_writes_without_holdfast(tmp_path
     assert record.distance > 0
 
 
+@pytest.mark.slow
 def test_the_epoch_with_the_best_rouge_is_the_one_that_is_scored(bart, tmp_path):
     given = task(test=split(5, 2), ood=split(3, 3))
     record = run(spec(bart, settings={"epochs": 3, "learning_rate": 1e-2}), given, tmp_path, keep_model=False)
@@ -84,6 +86,7 @@ def test_the_epoch_with_the_best_rouge_is_the_one_that_is_scored(bart, tmp_path)
     assert record.chosen_step == [2, 4, 6][scores.index(max(scores))]
 
 
+@pytest.mark.slow
 def test_label_smoothing_is_that_of_the_plain_trainer(tmp_path):
     source = save(tmp_path / "start", "bart")
     given = task()
@@ -118,6 +121,7 @@ def test_the_checkpoint_s_own_way_of_writing_does_not_stay(tmp_path):
     model.save_pretrained(tmp_path / "saved")
 
 
+@pytest.mark.slow
 def test_layers_are_the_encoder_s_mean_over_the_text_that_was_read(bart, tmp_path):
     given = task(validation=split(8, 1))
     wanted = spec(bart, settings={"epochs": 4})

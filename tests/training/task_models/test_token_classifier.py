@@ -193,6 +193,7 @@ def test_a_run_learns_names_and_keeps_every_word(model, tmp_path, method):
     assert outcomes([record], "entity_f1", 0.0)[0].reason is None
 
 
+@pytest.mark.slow
 def test_the_saved_model_gives_the_kept_logits_without_holdfast(model, tmp_path):
     given = task()
     run(spec(model), given, tmp_path)

@@ -19,6 +19,7 @@ from method_table import every_method
 from tiny import bart_config, classifier, tokenizer
 
 
+@pytest.mark.slow
 @every_method
 def test_trainer_and_engine_give_the_same_losses(method, tmp_path):
     trainer, log = build(tmp_path, method, model=classifier("bert", dropout=0.1), max_steps=6, weight_decay=0.0)
@@ -120,6 +121,7 @@ def test_one_stacked_forward_a_step_and_half_the_rows_in_turn(tmp_path):
         assert len(calls) - 2 == 3 * len(expected), "two forwards more, once, to learn the head"
 
 
+@pytest.mark.slow
 @every_method
 def test_bf16_checkpointing_clipping_and_a_partial_last_batch_together(method, tmp_path):
     trainer, log = build(

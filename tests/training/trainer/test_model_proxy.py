@@ -67,6 +67,7 @@ def test_a_loss_of_the_subclass_is_the_task_loss(tmp_path):
     assert trainer.evaluate()["eval_loss"] > 0
 
 
+@pytest.mark.slow
 def test_calls_for_metrics_leave_the_penalty_its_gradient(tmp_path):
     _, plain, expected = training(Trainer, tmp_path, R3F(sigma=0.3, weight=5.0))
     _, entry, found = training(Measuring, tmp_path, R3F(sigma=0.3, weight=5.0))
@@ -82,6 +83,7 @@ def test_inputs_by_position_get_their_names(tmp_path):
     assert entry["loss/r3f"] > 0
 
 
+@pytest.mark.slow
 def test_a_loss_around_the_model_is_out_of_reach_of_methods_that_compare_outputs_alone(tmp_path):
     with pytest.raises(HoldfastError, match="does not call the model it is given"):
         training(AroundTheModel, tmp_path, R3F())
@@ -103,6 +105,7 @@ def small_gpt2():
     return GPT2LMHeadModel(GPT2Config(**sizes, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_label_smoothing_on_an_adapter_model_is_that_of_the_stock_trainer(tmp_path):
     """The Trainer shifts the labels by the type it finds inside the adapter model."""
@@ -124,6 +127,7 @@ def test_label_smoothing_on_an_adapter_model_is_that_of_the_stock_trainer(tmp_pa
     assert losses[1:] == pytest.approx(losses[:1] * 2, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("method", [R3F(sigma=0.1), R4F(sigma=0.1)], ids=lambda method: method.name)
 def test_adapters_train_save_and_resume(method, tmp_path):
@@ -163,6 +167,7 @@ def test_a_head_that_peft_does_not_train_is_not_taken_over(tmp_path):
     assert type(trainer) is Trainer, "refused before anything was changed"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_trl_supervised_fine_tuning_keeps_its_losses_and_metrics(tmp_path):
     """Its fused output layer makes no logits; methods need them, and the trainer what it reads of the layer."""

@@ -380,7 +380,7 @@ TWO = """
 import sys, json
 sys.path.insert(0, {tests!r})
 from trainers import build, rows
-from test_trainer_stages import Stages
+from trainer.test_pretraining import Stages
 from holdfast import SURT
 from tiny import classifier
 trainer, _ = build(
@@ -396,6 +396,7 @@ json.dump({{
 """
 
 
+@pytest.mark.slow
 def test_two_processes_do_the_stage_of_one(tmp_path):
     """A decoder, which is asked for every token, so that nothing is drawn: rows shared between processes or not."""
     (alone,) = distributed(TWO, tmp_path / "one", 1, size=8)

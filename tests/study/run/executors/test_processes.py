@@ -52,6 +52,7 @@ def test_workers_find_their_threads_and_their_gpu_in_the_environment(fakes, tick
     assert {record.versions["gpu"] for record in records} == {"4", "7"}
 
 
+@pytest.mark.slow
 def test_a_library_like_file_in_the_users_folder_is_not_imported(fakes, tickets, tmp_path, monkeypatch):
     (tmp_path / "pydantic.py").write_text("raise SystemExit('imported the wrong file')")
     monkeypatch.chdir(tmp_path)
