@@ -57,7 +57,9 @@ def test_the_libraries_own_classes_are_known(module, names):
 
 def test_supervised_fine_tuning_and_subclasses_of_the_trainer_are_not_refused_by_their_names(tmp_path):
     for kind in (named("SFTTrainer", "trl.trainer.sft_trainer"), named("MyTrainer"), named("MyRewardingTrainer")):
-        attach(kind(classifier("bert"), arguments(tmp_path), train_dataset=rows(4)), R3F())
+        trainer = kind(classifier("bert"), arguments(tmp_path), train_dataset=rows(4))
+        assert attach(trainer, R3F()) is trainer
+        assert trainer.train().global_step > 0
 
 
 def test_what_is_no_trainer_is_told_of_the_engine():
