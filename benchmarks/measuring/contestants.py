@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from holdfast.methods import Method, parse
-from holdfast.methods.parts.trained import BODY
+from holdfast.methods.parts.model.freezing import BODY
 from holdfast.training.requirements import measures
 from measuring.arm import Arm
 from measuring.peer_arm import PeerArm

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from holdfast.methods.parts.body_memo import LIMIT
+from holdfast.methods.parts.body_cache import LIMIT
 from holdfast.training.session.selected import selected
 from measuring.contestants import Contestant, methods_of, start
 from measuring.setup import Setup

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from holdfast.methods.parts.averaging import WeightAverage, average_bytes
+from holdfast.methods.parts.weight_average import WeightAverage, average_bytes
 from tiny import classifier
 
 

@@ -6,7 +6,7 @@ import transformers as t
 from torch import nn
 
 from holdfast import HoldfastError
-from holdfast.methods.parts.layers import layer_stacks
+from holdfast.methods.parts.model.layers import layer_stacks
 from tiny import CLASSIFIERS, VOCABULARY, classifier, t5_config
 
 BLOCKS = {

@@ -6,8 +6,8 @@ import torch
 from torch.func import functional_call
 
 from holdfast import DPS, Engine, HoldfastError
-from holdfast.methods.parts.draws import own_generator
-from holdfast.methods.parts.matrices import matrices
+from holdfast.methods.parts.model.matrices import matrices
+from holdfast.methods.parts.rng import own_generator
 from tiny import CLASSIFIERS, batch, classifier
 
 LR = 3e-3

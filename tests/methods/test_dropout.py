@@ -9,7 +9,7 @@ import transformers as t
 from torch import nn
 
 from holdfast import HoldfastError
-from holdfast.methods.parts.dropout import check_dropout, restore_dropout, set_dropout
+from holdfast.methods.parts.model.dropout import check_dropout, restore_dropout, set_dropout
 from tiny import CLASSIFIERS, VOCABULARY, bart_config, batch, classifier, t5_config
 
 

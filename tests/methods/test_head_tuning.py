@@ -18,7 +18,7 @@ from transformers import (
 from holdfast import Engine, HeadTuning, HoldfastError, MHLoss
 from holdfast.methods import parse
 from holdfast.methods.base import Plan
-from holdfast.methods.parts.body_memo import BodyMemo
+from holdfast.methods.parts.body_cache import BodyCache
 from loops import sgd, train
 from tiny import CLASSIFIERS, PAD, VOCABULARY, batch, classifier
 
@@ -396,7 +396,7 @@ def test_a_forward_that_the_body_was_given_is_put_back():
         return plain(*args, **kwargs)
 
     model.bert.forward = own
-    memo = BodyMemo(model, "head_tuning")
+    memo = BodyCache(model, "head_tuning")
     model.eval()(**batch())
     memo.remove()
     model(**batch())

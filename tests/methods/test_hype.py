@@ -10,7 +10,7 @@ from transformers import BartForConditionalGeneration
 from holdfast import HoldfastError
 from holdfast.methods.base import Plan
 from holdfast.methods.hype import HyPe
-from holdfast.methods.parts.layers import layer_stacks
+from holdfast.methods.parts.model.layers import layer_stacks
 from loops import engine
 from tiny import CLASSIFIERS, VOCABULARY, bart_config, batch, classifier
 

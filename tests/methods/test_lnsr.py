@@ -11,7 +11,7 @@ from transformers import BertConfig, BertForMultipleChoice
 from holdfast import R3F, HoldfastError
 from holdfast.methods.base import Plan
 from holdfast.methods.lnsr import LNSR, HiddenNoise
-from holdfast.methods.parts.layers import layer_stacks
+from holdfast.methods.parts.model.layers import layer_stacks
 from loops import engine
 from tiny import CLASSIFIERS, VOCABULARY, batch, classifier
 

@@ -11,7 +11,7 @@ from transformers.integrations.neftune import activate_neftune
 
 from holdfast import HoldfastError
 from holdfast.methods.neftune import NEFTune, neftune_noise
-from holdfast.methods.parts.real_tokens import real_tokens
+from holdfast.methods.parts.padding import real_tokens
 from loops import engine
 from tiny import VOCABULARY, bart_config, batch, classifier
 

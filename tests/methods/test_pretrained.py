@@ -9,7 +9,7 @@ from transformers import BartForConditionalGeneration
 import loops
 from holdfast import L2SP, Engine, HoldfastError, PretrainedDecay, RecAdam
 from holdfast.methods import check_combination, parse
-from holdfast.methods.parts.pretrained import Pretrained, add_differences
+from holdfast.methods.parts.model.pretrained import Pretrained, add_differences
 from loops import adamw, batches, train
 from tiny import CLASSIFIERS, bart_config, classifier
 

@@ -10,7 +10,8 @@ from transformers import BartForConditionalGeneration, GPT2LMHeadModel, T5ForCon
 
 from holdfast import R3F, Engine, HoldfastError, Step, View
 from holdfast.methods.base import Forward
-from holdfast.methods.parts.embeddings import EmbeddingNoise, embedding_scale, input_embedding
+from holdfast.methods.parts.model.embeddings import embedding_scale, input_embedding
+from holdfast.methods.parts.noise.embedding_noise import EmbeddingNoise
 from loops import batches, engine, train
 from tiny import CLASSIFIERS, DECODERS, bart_config, batch, classifier, t5_config
 

@@ -7,7 +7,7 @@ from torch.nn import functional as F  # noqa: N812
 from transformers.modeling_outputs import BaseModelOutput
 
 from holdfast import R3F
-from holdfast.methods.parts.layers import layer_stacks
+from holdfast.methods.parts.model.layers import layer_stacks
 from loops import engine
 from tiny import ENCODER, bart_config, t5_config
 

@@ -8,7 +8,7 @@ from test_views import Apart
 from transformers import AutoModelForMultipleChoice
 
 from holdfast import R3F, FreeLB, View
-from holdfast.methods.parts.layers import layer_stacks
+from holdfast.methods.parts.model.layers import layer_stacks
 from loops import engine
 from tiny import PAD, VOCABULARY, classifier
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from holdfast import HoldfastError
 from holdfast.methods.base import SelfSupervised
-from holdfast.methods.parts.layers import body_of
+from holdfast.methods.parts.model.layers import body_of
 from holdfast.training.pretraining.corruption import corruption, next_tokens
 from holdfast.training.pretraining.language_models import language_model, objective_of
 from holdfast.training.pretraining.questions import IGNORED

@@ -32,7 +32,7 @@ from holdfast import (
 )
 from holdfast.methods.base import View
 from holdfast.methods.neftune import neftune_noise
-from holdfast.methods.parts.real_tokens import is_packed, text_lengths
+from holdfast.methods.parts.padding import is_packed, text_lengths
 from tiny import VOCABULARY, batch, tokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of TRL, Transformers and PEFT about their own futures

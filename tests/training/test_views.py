@@ -10,7 +10,7 @@ from transformers import AlbertConfig, AlbertForSequenceClassification
 
 from holdfast import R3F, HoldfastError, Method, View
 from holdfast.methods.base import Weights
-from holdfast.methods.parts.layers import layer_stacks
+from holdfast.methods.parts.model.layers import layer_stacks
 from loops import engine
 from tiny import CLASSIFIERS, VOCABULARY, batch, classifier
 

@@ -7,9 +7,9 @@ from torch import nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Plan, Selection
-from holdfast.methods.parts.layers import body_of
-from holdfast.methods.parts.pretrained import refuse_adapters
-from holdfast.methods.parts.trained import CHOICE, MATRICES, new_head, restore_flags, train_only
+from holdfast.methods.parts.model.freezing import CHOICE, MATRICES, new_head, restore_flags, train_only
+from holdfast.methods.parts.model.layers import body_of
+from holdfast.methods.parts.model.pretrained import refuse_adapters
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Plan, Selection, Step
-from holdfast.methods.parts.averaging import WeightAverage, average_bytes
-from holdfast.methods.parts.matrices import GRADIENTS
-from holdfast.methods.parts.swapping import FINAL, put, swapped
+from holdfast.methods.parts.model.matrices import GRADIENTS
+from holdfast.methods.parts.weight_average import WeightAverage, average_bytes
+from holdfast.methods.parts.weight_swap import FINAL, put, swapped
 
 
 @dataclass(frozen=True)

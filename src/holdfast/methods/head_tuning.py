@@ -7,9 +7,9 @@ from torch import nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Plan, Selection
-from holdfast.methods.parts.body_memo import LIMIT, BodyMemo
-from holdfast.methods.parts.pretrained import UPDATE
-from holdfast.methods.parts.trained import BODY, CHOICE, new_head, restore_flags, train_only
+from holdfast.methods.parts.body_cache import LIMIT, BodyCache
+from holdfast.methods.parts.model.freezing import BODY, CHOICE, new_head, restore_flags, train_only
+from holdfast.methods.parts.model.pretrained import UPDATE
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class HeadTuning(Method):
     of Fu et al.'s preceding paper (AAAI 2023), where all but the task's head gets no gradient. While the head trains,
     the body is in evaluation mode, so that a row has one vector of features; the head's own dropout stays.
 
-    Features are computed once a row, in training order, and kept in main memory (``parts/body_memo.py``). They are
+    Features are computed once a row, in training order, and kept in main memory (``parts/body_cache.py``). They are
     those of the row run alone: padded in a batch it gets the same up to rounding. That is our choice, and so is the
     learning rate. Outputs of the body that the head does not read are zero in what the model returns in training.
 
@@ -61,7 +61,7 @@ class HeadTuning(Method):
     def prepare(self, model: nn.Module, plan: Plan) -> None:
         """Freeze the body and put the memo in its place."""
         self.memory["flags"] = train_only(model, self._chosen(model).values())
-        self.memory["memo"] = BodyMemo(model, self.name)
+        self.memory["memo"] = BodyCache(model, self.name)
 
     def finish(self, model: nn.Module) -> None:
         """Unfreeze, and forget the features."""

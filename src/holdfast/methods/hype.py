@@ -7,11 +7,11 @@ from torch import nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Plan
-from holdfast.methods.parts.dropout import check_dropout, restore_dropout, set_dropout
-from holdfast.methods.parts.embeddings import EmbeddingNoise
-from holdfast.methods.parts.layers import bottom_stack, layer_stacks
-from holdfast.methods.parts.rounding import warn_of_lost_noise
-from holdfast.methods.parts.trained import BODY
+from holdfast.methods.parts.model.dropout import check_dropout, restore_dropout, set_dropout
+from holdfast.methods.parts.model.freezing import BODY
+from holdfast.methods.parts.model.layers import bottom_stack, layer_stacks
+from holdfast.methods.parts.noise.embedding_noise import EmbeddingNoise
+from holdfast.methods.parts.noise.rounding import warn_of_lost_noise
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Selection, Step
-from holdfast.methods.parts.groups import by_group, check_stable
-from holdfast.methods.parts.holding import HoldsPretrained
-from holdfast.methods.parts.pretrained import Pretrained, add_differences
-from holdfast.methods.parts.trained import MATRICES
+from holdfast.methods.parts.anchored import HoldsPretrained
+from holdfast.methods.parts.model.freezing import MATRICES
+from holdfast.methods.parts.model.pretrained import Pretrained, add_differences
+from holdfast.methods.parts.param_groups import by_group, check_stable
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from torch import nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method
-from holdfast.methods.parts.layers import above_stack, body_of, layer_stacks
-from holdfast.methods.parts.trained import BODY
+from holdfast.methods.parts.model.freezing import BODY
+from holdfast.methods.parts.model.layers import above_stack, body_of, layer_stacks
 
 
 @dataclass(frozen=True)

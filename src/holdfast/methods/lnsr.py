@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Forward, Method, Plan, Step, View
-from holdfast.methods.parts.layers import bottom_stack
-from holdfast.methods.parts.real_tokens import TEXTS, real_tokens
-from holdfast.methods.parts.rounding import warn_of_lost_noise
-from holdfast.methods.parts.trained import BODY
+from holdfast.methods.parts.model.freezing import BODY
+from holdfast.methods.parts.model.layers import bottom_stack
+from holdfast.methods.parts.noise.rounding import warn_of_lost_noise
+from holdfast.methods.parts.padding import TEXTS, real_tokens
 
 
 def lnsr_penalty(clean: Sequence[Tensor], noised: Sequence[Tensor], tokens: Tensor) -> Tensor:

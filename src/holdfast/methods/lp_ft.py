@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Selection, TrainingData
-from holdfast.methods.parts.body_memo import LIMIT, BodyMemo
+from holdfast.methods.parts.body_cache import LIMIT, BodyCache
+from holdfast.methods.parts.model.freezing import BODY, new_head, restore_flags, train_only
 from holdfast.methods.parts.spectral import SpectralLinear
-from holdfast.methods.parts.trained import BODY, new_head, restore_flags, train_only
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class LPFT(Method):
 
     Fine-tuning a new head together with the body changes the body's features while the head is still random. Here
     the head is trained first, on the features of the frozen body, which are computed once a row
-    (``parts/body_memo.py``): by AdamW without weight decay, at a rate that falls linearly from epoch to epoch, all
+    (``parts/body_cache.py``): by AdamW without weight decay, at a rate that falls linearly from epoch to epoch, all
     dropout off. The training proper begins with that head. These settings are our choice.
 
     Every layer of the head is trained first, also where it has two (RoBERTa) and is not linear.
@@ -133,7 +133,7 @@ class LPFT(Method):
 def _only(model: nn.Module, head: list[nn.Parameter], method: str) -> Iterator[None]:
     """Train ``head`` alone in this context, all dropout off and the body answered for by a memo."""
     modes = [(module, module.training) for module in model.modules()]
-    memo = BodyMemo(model, method)
+    memo = BodyCache(model, method)
     flags = train_only(model, head)
     model.eval()
     # The memo answers a model in training; dropout looks at its own mode.

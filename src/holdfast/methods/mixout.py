@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Plan, Selection, Step
-from holdfast.methods.parts.dropout import check_dropout, restore_dropout, set_dropout
-from holdfast.methods.parts.matrices import GRADIENTS, matrices
+from holdfast.methods.parts.column_mixing import ColumnMixer
 from holdfast.methods.parts.mixing import check_mixable
-from holdfast.methods.parts.mixout import ColumnMixer
-from holdfast.methods.parts.trained import BODY
+from holdfast.methods.parts.model.dropout import check_dropout, restore_dropout, set_dropout
+from holdfast.methods.parts.model.freezing import BODY
+from holdfast.methods.parts.model.matrices import GRADIENTS, matrices
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from torch.nn import functional as F  # noqa: N812
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Forward, Method
-from holdfast.methods.parts.heads import last_linear
-from holdfast.methods.parts.trained import BODY
+from holdfast.methods.parts.model.freezing import BODY
+from holdfast.methods.parts.model.heads import last_linear
 
 _NO_CLASSES = (
     "mmr parts the classes, and here the labels are values or independent of each other, so there are none: "

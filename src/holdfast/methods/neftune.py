@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Perturb, Probe
-from holdfast.methods.parts.embeddings import input_embedding
-from holdfast.methods.parts.real_tokens import real_tokens, text_lengths
-from holdfast.methods.parts.trained import BODY
+from holdfast.methods.parts.model.embeddings import input_embedding
+from holdfast.methods.parts.model.freezing import BODY
+from holdfast.methods.parts.padding import real_tokens, text_lengths
 
 
 def neftune_noise(embeddings: Tensor, tokens: Tensor, alpha: float, lengths: Tensor | None = None) -> Tensor:

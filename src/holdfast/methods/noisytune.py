@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Plan, Selection
-from holdfast.methods.parts.draws import own_generator
-from holdfast.methods.parts.pretrained import body_parameters, refuse_adapters
-from holdfast.methods.parts.trained import BODY, CHOICE
+from holdfast.methods.parts.model.freezing import BODY, CHOICE
+from holdfast.methods.parts.model.pretrained import body_parameters, refuse_adapters
+from holdfast.methods.parts.rng import own_generator
 
 
 def weight_noise(weight: Tensor, intensity: float, generator: torch.Generator) -> Tensor:

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Selection, Step
-from holdfast.methods.parts.groups import Group, by_group, check_stable, decouples, unwrapped
-from holdfast.methods.parts.holding import HoldsPretrained
-from holdfast.methods.parts.pretrained import Pretrained
-from holdfast.methods.parts.trained import MATRICES
+from holdfast.methods.parts.anchored import HoldsPretrained
+from holdfast.methods.parts.model.freezing import MATRICES
+from holdfast.methods.parts.model.pretrained import Pretrained
+from holdfast.methods.parts.param_groups import Group, by_group, check_stable, decouples, unwrapped
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Forward, Kind, Method, Plan, Step, View
 from holdfast.methods.parts.divergence import divergence
-from holdfast.methods.parts.embeddings import EmbeddingNoise, embedding_scale, input_embedding
-from holdfast.methods.parts.layers import bottom_stack
+from holdfast.methods.parts.model.embeddings import embedding_scale, input_embedding
+from holdfast.methods.parts.model.freezing import BODY
+from holdfast.methods.parts.model.layers import bottom_stack
+from holdfast.methods.parts.noise.embedding_noise import EmbeddingNoise
+from holdfast.methods.parts.noise.rounding import warn_of_lost_embedding_noise, warn_of_lost_noise
 from holdfast.methods.parts.outputs import logits_of
-from holdfast.methods.parts.real_tokens import TEXTS
-from holdfast.methods.parts.rounding import warn_of_lost_embedding_noise, warn_of_lost_noise
-from holdfast.methods.parts.trained import BODY
+from holdfast.methods.parts.padding import TEXTS
 
 
 def r3f_penalty(clean: Tensor, noised: Tensor, kind: Kind, rows: float | None = None) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Plan, Step
-from holdfast.methods.parts.heads import head_linears
+from holdfast.methods.parts.model.heads import head_linears
 from holdfast.methods.parts.spectral import SpectralLinear, constrain, release
 from holdfast.methods.r3f import R3F
 

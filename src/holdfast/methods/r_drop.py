@@ -10,8 +10,8 @@ from torch import Tensor
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Forward, Method, Step, View
 from holdfast.methods.parts.divergence import divergence
+from holdfast.methods.parts.model.freezing import BODY
 from holdfast.methods.parts.outputs import logits_of, task_loss_of
-from holdfast.methods.parts.trained import BODY
 
 logger = logging.getLogger(__name__)
 

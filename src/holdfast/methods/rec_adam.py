@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Plan, Selection, Step
-from holdfast.methods.parts.groups import Group, by_group, check_stable, decouples, unwrapped
-from holdfast.methods.parts.holding import HoldsPretrained
-from holdfast.methods.parts.pretrained import Pretrained
+from holdfast.methods.parts.anchored import HoldsPretrained
+from holdfast.methods.parts.model.pretrained import Pretrained
+from holdfast.methods.parts.param_groups import Group, by_group, check_stable, decouples, unwrapped
 
 _SLOWEST = 1e-12
 """Smallest share of Adam's step: a rate of 0 would also switch its weight decay off."""

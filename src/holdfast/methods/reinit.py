@@ -8,11 +8,11 @@ from torch import nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Plan, Selection
-from holdfast.methods.parts.draws import own_generator
-from holdfast.methods.parts.initial import fresh_weights
-from holdfast.methods.parts.layers import above_stack, top_stack
-from holdfast.methods.parts.pretrained import UPDATE, refuse_adapters
-from holdfast.methods.parts.trained import CHOICE
+from holdfast.methods.parts.model.freezing import CHOICE
+from holdfast.methods.parts.model.initialisation import fresh_weights
+from holdfast.methods.parts.model.layers import above_stack, top_stack
+from holdfast.methods.parts.model.pretrained import UPDATE, refuse_adapters
+from holdfast.methods.parts.rng import own_generator
 
 
 @dataclass(frozen=True)

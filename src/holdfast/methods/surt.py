@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Plan, Selection, SelfSupervised
-from holdfast.methods.parts.pretrained import body_parameters, refuse_adapters
+from holdfast.methods.parts.model.pretrained import body_parameters, refuse_adapters
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import nn
 
 from holdfast.methods.base import Method, Plan
-from holdfast.methods.parts.dropout import check_dropout, restore_dropout, set_dropout
+from holdfast.methods.parts.model.dropout import check_dropout, restore_dropout, set_dropout
 
 
 @dataclass(frozen=True)

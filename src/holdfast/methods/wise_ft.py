@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Plan, Selection
-from holdfast.methods.parts.pretrained import UPDATE, body_parameters, refuse_adapters
-from holdfast.methods.parts.swapping import FINAL, put, swapped
+from holdfast.methods.parts.model.pretrained import UPDATE, body_parameters, refuse_adapters
+from holdfast.methods.parts.weight_swap import FINAL, put, swapped
 
 GRID = tuple(step / 10 for step in range(11))
 """Coefficients that validation chooses from."""

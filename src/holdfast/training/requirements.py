@@ -1,7 +1,7 @@
 """What a method does, told from the hooks it has."""
 
 from holdfast.methods.base import Method
-from holdfast.methods.parts.trained import BODY, CHOICE
+from holdfast.methods.parts.model.freezing import BODY, CHOICE
 
 
 def measures(method: Method) -> bool:

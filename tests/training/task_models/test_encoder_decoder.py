@@ -7,7 +7,7 @@ from transformers import AutoModel, AutoTokenizer, EncoderDecoderModel
 from writers import END, PAD, START, plainly_written, save, spec, split, task, tokenizer
 
 from holdfast import HoldfastError
-from holdfast.methods.parts.embeddings import input_embedding
+from holdfast.methods.parts.model.embeddings import input_embedding
 from holdfast.training.models.loading import load_tuned
 from holdfast.training.run.check import check_run
 from holdfast.training.run.train_run import run

@@ -12,7 +12,7 @@ from transformers import Trainer, TrainerCallback, set_seed
 
 from holdfast import L2SP, SURT, Engine, HoldfastError, LoRA, MHLoss, Vanilla, attach
 from holdfast.methods.base import Plan, SelfSupervised
-from holdfast.methods.parts.layers import body_of
+from holdfast.methods.parts.model.layers import body_of
 from holdfast.training.pretraining.self_supervised import StageProgress
 from holdfast.training.trainer.pretraining import carry_out
 from tiny import batch, classifier, tokenizer

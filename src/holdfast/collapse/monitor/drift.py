@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.measures.weights import weight_distance
-from holdfast.methods.parts.layers import Stack, above_stack, body_of, is_encoder_decoder, layer_stacks
+from holdfast.methods.parts.model.layers import Stack, above_stack, body_of, is_encoder_decoder, layer_stacks
 
 logger = logging.getLogger(__name__)
 

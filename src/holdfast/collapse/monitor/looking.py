@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.measures.layers import LayerMeasures, measure_layer
-from holdfast.methods.parts.layers import body_of, is_encoder_decoder
+from holdfast.methods.parts.model.layers import body_of, is_encoder_decoder
 from holdfast.training.models.hidden_states import NoStatesError, Pooling, pooled_states
 
 logger = logging.getLogger(__name__)

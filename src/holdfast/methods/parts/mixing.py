@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.parts.matrices import Matrix
+from holdfast.methods.parts.model.matrices import Matrix
 
 
 @dataclass

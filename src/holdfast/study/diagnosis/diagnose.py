@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.parts.heads import head_linears
+from holdfast.methods.parts.model.heads import head_linears
 from holdfast.records.diagnosis import Diagnosis, Features, HeadTuning
 from holdfast.study.diagnosis.full import measure_full
 from holdfast.study.diagnosis.geometry import describe_features

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from holdfast.collapse.monitor.drift import layer_drift
 from holdfast.measures.layers import measure_layers
-from holdfast.methods.parts.layers import is_encoder_decoder
+from holdfast.methods.parts.model.layers import is_encoder_decoder
 from holdfast.records.run import LayerState, RunSpec
 from holdfast.tasks.task import Task
 from holdfast.training.models.loading import load_tokenizer, load_tuned

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Perturb
-from holdfast.methods.parts.layers import bottom_stack
+from holdfast.methods.parts.model.layers import bottom_stack
 from holdfast.training.forward.batch_stacking import cut
 from holdfast.training.forward.dropout_replay import SameDropout
 

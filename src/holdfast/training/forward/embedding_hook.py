@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Perturb
-from holdfast.methods.parts.embeddings import input_embedding
+from holdfast.methods.parts.model.embeddings import input_embedding
 from holdfast.training.forward.dropout_replay import SameDropout
 
 Copy = tuple[int, Perturb | None]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.parts.heads import last_linear
+from holdfast.methods.parts.model.heads import last_linear
 
 
 class FeatureHook:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Forward, Method, Step, View
-from holdfast.methods.parts.real_tokens import TEXTS, is_packed
+from holdfast.methods.parts.padding import TEXTS, is_packed
 from holdfast.training.forward.batch_stacking import unstack
 from holdfast.training.forward.block_cache import BlockMemo
 from holdfast.training.forward.embedding_hook import EmbeddingHook

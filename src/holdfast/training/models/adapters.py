@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.parts.layers import body_of
+from holdfast.methods.parts.model.layers import body_of
 
 ADAPTERS = "adapter_config.json"
 """The file by which PEFT knows a folder of adapters."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.parts.real_tokens import real_tokens
+from holdfast.methods.parts.padding import real_tokens
 from holdfast.training.forward.feature_hook import FeatureHook, last_token
 
 logger = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ import torch
 import transformers
 from torch import nn
 
-from holdfast.methods.parts.initial import fresh_weights
-from holdfast.methods.parts.layers import body_of
+from holdfast.methods.parts.model.initialisation import fresh_weights
+from holdfast.methods.parts.model.layers import body_of
 from holdfast.training.models.loading import empty_model, load_parts, load_weights, model_config, name_classes
 
 logger = logging.getLogger(__name__)

@@ -182,7 +182,7 @@ def _check_body(name: str, model: Any, missing: Collection[str], mismatched: Col
     """Raise ``HoldfastError`` where nothing of the body, nothing of a block, or something of another size came from the
     checkpoint: it would be as drawn at random.
     """
-    from holdfast.methods.parts.layers import layer_stacks
+    from holdfast.methods.parts.model.layers import layer_stacks
 
     prefix = f"{model.base_model_prefix}."
     body = [key for key, _ in model.named_parameters() if key.startswith(prefix)]
@@ -212,7 +212,7 @@ def _check_body(name: str, model: Any, missing: Collection[str], mismatched: Col
 
 def own_body(model: Any) -> Any:
     """Return the body of ``model``. Raises ``HoldfastError`` where it cannot be told from the head."""
-    from holdfast.methods.parts.layers import body_of
+    from holdfast.methods.parts.model.layers import body_of
 
     body = body_of(model)
     if body is model:

@@ -8,7 +8,7 @@ from torch import nn
 
 from holdfast.errors import HoldfastError
 from holdfast.measures.weights import weight_distance
-from holdfast.methods.parts.layers import body_of
+from holdfast.methods.parts.model.layers import body_of
 from holdfast.training.quiet import quiet
 
 logger = logging.getLogger(__name__)

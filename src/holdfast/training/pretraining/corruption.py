@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.parts.layers import body_of
+from holdfast.methods.parts.model.layers import body_of
 from holdfast.training.pretraining.language_models import Objective, objective_of
 from holdfast.training.pretraining.questions import IGNORED, Question, real_tokens
 from holdfast.training.pretraining.span_corruption import SpanCorruption, sentinels

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.parts.layers import body_of
+from holdfast.methods.parts.model.layers import body_of
 from holdfast.training.models.loading import only_local
 from holdfast.training.quiet import quiet
 

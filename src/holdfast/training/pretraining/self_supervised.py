@@ -14,7 +14,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import SelfSupervised
-from holdfast.methods.parts.draws import own_generator
+from holdfast.methods.parts.rng import own_generator
 from holdfast.training.pretraining.corruption import check_words, corruption
 from holdfast.training.pretraining.language_models import LanguageModel, language_model
 from holdfast.training.pretraining.questions import IGNORED, Question, real_tokens

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method
-from holdfast.methods.parts.groups import Group, unwrapped
+from holdfast.methods.parts.param_groups import Group, unwrapped
 from holdfast.training.requirements import scales_rates
 
 FACTOR = "rate_factor"

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Plan, Selection, Step, TrainingData
-from holdfast.methods.parts.fisher import single_rows, squared_gradients
-from holdfast.methods.parts.layers import layer_stacks
-from holdfast.methods.parts.matrices import GRADIENTS
-from holdfast.methods.parts.real_tokens import TEXTS
+from holdfast.methods.child_tuning_d.fisher import single_rows, squared_gradients
+from holdfast.methods.parts.model.freezing import BODY
+from holdfast.methods.parts.model.layers import layer_stacks
+from holdfast.methods.parts.model.matrices import GRADIENTS
+from holdfast.methods.parts.padding import TEXTS
 from holdfast.methods.parts.top_k import top_k_masks
-from holdfast.methods.parts.trained import BODY
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.parts.matrices import is_linear
+from holdfast.methods.parts.model.matrices import is_linear
 
 Stack = list[tuple[str, nn.Module]]
 """Blocks with their names as in ``named_modules``, bottom first."""

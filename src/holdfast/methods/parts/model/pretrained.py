@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.parts.layers import body_of
+from holdfast.methods.parts.model.layers import body_of
 
 UPDATE = "update of the pre-trained weights"
 """What methods replace that decide how those weights move, so that only one of them acts on a model."""

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Forward, Method, Plan, Selection
-from holdfast.methods.parts.draws import own_generator
-from holdfast.methods.parts.heads import head_linears
-from holdfast.methods.parts.initial import fresh_linears
-from holdfast.methods.parts.multi_head import MultiHeadLinear, fold, multiply
+from holdfast.methods.mhloss.multi_head import MultiHeadLinear, fold, multiply
+from holdfast.methods.parts.model.heads import head_linears
+from holdfast.methods.parts.model.initialisation import fresh_linears
 from holdfast.methods.parts.outputs import task_loss_of
+from holdfast.methods.parts.rng import own_generator
 
 
 @dataclass(frozen=True)

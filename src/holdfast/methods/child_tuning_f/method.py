@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Plan, Selection, Step
-from holdfast.methods.parts.bernoulli import (
+from holdfast.methods.child_tuning_f.bernoulli import (
     SMALLEST,
     BernoulliBuffers,
     buffer_bytes,
     keep_at_random_,
     keep_rows_at_random_,
 )
-from holdfast.methods.parts.draws import own_generator
+from holdfast.methods.parts.rng import own_generator
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
-"""The input embedding of a model: where it is, how large its entries are, and noise on it."""
+"""The input embedding of a model: where it is, and how large its entries are."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,29 +53,3 @@ def embedding_scale(module: nn.Module, sample: int = 8192) -> float:
         )
     ids = torch.linspace(0, weight.shape[0] - 1, min(sample, weight.shape[0]), device=weight.device).long()
     return float(module(ids[None]).float().square().mean().sqrt())
-
-
-@dataclass(frozen=True)
-class EmbeddingNoise:
-    """Adds noise to embeddings. Two equal ones may share a view.
-
-    ``sigma`` is the half-width of the uniform, the standard deviation of the normal distribution. Noise is
-    drawn on the embeddings' device from the global generator (so a recomputed forward repeats it) and added in
-    float32. Padding gets noise too: attention masks it, so it has no effect.
-    """
-
-    sigma: float
-    distribution: Literal["uniform", "normal"]
-    detach: bool = False
-    """Cut the gradient from this copy to the embedding table, as the published classification code does."""
-
-    def __call__(self, embeddings: Tensor) -> Tensor:
-        """Return (rows, tokens, width) embeddings with noise, in their own precision."""
-        clean = embeddings.detach() if self.detach else embeddings
-        if self.sigma == 0.0:
-            return clean
-        if self.distribution == "uniform":
-            noise = (torch.rand_like(clean, dtype=torch.float32) * 2 - 1) * self.sigma
-        else:
-            noise = torch.randn_like(clean, dtype=torch.float32) * self.sigma
-        return (clean.float() + noise).to(embeddings.dtype)

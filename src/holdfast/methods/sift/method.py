@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Plan, Selection, Step
-from holdfast.methods.parts.increments import Increment
-from holdfast.methods.parts.matrices import GRADIENTS, Matrix, matrices
-from holdfast.methods.parts.pretrained import UPDATE, body_parameters, refuse_adapters
-from holdfast.methods.parts.trained import CHOICE, new_head, restore_flags, train_only
+from holdfast.methods.parts.model.freezing import CHOICE, new_head, restore_flags, train_only
+from holdfast.methods.parts.model.matrices import GRADIENTS, Matrix, matrices
+from holdfast.methods.parts.model.pretrained import UPDATE, body_parameters, refuse_adapters
+from holdfast.methods.sift.increments import Increment
 
 _IGNORED = "_ddp_params_and_buffers_to_ignore"
 """Where DistributedDataParallel looks for names of parameters that are none of its business."""

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Forward, Method, Perturb, Probe, Selection
-from holdfast.methods.parts.ascent import Delta, precise, reached
-from holdfast.methods.parts.embeddings import input_embedding
-from holdfast.methods.parts.injected import LossSum
+from holdfast.methods.freelb.loss_sum import LossSum
+from holdfast.methods.parts.model.embeddings import input_embedding
+from holdfast.methods.parts.model.freezing import BODY, INPUTS
+from holdfast.methods.parts.noise.ascent import Delta, precise, reached
 from holdfast.methods.parts.outputs import logits_of, other_loss, task_loss_of
-from holdfast.methods.parts.real_tokens import TEXTS, real_tokens
-from holdfast.methods.parts.trained import BODY, INPUTS
+from holdfast.methods.parts.padding import TEXTS, real_tokens
 
 _PASSES = "at every pass"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from torch import nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.parts.layers import body_of
+from holdfast.methods.parts.model.layers import body_of
 
 CHOICE = "choice of what is trained"
 """What methods that freeze replace, so that only one of them acts on a model."""

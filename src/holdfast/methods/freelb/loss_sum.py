@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.parts.ascent import LIFT, slopes
+from holdfast.methods.parts.noise.ascent import LIFT, slopes
 
 
 class LossSum:

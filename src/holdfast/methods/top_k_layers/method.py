@@ -8,10 +8,10 @@ from torch import nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Plan, Selection
-from holdfast.methods.parts.cuts import cut_after, cut_before
-from holdfast.methods.parts.layers import above_stack, is_encoder_decoder, top_stack
-from holdfast.methods.parts.pretrained import UPDATE
-from holdfast.methods.parts.trained import CHOICE, INPUTS, new_head, restore_flags, train_only
+from holdfast.methods.parts.model.freezing import CHOICE, INPUTS, new_head, restore_flags, train_only
+from holdfast.methods.parts.model.layers import above_stack, is_encoder_decoder, top_stack
+from holdfast.methods.parts.model.pretrained import UPDATE
+from holdfast.methods.top_k_layers.stop_gradient import cut_after, cut_before
 
 
 @dataclass(frozen=True)

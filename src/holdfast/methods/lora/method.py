@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Method, Plan, Selection
-from holdfast.methods.parts.draws import own_generator
-from holdfast.methods.parts.layers import body_of
-from holdfast.methods.parts.matrices import is_linear
-from holdfast.methods.parts.pretrained import UPDATE, has_adapters
-from holdfast.methods.parts.trained import CHOICE, new_head, restore_flags, train_only
+from holdfast.methods.parts.model.freezing import CHOICE, new_head, restore_flags, train_only
+from holdfast.methods.parts.model.layers import body_of
+from holdfast.methods.parts.model.matrices import is_linear
+from holdfast.methods.parts.model.pretrained import UPDATE, has_adapters
+from holdfast.methods.parts.rng import own_generator
 
 _A, _B = "lora_A.default.weight", "lora_B.default.weight"
 """Names that PEFT gives the two matrices inside its layer, (rank, in) and (out, rank)."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from holdfast.methods.base import Method, Plan
-from holdfast.methods.parts.pretrained import UPDATE, Pretrained
+from holdfast.methods.parts.model.pretrained import UPDATE, Pretrained
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from torch import nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.parts.layers import body_of
+from holdfast.methods.parts.model.layers import body_of
 
 _TRAINED_COPY = ".modules_to_save."
 """In the names of modules that PEFT trains in full beside its adapters."""

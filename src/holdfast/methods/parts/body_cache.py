@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.parts.layers import body_of
+from holdfast.methods.parts.model.layers import body_of
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class _Row:
     key: bytes
 
 
-class BodyMemo:
+class BodyCache:
     """Answers for the body of ``model`` in training: in evaluation mode, without gradient, each row once.
 
     What the head reads of the body's outputs is learned in the backward pass that follows: outputs without a gradient

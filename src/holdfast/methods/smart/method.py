@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import Forward, Kind, Method, Perturb, Plan, Probe, Selection, Step, View, Weights
-from holdfast.methods.parts.ascent import LIFT, Delta, over_rows, precise, reached, slopes
-from holdfast.methods.parts.averaging import WeightAverage, average_bytes
 from holdfast.methods.parts.divergence import divergence
-from holdfast.methods.parts.embeddings import input_embedding
+from holdfast.methods.parts.model.embeddings import input_embedding
+from holdfast.methods.parts.model.freezing import BODY, INPUTS
+from holdfast.methods.parts.noise.ascent import LIFT, Delta, over_rows, precise, reached, slopes
+from holdfast.methods.parts.noise.rounding import warn_of_lost_embedding_noise
 from holdfast.methods.parts.outputs import logits_of
-from holdfast.methods.parts.real_tokens import TEXTS
-from holdfast.methods.parts.rounding import warn_of_lost_embedding_noise
-from holdfast.methods.parts.trained import BODY, INPUTS
+from holdfast.methods.parts.padding import TEXTS
+from holdfast.methods.parts.weight_average import WeightAverage, average_bytes
 
 
 def detached_divergence(kind: Kind, a: Tensor, b: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import logging
 import torch
 from torch import Tensor, nn
 
-from holdfast.methods.parts.embeddings import embedding_scale, input_embedding
+from holdfast.methods.parts.model.embeddings import embedding_scale, input_embedding
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from holdfast.methods.parts.draws import own_generator
-from holdfast.methods.parts.matrices import Matrix
 from holdfast.methods.parts.mixing import Mixture, mix, unmix
+from holdfast.methods.parts.model.matrices import Matrix
+from holdfast.methods.parts.rng import own_generator
 
 
 class ColumnMixer:

@@ -1,0 +1,1 @@
+"""Child-Tuning, task-driven."""

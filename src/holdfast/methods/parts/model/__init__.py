@@ -1,0 +1,1 @@
+"""What methods need to know of a model, and do to it."""
