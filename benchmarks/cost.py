@@ -70,7 +70,7 @@ def _run(given: argparse.Namespace) -> None:
         torch.set_num_threads(given.threads)
     device = torch.device(given.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     base = base_model(given.model, given.layers, given.width)
-    reads = given.model not in RANDOM and (whole or any(method.needs_text for method in texts))
+    reads = given.model not in RANDOM and (whole or any(method.requires.text for method in texts))
     setup = Setup(
         base=base,
         batches=batches(base, given.batch, given.tokens, device),

@@ -1,8 +1,10 @@
 """The hand-written training loop that most tests run: an Engine, its optimizer, and the batches of its steps."""
 
+from dataclasses import dataclass, field
+
 import torch
 
-from holdfast import Engine
+from holdfast import Engine, Method, MethodSession
 from tiny import batch
 
 
@@ -33,3 +35,19 @@ def train(engine, batches):
         engine.step()
         losses.append(loss.item())
     return losses
+
+
+@dataclass(frozen=True)
+class Noted(Method):
+    """A method whose sessions note what they see, each from the beginning."""
+
+    notes: dict = field(default_factory=dict, init=False, repr=False, compare=False)
+
+
+class NotedSession(MethodSession):
+    def __init__(self, method, model, plan):
+        super().__init__(method, model, plan)
+        method.notes.clear()
+
+    def note(self, name, value):
+        self.method.notes.setdefault(name, []).append(value)

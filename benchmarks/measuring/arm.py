@@ -7,12 +7,12 @@ from typing import Any
 import torch
 
 from holdfast import Engine
-from holdfast.methods import parse
-from holdfast.methods.base import Method, Step
+from holdfast.methods import Step, parse
+from holdfast.methods.base import MethodSession
 from measuring.setup import Setup, adamw
 from measuring.training import Training
 
-_HOOKS = ("on_gradients", "on_clipped_gradients", "on_update")
+_HOOKS = ("on_gradients", "on_clipped_gradients", "after_step")
 
 
 class Arm(Training):
@@ -44,8 +44,8 @@ class Arm(Training):
     @property
     def acts(self) -> bool:
         """Whether a method does anything between the backward passes."""
-        kinds = [type(method) for method in self.engine.methods]
-        return any(getattr(kind, hook) is not getattr(Method, hook) for kind in kinds for hook in _HOOKS)
+        kinds = [type(session) for session in self.engine.sessions]
+        return any(getattr(kind, hook) is not getattr(MethodSession, hook) for kind in kinds for hook in _HOOKS)
 
     def forward_backward(self) -> None:
         """Do the passes of one micro-batch."""
@@ -77,7 +77,7 @@ class Arm(Training):
         # Made once: making them takes longer than filling them.
         self.given_gradients = [torch.empty_like(gradient) for _, gradient in self.gradients]
         for index in range(engine.steps, until):
-            step = Step(index, engine.total_steps, engine.model, engine.optimizer)
+            step = Step(index, engine.total_steps, engine.optimizer)
             seconds[index] = self._hooks(step, watch) if self.acts else 0.0
             engine.steps += 1
         engine.model.zero_grad(set_to_none=True)
@@ -91,13 +91,13 @@ class Arm(Training):
     def _hooks(self, step: Step, watch: Callable[[], None]) -> float:
         for (parameter, gradient), own in zip(self.gradients, self.given_gradients, strict=True):
             parameter.grad = own.copy_(gradient)
-        methods = self.engine.methods
+        sessions = self.engine.sessions
         self.setup.synchronise()
         began = time.perf_counter()
-        for method in methods:
-            method.on_gradients(step)
-        for method in methods:
-            method.on_clipped_gradients(step)
+        for session in sessions:
+            session.on_gradients(step)
+        for session in sessions:
+            session.on_clipped_gradients(step)
         self.setup.synchronise()
         took = time.perf_counter() - began
         watch()
@@ -106,8 +106,8 @@ class Arm(Training):
             self.engine.optimizer.step()
         self.setup.synchronise()
         began = time.perf_counter()
-        for method in methods:
-            method.on_update(step)
+        for session in sessions:
+            session.after_step(step)
         self.setup.synchronise()
         took += time.perf_counter() - began
         watch()

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from holdfast.methods import Method, parse
-from holdfast.methods.parts.model.freezing import BODY
-from holdfast.training.requirements import measures
+from holdfast.methods.requires import Part
 from measuring.arm import Arm
 from measuring.peer_arm import PeerArm
 from measuring.setup import Setup
@@ -31,9 +30,9 @@ def start(
 
 def looks(contestant: Contestant) -> bool:
     """Return whether it looks at the training data before it trains."""
-    return any(measures(method) for method in methods_of(contestant))
+    return any(method.requires.data for method in methods_of(contestant))
 
 
 def keeps_rows(contestant: Contestant) -> bool:
     """Return whether the body is run once for each row and its answers are kept: the first pass costs more."""
-    return any(BODY in method.replaces for method in methods_of(contestant))
+    return any(Part.BODY in method.requires.replaces for method in methods_of(contestant))

@@ -49,7 +49,7 @@ def lineup(methods: str, peers: str | None, setup: Setup) -> Lineup:
         _add(found, peer.label, partial(_tried, peer, setup))
     found.notes += missing
     for name, contestant in found.contestants.items():
-        if any(method.needs_validation for method in methods_of(contestant)):
+        if any(method.requires.validation for method in methods_of(contestant)):
             found.notes.append(f"{name}: its choice at the end, on the validation rows, is not in the table")
     return found
 

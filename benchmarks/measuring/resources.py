@@ -29,7 +29,7 @@ class Resources:
     weights: int
     """How many weights it works on."""
     claimed_bytes: int | None
-    """State by the method's own account (``Selection.state_bytes``); None where it gives none."""
+    """State by the method's own account (``Footprint.state_bytes``); None where it gives none."""
 
     @property
     def disagreement(self) -> str | None:

@@ -80,5 +80,5 @@ def stage_peak_bytes(contestant: Contestant, setup: Setup) -> int:
 
 def _stages(contestant: Contestant, setup: Setup) -> list[_Stage]:
     plan = Plan(setup.total_steps)
-    asked = [(method.name, method.stages(setup.base, plan)) for method in methods_of(contestant)]
-    return [_Stage(name, what, setup) for name, stages in asked for what in stages]
+    first = [method for method in methods_of(contestant) if method.requires.text]
+    return [_Stage(one.name, what, setup) for one in first for what in one.start(setup.model(), plan).pretraining()]

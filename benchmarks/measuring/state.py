@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from holdfast.methods.parts.body_cache import LIMIT
-from holdfast.training.session.selected import selected
+from holdfast.training.session.footprints import footprints
 from measuring.contestants import Contestant, methods_of, start
 from measuring.setup import Setup
 from measuring.training import Training
@@ -82,11 +82,12 @@ def claimed(contestant: Contestant, setup: Setup) -> tuple[int, int | None]:
     of the one that selects most, as the others' are among them. None too where the account is a limit, of what is
     kept of each row.
     """
-    found = [one for one in selected(methods_of(contestant), copy.deepcopy(setup.base).to("meta")) if one.doing]
-    if not found:
+    every = footprints(methods_of(contestant), copy.deepcopy(setup.base).to("meta"))
+    selecting = [one for one in every if one.footprint.action]
+    if not selecting:
         return sum(parameter.numel() for parameter in setup.base.parameters()), None
-    told = None if any(one.state_bytes >= LIMIT for one in found) else sum(one.state_bytes for one in found)
-    return max(one.weights for one in found), told
+    states = [one.footprint.state_bytes for one in selecting]
+    return max(one.weights for one in selecting), None if max(states) >= LIMIT else sum(states)
 
 
 def _alive() -> Iterator[Tensor]:

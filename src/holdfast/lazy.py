@@ -19,10 +19,7 @@ def names_from_stub(package: str, file: str) -> tuple[Callable[[str], Any], Call
         file: Its ``__file__``. The stub beside it holds ``from module import name as name``; a name that is imported
             from the package itself is one of its modules.
     """
-    homes: dict[str, str] = {}
-    for line in ast.parse(Path(file).with_suffix(".pyi").read_text(encoding="utf-8")).body:
-        if isinstance(line, ast.ImportFrom):
-            homes.update((alias.name, str(line.module)) for alias in line.names)
+    homes = stub_imports(Path(file).with_suffix(".pyi"))
     names = sorted(homes)
 
     def load(name: str) -> Any:
@@ -33,3 +30,12 @@ def names_from_stub(package: str, file: str) -> tuple[Callable[[str], Any], Call
         return getattr(import_module(homes[name]), name)
 
     return load, lambda: list(names), names
+
+
+def stub_imports(stub: Path) -> dict[str, str]:
+    """Return the module that each name of ``stub`` is imported from, in the order of the file."""
+    homes: dict[str, str] = {}
+    for line in ast.parse(stub.read_text(encoding="utf-8")).body:
+        if isinstance(line, ast.ImportFrom):
+            homes.update((alias.name, str(line.module)) for alias in line.names)
+    return homes

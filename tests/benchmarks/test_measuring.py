@@ -93,8 +93,9 @@ def test_a_walk_does_what_the_methods_do_without_the_passes(setup):
     trained.train(20)
     for arm in (walked, trained):
         assert arm.engine.steps == 20
-    assert walked.engine.methods[0].memory["kept"].keys() == trained.engine.methods[0].memory["kept"].keys()
-    assert len(walked.engine.methods[0].memory["kept"]) > 0 or len(walked.engine.methods[0].memory["scores"]) > 0
+    first, second = (arm.engine.sessions[0] for arm in (walked, trained))
+    assert first.masks.keys() == second.masks.keys()
+    assert len(first.masks) > 0 or len(first.scores) > 0
     assert all(parameter.grad is None for parameter in walked.engine.model.parameters())
 
 

@@ -1,6 +1,7 @@
 """YAML, JSON and TOML blocks of the documentation are read by what reads such files."""
 
 import json
+import math
 import tomllib
 
 import pytest
@@ -73,11 +74,13 @@ def test_the_example_method_is_registered_as_shown(tmp_path, monkeypatch, holdfa
     told = holdfast("methods", name)
     assert told.code == 0
     assert catalogue()[name].summary in told.out
-    (made,) = parse(f"{name}(alpha=2.0)")
-    for dropout in (0.0, 0.3):
-        engine = Engine(classifier("bert", dropout=dropout), [made], optimizer=torch.optim.AdamW)
-        before = [weights.clone() for weights in engine.model.parameters()]
-        engine.backward(engine.loss(batch()))
-        engine.step()
-        assert (engine.terms[name] > 0) == (dropout > 0)
-        assert any(not torch.equal(*pair) for pair in zip(before, engine.model.parameters(), strict=True))
+    (made,) = parse(f"{name}(weight=2.0)")
+    model = classifier("bert")
+    p = model(**batch()).logits.softmax(-1).tolist()
+    entropies = [-sum(one * math.log(one) for one in row) for row in p]
+    engine = Engine(model, [made], optimizer=torch.optim.AdamW)
+    engine.backward(engine.loss(batch()))
+    assert engine.terms[name] == pytest.approx(-2.0 * sum(entropies) / len(entropies), rel=1e-5)
+    before = [weights.clone() for weights in model.parameters()]
+    engine.step()
+    assert any(not torch.equal(*pair) for pair in zip(before, model.parameters(), strict=True))

@@ -13,9 +13,7 @@ from documentation.setups import set_up
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Transformers and PEFT about their own futures
 
 PUBLIC = {name: getattr(holdfast, name) for name in holdfast.__all__}
-CONTRACT = "holdfast.methods.base"
-"""What methods are written with: shown by the page on adding one."""
-SHOWN = [name for name, thing in PUBLIC.items() if not inspect.ismodule(thing) and thing.__module__ != CONTRACT]
+SHOWN = [name for name, thing in PUBLIC.items() if not inspect.ismodule(thing)]
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import typer
 
 from documentation.pages import PAGES, ROOT, blocks, inline, prose
 from documentation.shell import PROGRAMS, calls, check
-from holdfast import Engine, Method, Vanilla
+from holdfast import Engine, MethodSession, Vanilla
 from holdfast.cli.main import app
 from holdfast.methods import catalogue, parse
 from tiny import classifier
@@ -105,10 +105,11 @@ def test_methods_take_the_arguments_named(code):
 def test_hooks_are_called_as_the_page_says():
     page = ROOT / "docs" / "adding-a-method.md"
     named = [re.match(r"(\w+)\(([\w, ]*)\)$", code.text) for code in inline() if code.page == page]
-    hooks = [match for match in named if match and hasattr(Method, match[1])]
-    assert hooks
+    hooks = [match for match in named if match and hasattr(MethodSession, match[1])]
+    described = {match[1] for match in hooks}
+    assert {name for name in vars(MethodSession) if not name.startswith("_")} <= described
     for match in hooks:
-        taken = list(inspect.signature(getattr(Method, match[1])).parameters)[1:]
+        taken = list(inspect.signature(getattr(MethodSession, match[1])).parameters)[1:]
         assert taken == [name for name in match[2].split(", ") if name], match[0]
 
 

@@ -28,7 +28,7 @@ def test_the_biases_and_the_classifier_of_bert_move_and_nothing_else():
     parts = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense")
     parts += ("attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm")
     expected |= {f"bert.encoder.layer.{i}.{part}.bias" for i in range(2) for part in parts}
-    assert set(BitFit().selection(model).weights) == expected
+    assert set(BitFit().check(model).weights) == expected
     # Softmax does not see a bias of the keys.
     assert moved(model, BitFit()) >= {name for name in expected if "key" not in name}
     assert moved(model, BitFit()) <= expected
@@ -51,7 +51,7 @@ def test_biases_that_are_no_bias_of_a_layer():
     config = DebertaConfig(
         vocab_size=VOCABULARY, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=48
     )
-    found = BitFit().selection(DebertaForSequenceClassification(config)).weights
+    found = BitFit().check(DebertaForSequenceClassification(config)).weights
     assert "deberta.encoder.layer.0.attention.self.q_bias" in found
 
     class Own(nn.Module):
@@ -62,7 +62,7 @@ def test_biases_that_are_no_bias_of_a_layer():
             self.body = nn.TransformerEncoderLayer(8, 2, 8)
             self.head = nn.Linear(8, 2, bias=False)
 
-    found = BitFit().selection(Own()).weights
+    found = BitFit().check(Own()).weights
     assert {"body.self_attn.in_proj_bias", "body.norm1.bias", "head.weight"} <= set(found)
 
 
@@ -77,7 +77,7 @@ def test_a_model_with_few_biases_trains_those():
     )
     layer = "model.layers.0.self_attn"
     expected = {f"{layer}.q_proj.bias", f"{layer}.k_proj.bias", f"{layer}.v_proj.bias", "score.weight"}
-    assert set(BitFit().selection(Qwen2(config)).weights) == expected
+    assert set(BitFit().check(Qwen2(config)).weights) == expected
 
 
 @pytest.mark.parametrize("name", ["t5", "llama", "modernbert"])
@@ -98,7 +98,7 @@ def test_what_was_frozen_stays_frozen():
 
 def test_a_language_model_trains_no_output_layer():
     model = BertForMaskedLM(classifier("bert").config)
-    found = BitFit().selection(model).weights
+    found = BitFit().check(model).weights
     assert all(name.endswith("bias") for name in found)
     assert "cls.predictions.transform.dense.bias" in found
 
@@ -109,10 +109,10 @@ def test_a_model_whose_head_is_not_told_apart_is_refused():
 
 
 def test_the_learning_rate_and_old_gradients():
-    assert BitFit(lr_factor=20.0).study_rate(2e-5) == pytest.approx(4e-4)
+    assert BitFit(lr_factor=20.0).requires.lr_scale == 20.0
     model = classifier("bert")
     model(**batch()).loss.backward()
-    BitFit().prepare(model, Plan(None))
+    BitFit().start(model, Plan(None))
     assert model.bert.pooler.dense.weight.grad is None
     with pytest.raises(HoldfastError, match="lr_factor=0"):
         BitFit(lr_factor=0)

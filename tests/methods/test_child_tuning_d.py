@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from holdfast import ChildTuningD, Engine, HoldfastError
-from holdfast.methods import child_tuning_d
+from holdfast.methods.child_tuning_d import session
 from tiny import CLASSIFIERS, batch, classifier
 
 BATCHES = [batch(rows=rows, seed=seed, labels=3) for seed, rows in enumerate((4, 4, 2))]
@@ -25,7 +25,7 @@ def step(trained, data=BATCHES[0]):
 
 def child(trained):
     step(trained)
-    return trained.methods[0].memory["child"]
+    return trained.sessions[0].child
 
 
 def best(scores, keep):
@@ -84,7 +84,7 @@ def test_by_example_it_is_the_formula_of_the_paper():
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_the_layers_and_nothing_else_are_masked(name):
     model = classifier(name, labels=3)
-    inside = child_tuning_d.layer_weights(model, "child_tuning_d")
+    inside = ChildTuningD().layer_weights(model)
     outside = {key for key, _ in model.named_parameters()} - set(inside)
     assert any(".bias" in key or "norm" in key.lower() for key in inside), "biases and normalisation belong to it"
     words = "embed", "wte", "wpe", "shared", "pooler", "head", "classifier", "score"
@@ -104,7 +104,7 @@ def test_gradients_outside_the_child_are_zero_and_the_others_as_clipped():
             lambda *_, model=model: read.append({name: p.grad.clone() for name, p in model.named_parameters()})
         )
         step(trained)
-        masks |= trained.methods[0].memory["child"] if methods else {}
+        masks |= trained.sessions[0].child if methods else {}
     for name, gradient in read[1].items():
         expected = gradient * masks[name] if name in masks else gradient
         assert torch.equal(read[0][name], expected), name
@@ -118,7 +118,7 @@ def test_weight_decay_moves_the_rest_unless_frozen_hard():
         trained = engine(model, ChildTuningD(freeze=freeze))
         for data in BATCHES * 2:
             step(trained, data)
-        for name, mask in trained.methods[0].memory["child"].items():
+        for name, mask in trained.sessions[0].child.items():
             p, old = model.get_parameter(name), before[name]
             if freeze == "hard":
                 assert torch.equal(p[~mask], old[~mask]), name
@@ -151,7 +151,7 @@ def test_half_precision_weights_are_frozen_exactly(dtype):
     )
     for data in BATCHES:
         step(trained, data)
-    for name, mask in trained.methods[0].memory["child"].items():
+    for name, mask in trained.sessions[0].child.items():
         assert torch.equal(model.get_parameter(name)[~mask], before.get_parameter(name)[~mask])
     assert not torch.equal(model.classifier.weight, before.classifier.weight)
 
@@ -187,7 +187,7 @@ def test_a_batch_without_finite_gradient_is_left_out(caplog):
         model = classifier("bert", labels=1, problem="regression")
         trained = engine(model, data=data)
         step(trained, values(BATCHES[0]))
-        return trained.methods[0].memory["child"]
+        return trained.sessions[0].child
 
     broken = BATCHES[1] | {"labels": torch.tensor([1.0, float("inf"), 0.0, 1.0])}
     with_broken, without = mask(values(BATCHES[0]), broken), mask(values(BATCHES[0]))
@@ -202,7 +202,7 @@ def test_nothing_but_the_mask_is_left_and_memory_is_as_said(monkeypatch):
     def held(tensors):
         return sum(t.untyped_storage().nbytes() for t in tensors)
 
-    plain = child_tuning_d.top_k_masks
+    plain = session.top_k_masks
     peaks = []
 
     def watched(scores, k):
@@ -210,34 +210,35 @@ def test_nothing_but_the_mask_is_left_and_memory_is_as_said(monkeypatch):
         peaks.append(held(scores) + held(masks))
         return masks
 
-    monkeypatch.setattr(child_tuning_d, "top_k_masks", watched)
+    monkeypatch.setattr(session, "top_k_masks", watched)
     for freeze in ("gradient", "hard"):
         for dtype in (torch.float32, torch.bfloat16):
             method = ChildTuningD(freeze=freeze)
             model = classifier("bert", labels=3).to(dtype)
             trained = engine(model, method)
-            said = method.selection(classifier("bert", labels=3).to(dtype).to("meta"))
-            weights = sum(w.numel() for w in said.weights.values())
+            footprint = method.check(classifier("bert", labels=3).to(dtype).to("meta"))
+            weights = sum(w.numel() for w in footprint.weights.values())
             masks = child(trained)
-            memory = trained.methods[0].memory
+            own = trained.sessions[0]
             assert held(masks.values()) == weights
-            later = held(masks.values()) + held(memory.get("initial", {}).values())
-            assert said.state_bytes == max(later, peaks[-1])
-            assert set(memory) == ({"seed", "child", "initial"} if freeze == "hard" else {"seed", "child"})
+            later = held(masks.values()) + held(own.initial.values())
+            assert footprint.state_bytes == max(later, peaks[-1])
+            assert vars(own).keys() == {"method", "model", "plan", "child", "initial"}
+            assert bool(own.initial) == (freeze == "hard")
             assert all(p.grad is None for p in model.parameters())
             trained.finish()
-            assert set(memory) == {"seed"}
+            assert not trained.sessions
 
 
 def test_the_state_is_one_byte_a_weight_and_a_resumed_training_goes_on_with_it():
     trained = engine(classifier("bert", labels=3))
     step(trained)
-    state = trained.methods[0].state_dict(trained.model)
+    state = trained.sessions[0].state_dict()
     assert all(mask.dtype == torch.bool for mask in state.values())
     again = engine(copy.deepcopy(trained.model), data=[])
     again.load_state_dict(trained.state_dict())
     step(again)
-    assert all(torch.equal(again.methods[0].memory["child"][name], mask) for name, mask in state.items())
+    assert all(torch.equal(again.sessions[0].child[name], mask) for name, mask in state.items())
 
 
 def test_a_state_loaded_into_an_engine_that_trained_freezes_the_weights_that_came_with_it():
@@ -248,14 +249,14 @@ def test_a_state_loaded_into_an_engine_that_trained_freezes_the_weights_that_cam
     other.load_state_dict(trained.state_dict())
     before = copy.deepcopy(other.model)
     step(other)
-    for name, mask in trained.methods[0].memory["child"].items():
+    for name, mask in trained.sessions[0].child.items():
         assert torch.equal(other.model.get_parameter(name)[~mask], before.get_parameter(name)[~mask])
 
 
 def test_a_state_without_a_mask_is_refused():
     trained = engine(classifier("bert", labels=3))
-    trained.methods[0].load_state_dict(trained.model, {})
-    trained._to_measure = []
+    trained.sessions[0].load_state_dict({})
+    trained._to_calibrate = []
     with pytest.raises(HoldfastError, match="has no mask: the state it was resumed from holds none"):
         step(trained)
 
@@ -292,7 +293,7 @@ def test_regression_gives_a_mask():
     for fisher in ("batch", "example"):
         trained = engine(model, ChildTuningD(fisher=fisher), data=data)
         step(trained, data[2])
-        masks = trained.methods[0].memory["child"]
+        masks = trained.sessions[0].child
         share = sum(int(m.sum()) for m in masks.values()) / sum(m.numel() for m in masks.values())
         assert math.isclose(share, 0.3, abs_tol=1e-4)
 

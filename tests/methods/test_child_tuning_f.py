@@ -7,8 +7,8 @@ import torch
 from scipy import stats
 
 from holdfast import ChildTuningF, Engine, HoldfastError
-from holdfast.methods.base import Step
-from holdfast.methods.parts import bernoulli
+from holdfast.methods.child_tuning_f import bernoulli
+from holdfast.methods.forward import Step
 from tiny import CLASSIFIERS, batch, classifier
 
 
@@ -161,12 +161,12 @@ def test_under_adam_the_mean_step_is_the_root_of_keep_and_the_scale_cancels():
 def test_draws_follow_the_seed_and_the_step_alone():
     def masks(seed, steps, disturb=0):
         model = Sum(3000)
-        method = Engine(model, [ChildTuningF()], optimizer=torch.optim.SGD, seed=seed).methods[0]
+        session = Engine(model, [ChildTuningF()], optimizer=torch.optim.SGD, seed=seed).sessions[0]
         found = []
         for index in steps:
             torch.manual_seed(disturb)
             model.weight.grad = torch.ones(3000)
-            method.on_clipped_gradients(Step(index, None, model))
+            session.on_clipped_gradients(Step(index, None))
             found.append(model.weight.grad != 0)
         return found
 
@@ -210,7 +210,7 @@ def test_frozen_weights_and_those_without_gradient_are_left_out():
     model = classifier("bert", labels=3)
     for parameter in model.bert.embeddings.parameters():
         parameter.requires_grad_(False)
-    names = ChildTuningF().selection(model).weights
+    names = ChildTuningF().check(model).weights
     assert not any("embeddings" in name for name in names)
     model.unused = torch.nn.Parameter(torch.ones(5))
     trained = engine(model)
@@ -220,23 +220,23 @@ def test_frozen_weights_and_those_without_gradient_are_left_out():
     assert all(torch.equal(a, b) for a, b in zip(before, model.bert.embeddings.parameters(), strict=True))
 
 
-def test_the_memory_is_what_the_selection_says():
+def test_the_memory_is_what_the_footprint_says():
     for kind in ("bert", "gpt2"):
         model = classifier(kind, labels=3)
         trained = engine(model)
         step(trained)
-        (buffers,) = trained.methods[0].memory["buffers"].values()
+        (buffers,) = trained.sessions[0].buffers.values()
         held = sum(t.untyped_storage().nbytes() for t in (buffers.words, buffers.factors))
-        said = ChildTuningF().selection(classifier(kind, labels=3).to("meta"))
-        assert held == said.state_bytes
-        assert sum(w.numel() for w in said.weights.values()) == sum(p.numel() for p in model.parameters())
+        footprint = ChildTuningF().check(classifier(kind, labels=3).to("meta"))
+        assert held == footprint.state_bytes
+        assert sum(w.numel() for w in footprint.weights.values()) == sum(p.numel() for p in model.parameters())
         trained.finish()
-        assert set(trained.methods[0].memory) == {"seed"}
+        assert not trained.sessions
 
 
 def test_large_models_need_no_more_than_a_piece():
     table = torch.nn.Embedding(1 << 16, 1 << 10, device="meta")
-    assert ChildTuningF().selection(table).state_bytes == 6 << 20
+    assert ChildTuningF().check(table).state_bytes == 6 << 20
 
 
 @pytest.mark.parametrize("keep", [0.0, -0.1, 1.1, float("nan")])

@@ -15,7 +15,8 @@ from transformers import (
 )
 
 from holdfast import EMA, R4F, SIFT, Engine, HoldfastError, LoRA, MHLoss, Vanilla, WiSEFT, attach
-from holdfast.methods.base import Step
+from holdfast.methods.base import Plan
+from holdfast.methods.forward import Step
 from loops import sgd
 from tiny import batch, classifier, rows
 
@@ -57,11 +58,11 @@ def test_a_short_training_forgets_where_it_began_unless_the_decay_is_fixed():
     shares = {}
     for warmup in (True, False):
         line = torch.nn.Linear(1, 1, bias=False)
-        method = EMA(warmup=warmup)
+        session = EMA(warmup=warmup).start(line, Plan(90))
         for index in range(90):
             torch.nn.init.constant_(line.weight, 1.0 if index == 0 else 0.0)
-            method.on_update(Step(index, 90, line))
-        method.finish(line)
+            session.after_step(Step(index, 90))
+        session.finish()
         shares[warmup] = float(line.weight)
     assert shares[True] < 1e-9
     assert shares[False] == pytest.approx(0.999**89, rel=1e-4)
@@ -204,9 +205,9 @@ def test_frozen_weights_take_no_memory():
     train(engine, 2)
     kept = engine.state_dict()["methods"]["ema"]
     assert not any("embeddings" in name for name in kept)
-    told = EMA().selection(model)
+    footprint = EMA().check(model)
     moved = sum(p.numel() for p in itertools.chain(model.bert.encoder.parameters(), model.bert.pooler.parameters()))
-    assert told.state_bytes == 4 * (moved + sum(p.numel() for p in model.classifier.parameters()))
+    assert footprint.state_bytes == 4 * (moved + sum(p.numel() for p in model.classifier.parameters()))
 
 
 @pytest.mark.parametrize("decay", [1.0, -0.1, float("nan")])

@@ -9,7 +9,7 @@ from adversary import TASKS, Passes, difference, flops, run, task, words
 
 import loops
 from holdfast import FreeLB, HoldfastError
-from holdfast.training.session.selected import selected
+from holdfast.training.session.footprints import footprints
 from tiny import CLASSIFIERS, batch, classifier
 
 engine = partial(loops.engine, optimizer=loops.sgd(0.05, momentum=0.9), max_grad_norm=None)
@@ -204,8 +204,8 @@ def test_a_loss_is_differentiated_once():
 
 
 def test_what_it_keeps_is_one_more_gradient():
-    (chosen,) = selected([FreeLB()], classifier("bert"))
-    assert chosen.state_bytes == sum(4 * p.numel() for p in classifier("bert").parameters())
+    (chosen,) = footprints([FreeLB()], classifier("bert"))
+    assert chosen.footprint.state_bytes == sum(4 * p.numel() for p in classifier("bert").parameters())
 
 
 def test_gradient_that_ends_on_its_way_is_told():

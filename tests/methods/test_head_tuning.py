@@ -31,8 +31,8 @@ def tuning(model, *methods, rate=0.1, **options):
     return Engine(model, methods, optimizer=sgd(rate), max_grad_norm=None, **options)
 
 
-def memo_of(engine):
-    return engine.methods[0].memory["memo"]
+def cache_of(engine):
+    return engine.sessions[0].cache
 
 
 def by_hand(model, batches, rate=0.1):
@@ -84,7 +84,7 @@ def padded(rows, width, side="right"):
 @pytest.mark.slow
 @pytest.mark.parametrize("side", ["right", "left"])
 @pytest.mark.parametrize("name", CLASSIFIERS)
-def test_the_memo_changes_no_training(name, side):
+def test_the_cache_changes_no_training(name, side):
     """The same rows in other batches, with other padding, and a last batch of two."""
     if side == "left" and name in READS_PADDING:
         pytest.skip("refused, see below")
@@ -142,7 +142,7 @@ def test_what_is_kept_does_not_depend_on_the_batch():
         engine = tuning(classifier("roberta"))
         parts = [[texts[row] for row in order[at : at + size]] for at in range(0, 6, size)]
         train(engine, [padded(part, width) for part in parts])
-        found.append(memo_of(engine).rows)
+        found.append(cache_of(engine).rows)
     assert found[0].keys() == found[1].keys()
     assert len(found[0]) == 6
     for key, kept in found[0].items():
@@ -160,7 +160,7 @@ def test_only_what_the_head_reads_is_kept():
     ):
         engine = tuning(classifier(name))
         train(engine, [data])
-        kept = list(memo_of(engine).rows.values())
+        kept = list(cache_of(engine).rows.values())
         assert [list(row) for row in kept] == [[output]] * 3
         assert [(row[output][0], len(row[output][1])) for row in kept] == expected
 
@@ -178,7 +178,7 @@ def test_token_labels_keep_all_positions(kind):
     engine = tuning(model)
     # The order of summation over the tokens is another.
     assert train(engine, [data] * 4) == pytest.approx(by_hand(reference, [data] * 4), abs=1e-6)
-    kept = [row["last_hidden_state"] for row in memo_of(engine).rows.values()]
+    kept = [row["last_hidden_state"] for row in cache_of(engine).rows.values()]
     assert [(first, len(values)) for first, values in kept] == [(0, n) for n in data["attention_mask"].sum(1).tolist()]
 
 
@@ -234,7 +234,7 @@ def test_multiple_choice_keeps_each_choice():
     reference = copy.deepcopy(model)
     engine = tuning(model)
     assert train(engine, [data] * 3) == pytest.approx(by_hand(reference, [data] * 3), abs=1e-6)
-    assert len(memo_of(engine).rows) == 4
+    assert len(cache_of(engine).rows) == 4
 
 
 def test_beyond_the_limit_rows_are_computed_each_time(caplog):
@@ -243,12 +243,12 @@ def test_beyond_the_limit_rows_are_computed_each_time(caplog):
         model = classifier("bert")
         counted = row_runs(model)
         engine = tuning(model)
-        memo_of(engine).limit = limit
+        cache_of(engine).limit = limit
         data = batch(rows=6)
         with caplog.at_level(logging.WARNING):
             losses.append(train(engine, [data] * 3))
         runs.append(sum(counted))
-        kept.append(len(memo_of(engine).rows))
+        kept.append(len(cache_of(engine).rows))
     assert losses[0] == losses[1]
     assert kept == [6, 2], "a row takes 32 numbers and a key of 16 bytes"
     assert runs[1] - runs[0] == 2 * 4
@@ -271,7 +271,7 @@ def test_calls_of_other_kinds(case):
     reference = copy.deepcopy(model)
     engine = tuning(model)
     assert train(engine, [data] * 3) == pytest.approx(by_hand(reference, [data] * 3), abs=1e-6)
-    assert len(memo_of(engine).rows) == (4 if case == "no mask" else 0)
+    assert len(cache_of(engine).rows) == (4 if case == "no mask" else 0)
 
 
 def test_features_are_forgotten_when_the_body_changes():
@@ -365,7 +365,7 @@ def test_other_labels_and_half_precision(problem):
     engine = tuning(model, rate=0.01)
     losses = train(engine, [data] * 5)
     assert losses[-1] < losses[0]
-    assert {row["pooler_output"][1].dtype for row in memo_of(engine).rows.values()} == {torch.bfloat16}
+    assert {row["pooler_output"][1].dtype for row in cache_of(engine).rows.values()} == {torch.bfloat16}
 
 
 def test_finish_leaves_a_plain_model():
@@ -375,13 +375,13 @@ def test_finish_leaves_a_plain_model():
     engine = tuning(model)
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     assert trained == {f"classifier.{layer}.{kind}" for layer in ("dense", "out_proj") for kind in ("weight", "bias")}
-    assert trained == set(HeadTuning().selection(model).weights)
+    assert trained == set(HeadTuning().check(model).weights)
     train(engine, [batch()])
-    memo = memo_of(engine)
+    cache = cache_of(engine)
     engine.finish()
     assert flags == {name: p.requires_grad for name, p in model.named_parameters()}
     assert "forward" not in vars(model.roberta)
-    assert memo.rows == {}
+    assert cache.rows == {}
     model.train()
     model(**batch()).loss.backward()
     assert model.roberta.embeddings.word_embeddings.weight.grad.abs().sum() > 0
@@ -396,9 +396,9 @@ def test_a_forward_that_the_body_was_given_is_put_back():
         return plain(*args, **kwargs)
 
     model.bert.forward = own
-    memo = BodyCache(model, "head_tuning")
+    cache = BodyCache(model, "head_tuning")
     model.eval()(**batch())
-    memo.remove()
+    cache.remove()
     model(**batch())
     assert (model.bert.forward, calls) == (own, [1, 1])
 
@@ -411,7 +411,7 @@ def test_a_compiled_model_trains_the_same():
     expected = train(tuning(plain), [batch()] * 3)
     engine = tuning(torch.compile(model, backend="eager"))
     assert train(engine, [batch()] * 3) == pytest.approx(expected, abs=1e-6)
-    assert len(memo_of(engine).rows) == 4
+    assert len(cache_of(engine).rows) == 4
 
 
 def test_several_heads_on_the_same_features():
@@ -443,10 +443,10 @@ def test_models_and_rates():
         HeadTuning().check(BertForMaskedLM(classifier("bert").config))
     with pytest.raises(HoldfastError, match="give it a property base_model"):
         HeadTuning().check(nn.Sequential(nn.Linear(2, VOCABULARY)))
-    assert HeadTuning(lr_factor=20.0).study_rate(2e-5) == pytest.approx(4e-4)
+    assert HeadTuning(lr_factor=20.0).requires.lr_scale == 20.0
     with pytest.raises(HoldfastError, match="lr_factor=0"):
         HeadTuning(lr_factor=0)
     model = classifier("bert")
     model(**batch()).loss.backward()
-    HeadTuning().prepare(model, Plan(None))
+    HeadTuning().start(model, Plan(None))
     assert model.bert.pooler.dense.weight.grad is None

@@ -130,7 +130,7 @@ def test_the_models_own_dropout_can_stay():
 def test_noise_that_rounds_away_is_announced(dtype, sigma, warns, caplog):
     model = classifier("bert").to(getattr(torch, dtype))
     with caplog.at_level(logging.WARNING):
-        HyPe(sigma=sigma).prepare(model, Plan(3))
+        HyPe(sigma=sigma).start(model, Plan(3))
     assert ("hype: noise of 1.0e-05 rounds away in bfloat16" in caplog.text) == warns
 
 

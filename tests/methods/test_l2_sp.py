@@ -86,8 +86,8 @@ def test_what_cannot_work_is_refused():
             engine.step()
 
 
-def test_selection_says_what_is_pulled_to_what():
-    found = L2SP().selection(classifier("bert"))
-    assert "classifier.weight" in found.weights
-    assert found.doing == "pre-trained weights pulled to their values, the head's to zero"
-    assert "classifier.weight" not in L2SP(beta=0.0).selection(classifier("bert")).weights
+def test_the_footprint_says_what_is_pulled_to_what():
+    footprint = L2SP().check(classifier("bert"))
+    assert "classifier.weight" in footprint.weights
+    assert footprint.action == "pre-trained weights pulled to their values, the head's to zero"
+    assert "classifier.weight" not in L2SP(beta=0.0).check(classifier("bert")).weights

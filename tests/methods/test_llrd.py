@@ -7,8 +7,13 @@ import torch
 from transformers import BertConfig, BertForMaskedLM, T5ForConditionalGeneration
 
 from holdfast import LLRD, Engine, HeadTuning, HoldfastError, LoRA
+from holdfast.methods.base import Plan
 from loops import sgd
 from tiny import CLASSIFIERS, batch, classifier, t5_config
+
+
+def multipliers(model):
+    return LLRD(decay=0.5).start(model, Plan(None)).lr_multipliers()
 
 
 def test_two_steps_are_those_of_groups_made_by_hand():
@@ -33,7 +38,7 @@ def test_two_steps_are_those_of_groups_made_by_hand():
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_each_architecture_falls_from_the_head_to_the_embeddings(name):
     model = classifier(name)
-    factors = LLRD(decay=0.5).rates(model)
+    factors = multipliers(model)
     of = {n: factors.get(n, 1.0) for n, _ in model.named_parameters()}
     embedding = next(n for n, p in model.named_parameters() if p is model.get_input_embeddings().weight)
     assert of[embedding] == min(of.values()) < 0.5
@@ -51,7 +56,7 @@ def test_each_architecture_falls_from_the_head_to_the_embeddings(name):
 def test_stacks_of_encoder_and_decoder_count_from_their_own_tops():
     config = t5_config(0.0)
     config.num_layers, config.num_decoder_layers = 3, 2
-    factors = LLRD(decay=0.5).rates(T5ForConditionalGeneration(config))
+    factors = multipliers(T5ForConditionalGeneration(config))
     for side, blocks in (("encoder", 3), ("decoder", 2)):
         for at in range(blocks):
             assert factors[f"{side}.block.{at}.layer.0.SelfAttention.q.weight"] == 0.5 ** (blocks - at)
@@ -63,7 +68,7 @@ def test_an_output_layer_tied_to_the_embeddings_gets_their_rate():
     sizes = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 48}
     model = BertForMaskedLM(BertConfig(vocab_size=97, **sizes))
     assert model.cls.predictions.decoder.weight is model.bert.embeddings.word_embeddings.weight
-    factors = LLRD(decay=0.5).rates(model)
+    factors = multipliers(model)
     assert factors["bert.embeddings.word_embeddings.weight"] == 0.5**4
     assert factors.get("cls.predictions.transform.dense.weight", 1.0) == 1.0
 

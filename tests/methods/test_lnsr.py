@@ -10,7 +10,8 @@ from transformers import BertConfig, BertForMultipleChoice
 
 from holdfast import R3F, HoldfastError
 from holdfast.methods.base import Plan
-from holdfast.methods.lnsr import LNSR, HiddenNoise
+from holdfast.methods.forward import Forward
+from holdfast.methods.lnsr import LNSR, HiddenNoise, LNSRSession
 from holdfast.methods.parts.model.layers import layer_stacks
 from loops import engine
 from tiny import CLASSIFIERS, VOCABULARY, batch, classifier
@@ -70,6 +71,10 @@ def test_loss_and_gradient_are_those_computed_by_hand(name, side, layer):
         return hidden + drawn["noise"]
 
     class Told(LNSR):
+        def start(self, model, plan):
+            return ToldSession(self, model, plan)
+
+    class ToldSession(LNSRSession):
         def views(self, step):
             (view,) = super().views(step)
             assert view.same_dropout
@@ -105,6 +110,10 @@ def test_padding_columns_change_nothing(layer):
     fixed = torch.randn(4, 64, 32) * 0.1
 
     class Fixed(LNSR):
+        def start(self, model, plan):
+            return FixedSession(self, model, plan)
+
+    class FixedSession(LNSRSession):
         def views(self, step):
             return (type(super().views(step)[0])(shake, layer=layer, same_dropout=True),)
 
@@ -128,8 +137,6 @@ def test_rows_weigh_the_same_whatever_micro_batch_they_are_in():
     shaken, _, _ = states(model, data, 0, fixed)
 
     def part(rows, of):
-        from holdfast.methods.base import Forward
-
         forward = Forward(
             outputs={},
             views=[{}],
@@ -139,7 +146,7 @@ def test_rows_weigh_the_same_whatever_micro_batch_they_are_in():
             blocks=[hidden[rows] for hidden in whole],
             view_blocks=[[hidden[rows] for hidden in shaken]],
         )
-        return float(LNSR().penalty(forward))
+        return float(LNSR().start(model, Plan(None)).loss(forward))
 
     # Two micro-batches are averaged, so that each divides by half the rows of the step.
     parts = (part(slice(0, 1), 2.0) + part(slice(1, 4), 2.0)) / 2
@@ -208,5 +215,5 @@ def test_refused(caplog):
         with pytest.raises(HoldfastError, match=r"^lnsr\("):
             LNSR(**arguments)
     with caplog.at_level(logging.WARNING):
-        LNSR(sigma=1e-4).prepare(classifier("bert").to(torch.bfloat16), Plan(3))
+        LNSR(sigma=1e-4).start(classifier("bert").to(torch.bfloat16), Plan(3))
     assert "lnsr: noise of 1.0e-04 rounds away" in caplog.text

@@ -94,7 +94,7 @@ def test_the_layers_are_those_peft_adapts(name, targets):
     )
     theirs = peft.get_peft_model(classifier(name), config)
     expected = {f"{key.removeprefix('base_model.model.')}" for key, m in theirs.named_modules() if hasattr(m, "lora_A")}
-    found = LoRA(targets=targets).selection(classifier(name)).weights
+    found = LoRA(targets=targets).check(classifier(name)).weights
     assert set(found) == {f"{key}.weight" for key in expected}
 
 
@@ -117,9 +117,9 @@ def test_a_plain_checkpoint_loads_into_the_model_while_it_is_adapted():
 def test_state_restores_another_model_bit_for_bit():
     model, other = classifier("bert"), classifier("bert", seed=3)
     engine, second = trained(model, LoRA()), trained(other, LoRA(), steps=1)
-    merged, state = engine.plain_state_dict(), engine.methods[0].state_dict(model)
+    merged, state = engine.plain_state_dict(), engine.sessions[0].state_dict()
     other.load_state_dict(merged)
-    second.methods[0].load_state_dict(other, state)
+    second.sessions[0].load_state_dict(state)
     assert all(torch.equal(value, other.state_dict()[key]) for key, value in model.state_dict().items())
 
 
@@ -139,8 +139,7 @@ def test_weights_of_other_precision(dtype):
 def test_adapters_depend_on_the_seed_and_leave_the_trainings_generator_alone():
     def first(seed):
         model, state = classifier("bert"), torch.get_rng_state()
-        method = LoRA()
-        method.prepare(model, Plan(None, seed))
+        LoRA().start(model, Plan(None, seed))
         assert torch.equal(state, torch.get_rng_state())
         key = model.bert.encoder.layer[0].attention.self.key
         assert not key.lora_B["default"].weight.any()
@@ -152,15 +151,14 @@ def test_adapters_depend_on_the_seed_and_leave_the_trainings_generator_alone():
     assert 0.9 * 32**-0.5 < float(first(1).detach().abs().max()) <= 32**-0.5
 
 
-def test_selection_and_surgery_on_a_model_without_memory():
+def test_check_and_surgery_on_a_model_without_memory():
     with torch.device("meta"):
         model = classifier("bert")
-    found = LoRA(rank=8).selection(model)
+    found = LoRA(rank=8).check(model)
     sizes = {(32, 32): 4 * 2 + 1, (48, 32): 2, (32, 48): 2}
     assert {tuple(w.shape) for w in found.weights.values()} == sizes.keys()
     assert found.state_bytes == sum(4 * 8 * sum(shape) * count for shape, count in sizes.items())
-    method = LoRA(rank=8)
-    method.prepare(model, Plan(None))
+    LoRA(rank=8).start(model, Plan(None))
     assert model.classifier.weight.requires_grad
     assert not model.bert.embeddings.word_embeddings.weight.requires_grad
 
@@ -173,9 +171,9 @@ def test_language_models_keep_their_output_layer(name):
         kind = {"llama": LlamaForCausalLM, "bert": BertForMaskedLM}[name]
         model = kind(classifier(name).config)
     method = LoRA()
-    found = method.selection(model).weights
+    found = method.check(model).weights
     assert not any("head" in key or "cls" in key for key in found)
-    method.prepare(model, Plan(None))
+    method.start(model, Plan(None))
     assert all(".lora_" in key for key, p in model.named_parameters() if p.requires_grad)
 
 
@@ -184,7 +182,7 @@ def test_layers_that_share_a_weight_are_left_out():
     layers = model.bert.encoder.layer
     layers[1].output = layers[0].output
     layers[1].intermediate.dense.weight = layers[0].intermediate.dense.weight
-    found = LoRA().selection(model).weights
+    found = LoRA().check(model).weights
     assert not any("intermediate" in key or "0.output.dense" in key for key in found)
     assert "bert.encoder.layer.1.attention.output.dense.weight" in found
 
@@ -208,18 +206,17 @@ def test_with_other_methods_a_plain_model_of_the_same_function_comes_out(method)
 
 def test_dps_selects_among_the_adapters():
     engine = trained(classifier("bert"), LoRA(), DPS(update_ratio=0.25))
-    names = {matrix.name for matrix in engine.methods[1].memory["matrices"]}
+    names = {matrix.name for matrix in engine.sessions[1].matrices}
     assert {name for name in names if ".lora_" not in name} == {"classifier.weight"}
     assert "bert.encoder.layer.0.attention.self.query.lora_A.default.weight" in names
 
 
-def test_finishing_twice_or_unprepared_does_nothing():
+def test_finishing_twice_does_nothing_more():
     model = classifier("bert")
     engine = trained(model, LoRA())
     engine.finish()
     after = logits(model)
     engine.finish()
-    LoRA().finish(model)
     assert torch.equal(after, logits(model))
 
 
@@ -245,4 +242,4 @@ def test_mistakes_are_refused(monkeypatch):
 
 
 def test_the_learning_rate_is_larger():
-    assert LoRA().study_rate(2e-5) == pytest.approx(2e-4)
+    assert LoRA().requires.lr_scale == 10.0

@@ -17,7 +17,8 @@ from transformers import BertForMaskedLM
 
 from holdfast import LPFT, R4F, Engine, HoldfastError, MHLoss
 from holdfast.methods import parse
-from holdfast.methods.base import TrainingData
+from holdfast.methods.base import Plan, TrainingData
+from holdfast.training.session.lifecycle import calibrate
 from loops import sgd, train
 from tiny import CLASSIFIERS, batch, classifier
 
@@ -71,9 +72,9 @@ def test_the_head_becomes_the_logistic_regression_on_the_bodys_features(others):
     body = state(model.body)
     engine = tuning(model, LPFT(epochs=100, learning_rate=0.3), *others, data=[data])
     train(engine, [data])
-    engine.finish()
+    facts = engine.finish()
     assert float(model(**data)["loss"].detach()) == pytest.approx(optimum, abs=1e-4)
-    assert engine.methods[0].facts()["last_epoch_loss"] == pytest.approx(optimum, abs=1e-4)
+    assert facts["lp_ft/last_epoch_loss"] == pytest.approx(optimum, abs=1e-4)
     assert torch.equal(model.body.embedding.weight, body["embedding.weight"])
     # The optimum is unique but for a vector added to all classes.
     weight = model.head.weight.detach().numpy()
@@ -123,8 +124,8 @@ def test_every_head_learns(name):
     engine = tuning(model, LPFT(epochs=30, learning_rate=0.02), data=[batch(labels=3)])
     body = state(model.base_model)
     train(engine, [batch(labels=3)])
-    facts = engine.methods[0].facts()
-    assert facts["last_epoch_loss"] < 0.8 * facts["first_epoch_loss"]
+    facts = engine.finish()
+    assert facts["lp_ft/last_epoch_loss"] < 0.8 * facts["lp_ft/first_epoch_loss"]
     assert all(torch.equal(value, body[key]) for key, value in state(model.base_model).items())
 
 
@@ -137,8 +138,8 @@ def test_half_precision_and_other_labels(problem, dtype):
     data["labels"] = torch.rand(4, labels).round().to(dtype).squeeze(-1)
     engine = tuning(model, LPFT(epochs=30, learning_rate=0.02), data=[data])
     train(engine, [data])
-    facts = engine.methods[0].facts()
-    assert facts["last_epoch_loss"] < 0.7 * facts["first_epoch_loss"]
+    facts = engine.finish()
+    assert facts["lp_ft/last_epoch_loss"] < 0.7 * facts["lp_ft/first_epoch_loss"]
     assert {p.dtype for p in model.parameters()} == {dtype}
 
 
@@ -147,8 +148,8 @@ def test_within_autocast_the_head_still_learns():
     engine = tuning(model, LPFT(epochs=30, learning_rate=0.02), data=[batch()])
     with torch.autocast("cpu", torch.bfloat16):
         engine.loss(batch())
-    facts = engine.methods[0].facts()
-    assert facts["last_epoch_loss"] < 0.5 * facts["first_epoch_loss"]
+    facts = engine.finish()
+    assert facts["lp_ft/last_epoch_loss"] < 0.5 * facts["lp_ft/first_epoch_loss"]
 
 
 def test_the_singular_vectors_of_r4f_follow():
@@ -181,12 +182,12 @@ def test_all_is_as_before_also_after_an_error(when):
         return model(**given).loss
 
     data = TrainingData(lambda: iter([batch()]), loss)
-    method = LPFT(epochs=3)
+    session = LPFT(epochs=3).start(model, Plan(None))
     if when == "never":
-        method.measure(model, data)
+        calibrate(model, [session], data)
     else:
         with pytest.raises(RuntimeError, match="out of memory"):
-            method.measure(model, data)
+            calibrate(model, [session], data)
     model.zero_grad(set_to_none=True)
     assert flags_modes_forward(model) == before
 
@@ -210,7 +211,7 @@ def test_resuming_keeps_the_losses_and_trains_no_head_again():
     second.model.load_state_dict(first.model.state_dict())
     second.load_state_dict(first.state_dict())
     train(second, data)
-    assert second.methods[0].facts() == first.methods[0].facts()
+    assert second.finish() == first.finish()
     assert torch.equal(second.model.classifier.weight, first.model.classifier.weight)
 
 
@@ -229,7 +230,7 @@ def test_mistakes_are_refused():
         LPFT(epochs=0)
     with pytest.raises(HoldfastError, match=r"lp_ft\(learning_rate=-1\)"):
         LPFT(learning_rate=-1)
-    assert set(LPFT().selection(classifier("bert")).weights) == {"classifier.weight", "classifier.bias"}
+    assert set(LPFT().check(classifier("bert")).weights) == {"classifier.weight", "classifier.bias"}
 
 
 SHARE = """
@@ -237,7 +238,7 @@ import json, sys
 import torch
 from torch import nn
 from holdfast import LPFT
-from holdfast.methods.base import TrainingData
+from holdfast.methods.base import Plan, TrainingData
 {classes}
 def share(seed, rows):
     g = torch.Generator().manual_seed(seed)
@@ -245,10 +246,11 @@ def share(seed, rows):
     return {{"input_ids": ids[rows], "labels": labels[rows]}}
 
 def probe(rows):
-    model, method = Tiny(), LPFT(epochs=3, learning_rate=0.01)
+    model = Tiny().train()
+    session = LPFT(epochs=3, learning_rate=0.01).start(model, Plan(None))
     batches = [share(seed, rows) for seed in (1, 2)]
-    method.measure(model.train(), TrainingData(lambda: iter(batches), lambda given: model(**given)["loss"]))
-    return model.head.weight.flatten().tolist(), method.facts()
+    session.calibrate(TrainingData(lambda: iter(batches), lambda given: model(**given)["loss"]))
+    return model.head.weight.flatten().tolist(), session.finish()
 
 torch.set_num_threads(1)
 folder, rank = {folder!r}, int(sys.argv[1])

@@ -20,7 +20,7 @@ from transformers import (
 import loops
 from holdfast import DPS, MMR, R3F, Engine, HoldfastError, LoRA, MHLoss, attach
 from holdfast.methods import parse
-from holdfast.training.session.selected import selected
+from holdfast.training.session.footprints import footprints
 from loops import batches, train
 from tiny import CLASSIFIERS, batch, classifier, rows
 
@@ -306,8 +306,8 @@ def test_state_is_one_tensor_a_parameter_and_the_listing_counts_the_further_head
     assert shapes == {"weight": (3, 32), "bias": (3,), "further.weight": (9, 32), "further.bias": (9,)}
     with torch.device("meta"):
         empty = classifier("roberta", labels=3)
-    (found,) = selected([MHLoss(heads=4)], empty)
-    assert (found.weights, found.state_bytes) == (99, 3 * 99 * 4)
+    (found,) = footprints([MHLoss(heads=4)], empty)
+    assert (found.weights, found.footprint.state_bytes) == (99, 3 * 99 * 4)
     assert [row.name for row in found.rows] == ["classifier.out_proj.weight", "classifier.out_proj.bias"]
 
 

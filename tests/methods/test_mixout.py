@@ -4,6 +4,7 @@ from torch import nn
 
 from holdfast import DPS, R3F, R4F, Engine, HoldfastError, Mixout
 from holdfast.methods import parse
+from holdfast.methods.requires import Part
 from loops import batches, sgd, train
 from tiny import CLASSIFIERS, batch, classifier
 
@@ -73,11 +74,11 @@ def test_evaluation_uses_the_weights_alone_and_training_keeps_their_expectation(
         model.weight.add_(1.0)
     x = torch.randn(3, 50)
     plain = x @ model.weight.T
-    method = engine.methods[0]
+    mixer = engine.sessions[0].mixer
     drawn = []
     for _ in range(4000):
         drawn.append(model(x))
-        method.memory["mixer"].draw()
+        mixer.draw()
     spread = torch.stack(drawn).std(0) / 4000**0.5
     assert ((torch.stack(drawn).mean(0) - plain).abs() < 5 * spread).all()
     engine.model.eval()
@@ -142,7 +143,7 @@ def test_what_cannot_be_mixed_is_refused_or_left_alone():
             parse(wrong)
     tied = nn.ModuleDict({"embedding": nn.Embedding(5, 4), "head": nn.Linear(4, 5, bias=False), "x": nn.Linear(4, 4)})
     tied["head"].weight = tied["embedding"].weight
-    assert list(Mixout().selection(tied).weights) == ["x.weight"]
+    assert list(Mixout().check(tied).weights) == ["x.weight"]
 
 
 def test_a_weight_shared_by_layers_is_mixed_once_and_alike():
@@ -179,21 +180,21 @@ def test_state_bytes_are_what_is_held():
     }
     for method, most in expected.items():
         model = classifier("bert")
-        selection = method.selection(model)
-        weights = sum(w.numel() for w in selection.weights.values())
-        assert selection.state_bytes == most * weights
+        footprint = method.check(model)
+        weights = sum(w.numel() for w in footprint.weights.values())
+        assert footprint.state_bytes == most * weights
         engine = Engine(model, [method], optimizer=torch.optim.AdamW, total_steps=8)
         held = []
         for index in range(8):
             engine.backward(engine.loss(batch(seed=index)))
             engine.step()
             state = engine.state_dict()["methods"][method.name]
-            held.append(sum(v.numel() * v.element_size() for k, v in state.items() if v.shape in shapes(selection)))
-        assert max(held) == selection.state_bytes
+            held.append(sum(v.numel() * v.element_size() for k, v in state.items() if v.shape in shapes(footprint)))
+        assert max(held) == footprint.state_bytes
 
 
-def shapes(selection):
-    return {weight.shape for weight in selection.weights.values()}
+def shapes(footprint):
+    return {weight.shape for weight in footprint.weights.values()}
 
 
 def test_together_with_views():
@@ -204,7 +205,7 @@ def test_together_with_views():
             engine.backward(engine.loss(batch(seed=index)))
             assert engine.terms["r3f"] == 0.0
             engine.step()
-    assert R4F().replaces & Mixout().replaces == {"head"}
+    assert R4F().requires.replaces & Mixout().requires.replaces == {Part.HEAD}
 
 
 @pytest.mark.slow
@@ -228,8 +229,8 @@ def test_finish_gives_the_memory_back_and_may_come_twice(name):
     engine.finish()
     engine.finish()
     assert type(model.classifier) is nn.Linear
-    assert not engine.state_dict()["methods"][engine.methods[0].name]
-    assert "mixer" not in engine.methods[0].memory
+    assert not engine.state_dict()["methods"]
+    assert not engine.sessions
 
 
 def test_a_model_that_another_engine_mixes_is_refused():

@@ -10,6 +10,7 @@ from transformers import BartForConditionalGeneration, BertConfig, BertForMultip
 from transformers.integrations.neftune import activate_neftune
 
 from holdfast import HoldfastError
+from holdfast.methods.base import Plan
 from holdfast.methods.neftune import NEFTune, neftune_noise
 from holdfast.methods.parts.padding import real_tokens
 from loops import engine
@@ -67,8 +68,9 @@ def test_without_a_mask_all_tokens_count():
 def test_small_noise_survives_half_precision_sums():
     """Sums rounded once: the mean over many draws is the embedding's own value, not the one below it."""
     data = {"attention_mask": torch.ones(4096, 1, dtype=torch.long)}
-    probe = type("Probe", (), {"batch": data})()
-    noisy = NEFTune(alpha=0.01).disturb(probe)(torch.ones(4096, 1, 4, dtype=torch.bfloat16))
+    trial = type("Trial", (), {"batch": data})()
+    session = NEFTune(alpha=0.01).start(torch.nn.Identity(), Plan(None))
+    noisy = session.perturb_inputs(trial)(torch.ones(4096, 1, 4, dtype=torch.bfloat16))
     assert noisy.dtype == torch.bfloat16
     assert float((noisy != 1).float().mean()) > 0.3
 

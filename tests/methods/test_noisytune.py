@@ -1,13 +1,12 @@
 """NoisyTune: which weights it moves, by how much, and that it does so once."""
 
 import copy
-from dataclasses import dataclass
-from typing import ClassVar
 
 import pytest
 import torch
 
-from holdfast import Engine, HoldfastError, Method, Mixout
+from holdfast import Engine, HoldfastError, Mixout
+from holdfast.methods import parse
 from holdfast.methods.base import Plan
 from holdfast.methods.noisytune import NoisyTune, weight_noise
 from tiny import CLASSIFIERS, batch, classifier
@@ -16,9 +15,7 @@ from tiny import CLASSIFIERS, batch, classifier
 def moved(model, **options):
     """Change of each parameter by name, and what it was."""
     start = copy.deepcopy(dict(model.named_parameters()))
-    method = NoisyTune(**options)
-    method.check(model)
-    method.prepare(model, Plan(3, seed=1))
+    NoisyTune(**options).start(model, Plan(3, seed=1))
     return {name: (p - start[name]).detach() for name, p in model.named_parameters()}, start
 
 
@@ -107,41 +104,19 @@ def test_half_precision_weights_stay_so():
     assert changes["bert.embeddings.word_embeddings.weight"].any()
 
 
-def test_the_selection_needs_no_weights():
+def test_check_needs_no_weights():
     with torch.device("meta"):
         model = classifier("bert")
-    NoisyTune().check(model)
-    chosen = NoisyTune(biases=False).selection(model)
+    chosen = NoisyTune(biases=False).check(model)
     assert chosen.state_bytes == 0
     assert all(name.startswith("bert.") and weight.dim() > 1 for name, weight in chosen.weights.items())
-
-
-@dataclass(frozen=True)
-class Frozen(Method):
-    """Freezes all weights when it is prepared."""
-
-    name: ClassVar[str] = "frozen"
-    freezes: ClassVar[bool] = True
-
-    def prepare(self, model, plan):
-        self.memory["kept"] = copy.deepcopy(dict(model.named_parameters()))
-        model.requires_grad_(False)
-
-
-@pytest.mark.parametrize("frozen_first", [False, True])
-def test_weights_frozen_for_a_while_have_noise_too(frozen_first):
-    model, other = classifier("bert"), classifier("bert")
-    methods = [Frozen(), NoisyTune()] if frozen_first else [NoisyTune(), Frozen()]
-    Engine(model, methods, optimizer=torch.optim.AdamW(model.parameters()))
-    Engine(other, [NoisyTune()], optimizer=torch.optim.AdamW(other.parameters()))
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
 
 
 def test_methods_that_keep_the_weights_keep_the_noisy_ones():
     """In whatever order they were given: what they pull to is what training starts from."""
     model = classifier("bert")
     engine = Engine(model, [Mixout(), NoisyTune(intensity=0.5)], optimizer=torch.optim.AdamW(model.parameters()))
-    kept = next(method for method in engine.methods if method.name == "mixout").state_dict(model)
+    kept = next(session for session in engine.sessions if session.method.name == "mixout").state_dict()
     held = {name: kept[f"initial.{name}"] for name, _ in model.named_parameters() if f"initial.{name}" in kept}
     assert len(held) > 5
     assert all(torch.equal(model.get_parameter(name), value) for name, value in held.items())
@@ -154,3 +129,9 @@ def test_refused():
     model.bert.requires_grad_(False)
     with pytest.raises(HoldfastError, match="trains none below its head"):
         NoisyTune().check(model)
+
+
+@pytest.mark.parametrize("other", ["bitfit", "lora", "sift", "top_k_layers", "head_tuning"])
+def test_methods_that_freeze_weights_are_refused(other):
+    with pytest.raises(HoldfastError, match=r"takes over the .* that noisytune works on, use one of them"):
+        parse(f"{other}+noisytune")

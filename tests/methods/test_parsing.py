@@ -8,6 +8,7 @@ import torch
 
 from holdfast import DPS, R3F, R4F, ChildTuningF, Engine, HoldfastError, LoRA, Method, Vanilla
 from holdfast.methods import check_combination, describe, parse, registry, split
+from holdfast.methods.requires import Part, Requires
 from loops import batches, train
 from tiny import classifier
 
@@ -70,7 +71,10 @@ def test_mistakes_are_told_in_one_line(text, message):
 @dataclass(frozen=True)
 class OwnHead(Method):
     name: ClassVar[str] = "own_head"
-    replaces: ClassVar[frozenset[str]] = frozenset({"head"})
+
+    @property
+    def requires(self):
+        return Requires(replaces={Part.HEAD})
 
 
 def test_two_methods_that_replace_the_head_are_refused():

@@ -66,7 +66,7 @@ def test_only_one_method_decides_how_pre_trained_weights_move(text):
 def test_the_state_is_as_large_as_said(method):
     """Also where the model has no memory; and it is the initial weights, untouched by training."""
     with torch.device("meta"):
-        said = method.selection(classifier("bert")).state_bytes
+        said = method.check(classifier("bert")).state_bytes
     trained = engine(classifier("bert"), method)
     train(trained, batches(3))
     state = trained.state_dict()["methods"][method.name]

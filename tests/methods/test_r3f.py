@@ -9,9 +9,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import BartForConditionalGeneration, GPT2LMHeadModel, T5ForConditionalGeneration
 
 from holdfast import R3F, Engine, HoldfastError, Step, View
-from holdfast.methods.base import Forward
+from holdfast.methods.base import Plan
+from holdfast.methods.forward import Forward
 from holdfast.methods.parts.model.embeddings import embedding_scale, input_embedding
 from holdfast.methods.parts.noise.embedding_noise import EmbeddingNoise
+from holdfast.methods.r3f.session import R3FSession
 from loops import batches, engine, train
 from tiny import CLASSIFIERS, DECODERS, bart_config, batch, classifier, t5_config
 
@@ -100,11 +102,16 @@ class FixedNoise(R3F):
 
     tensor: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
 
+    def start(self, model, plan):
+        return FixedNoiseSession(self, model, plan)
+
+
+class FixedNoiseSession(R3FSession):
     def views(self, step):
         return (View(self.shake),)
 
     def shake(self, embeddings):
-        return embeddings + self.tensor[: len(embeddings), : embeddings.shape[1]]
+        return embeddings + self.method.tensor[: len(embeddings), : embeddings.shape[1]]
 
 
 def test_a_duplicated_batch_has_the_same_loss():
@@ -130,10 +137,10 @@ def test_evaluation_is_one_clean_forward_with_the_plain_loss():
 
 def test_swapping_the_branches_gives_the_same_value():
     a, b = {"logits": torch.randn(4, 3)}, {"logits": torch.randn(4, 3)}
-    step = Step(0, None, torch.nn.Identity())
+    session = R3F().start(classifier("bert"), Plan(None))
 
     def value(first, second):
-        return R3F().penalty(Forward(first, [second], {}, "single_label", 4, step=step))
+        return session.loss(Forward(first, [second], {}, "single_label", 4))
 
     assert torch.allclose(value(a, b), value(b, a))
 
@@ -144,9 +151,9 @@ def test_the_noised_branch_reaches_the_embedding_table_unless_detached(detach):
     model, data = classifier("roberta"), batch()
     table = model.roberta.embeddings.word_embeddings.weight
     trained = engine(model, R3F(sigma=1e-2, detach=detach))
-    step = Step(0, None, model)
+    step = Step(0, None)
     found = trained._objective.run(model, data, step)
-    (view,) = trained.methods[0].views(step)
+    (view,) = trained.sessions[0].views(step)
     found.views[view]["logits"].square().sum().backward()
     assert bool(table.grad is None or not table.grad.any()) == detach
     assert model.roberta.embeddings.position_embeddings.weight.grad.any()
@@ -232,11 +239,11 @@ def test_generation_normalises_as_asked_and_noises_the_encoder_alone(name, posit
     decoder = model.get_decoder()
     decoder.register_forward_pre_hook(lambda m, args, kwargs: seen.append(kwargs), with_kwargs=True)
     trained = engine(model, R3F(sigma=0.3, positions=positions))
-    step = Step(0, None, model)
+    step = Step(0, None)
     torch.manual_seed(3)
     found = trained._objective.run(model, data, step)
     assert torch.equal(seen[-1]["input_ids"][:4], seen[-1]["input_ids"][4:]), "the decoder's input has no noise"
-    value = float(trained._objective.penalties(found, data, step)["r3f"])
+    value = float(trained._objective.losses(found, data)["r3f"])
     (view,) = found.views
     p = found.outputs["logits"].double().log_softmax(-1)
     q = found.views[view]["logits"].double().log_softmax(-1)
@@ -264,9 +271,9 @@ def test_causal_language_models_compare_positions_that_predict_a_label():
     data["labels"] = data["input_ids"].clone()
     data["labels"][0, :3] = -100
     trained = engine(model, R3F(sigma=0.3))
-    step = Step(0, None, model)
+    step = Step(0, None)
     found = trained._objective.run(model, data, step)
-    value = float(trained._objective.penalties(found, data, step)["r3f"])
+    value = float(trained._objective.losses(found, data)["r3f"])
     (view,) = found.views
     p, q = found.outputs["logits"].log_softmax(-1), found.views[view]["logits"].log_softmax(-1)
     apart = ((p.exp() - q.exp()) * (p - q)).sum(-1)
@@ -278,11 +285,11 @@ def test_regression_compares_outputs_by_their_squared_difference():
     model = classifier("bert", labels=1, problem="regression")
     data = batch() | {"labels": torch.tensor([0.5, 3.0, 1.0, 4.5])}
     trained = engine(model, R3F(sigma=0.3, weight=2.0))
-    step = Step(0, None, model)
+    step = Step(0, None)
     found = trained._objective.run(model, data, step)
     (view,) = found.views
     apart = (found.outputs["logits"] - found.views[view]["logits"]).squeeze(-1)
-    value = trained._objective.penalties(found, data, step)["r3f"]
+    value = trained._objective.losses(found, data)["r3f"]
     assert float(value) == pytest.approx(2.0 * sum(float(x) ** 2 for x in apart) / 4, rel=1e-5)
 
 

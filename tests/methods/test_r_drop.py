@@ -10,7 +10,8 @@ from torch import nn
 from transformers import BartForConditionalGeneration
 
 from holdfast import HoldfastError, View
-from holdfast.methods.base import Forward, Step
+from holdfast.methods.base import Plan
+from holdfast.methods.forward import Forward, Step
 from holdfast.methods.r_drop import RDrop
 from loops import engine
 from tiny import CLASSIFIERS, VOCABULARY, bart_config, batch, classifier
@@ -21,6 +22,10 @@ def both_passes(model, data, seed):
     torch.manual_seed(seed)
     twice = {key: torch.cat([value, value]) for key, value in data.items() if key != "labels"}
     return model(**twice).logits.chunk(2)
+
+
+def session():
+    return RDrop().start(nn.Identity(), Plan(None))
 
 
 def kl(p, q):
@@ -123,15 +128,14 @@ def test_swapping_the_passes_gives_the_same_loss():
         return nn.functional.cross_entropy(logits, labels)
 
     def loss(first, second):
-        step = Step(0, None, nn.Identity())
-        forward = Forward(first, [second], {}, "single_label", 4, step=step, task_loss=task)
-        return task(first["logits"]) + RDrop().penalty(forward)
+        forward = Forward(first, [second], {}, "single_label", 4, task_loss=task)
+        return task(first["logits"]) + session().loss(forward)
 
     assert torch.allclose(loss(a, b), loss(b, a))
 
 
 def test_it_shares_a_view_with_whoever_asks_for_a_plain_copy():
-    assert RDrop().views(Step(0, None, nn.Identity())) == (View(),)
+    assert session().views(Step(0, None)) == (View(),)
 
 
 def test_a_model_without_dropout_is_told_once(caplog):
@@ -151,11 +155,11 @@ def test_refused():
     with pytest.raises(HoldfastError, match=r"r_drop\(alpha=-1\)"):
         RDrop(alpha=-1)
     outputs = {"logits": torch.randn(2, 2), "loss": torch.tensor(1.0)}
-    forward = Forward(outputs, [outputs], {}, "single_label", 2, step=Step(0, None, nn.Identity()))
+    forward = Forward(outputs, [outputs], {}, "single_label", 2)
     with pytest.raises(HoldfastError, match="r_drop needs the model's own loss"):
-        RDrop().penalty(forward)
+        session().loss(forward)
     fused = Forward({"logits": None}, [outputs], {}, "single_label", 2)
     with pytest.raises(HoldfastError, match="r_drop needs logits"):
-        RDrop().penalty(fused)
+        session().loss(fused)
     lost = Forward({**outputs, "loss": torch.tensor(math.nan)}, [outputs], {}, "single_label", 2)
-    assert RDrop().penalty(lost) is None
+    assert session().loss(lost) is None

@@ -9,7 +9,7 @@ from linear_loss import LinearLoss, coefficients, train, weights
 
 from holdfast import Engine, HoldfastError, RecAdam
 from holdfast.methods.base import Plan
-from holdfast.methods.rec_adam import annealed
+from holdfast.methods.rec_adam.annealing import annealed
 from tiny import batch, classifier
 
 

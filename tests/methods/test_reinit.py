@@ -16,7 +16,7 @@ from transformers import (
 )
 from transformers import FlaubertForSequenceClassification as Flaubert
 
-from holdfast import Engine, HoldfastError, Method, ReInit
+from holdfast import Engine, HoldfastError, Method, MethodSession, ReInit
 from holdfast.methods import parse
 from holdfast.methods.base import Plan
 from tiny import CLASSIFIERS, VOCABULARY, classifier
@@ -59,10 +59,10 @@ def test_a_loaded_models_top_is_that_of_a_new_one(name, tmp_path):
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path).train()
     generator = torch.get_rng_state()
     ReInit(layers=1).check(model)
-    ReInit(layers=1).prepare(model, Plan(None))
+    ReInit(layers=1).start(model, Plan(None))
     assert torch.equal(torch.get_rng_state(), generator)
     fresh = built(name)
-    drawn = set(ReInit(layers=1).selection(model).weights)
+    drawn = set(ReInit(layers=1).check(model).weights)
     assert drawn == {key for key, _ in model.named_parameters() if key.startswith(DRAWN[name])}
     for key, parameter in model.named_parameters():
         new = fresh.get_parameter(key)
@@ -92,15 +92,15 @@ def test_how_many_blocks(method, blocks, expected):
     with torch.device("meta"):
         model = built("bert", blocks)
     method.check(model)
-    found = {key.split(".")[3] for key in method.selection(model).weights if ".layer." in key}
+    found = {key.split(".")[3] for key in method.check(model).weights if ".layer." in key}
     assert found == {str(index) for index in expected}
-    assert "bert.pooler.dense.weight" in method.selection(model).weights
-    method.prepare(model, Plan(None))
+    assert "bert.pooler.dense.weight" in method.check(model).weights
+    method.start(model, Plan(None))
 
 
 def test_the_pooler_can_be_kept():
-    assert not any("pooler" in name for name in ReInit(pooler=False).selection(classifier("bert")).weights)
-    assert "transformer.ln_f.weight" in ReInit(pooler=False).selection(classifier("gpt2")).weights
+    assert not any("pooler" in name for name in ReInit(pooler=False).check(classifier("bert")).weights)
+    assert "transformer.ln_f.weight" in ReInit(pooler=False).check(classifier("gpt2")).weights
     with pytest.raises(HoldfastError, match=r"reinit\(layers=0\): GPT2ForSequenceClassification has no pooler"):
         ReInit(layers=0).check(classifier("gpt2"))
 
@@ -110,7 +110,7 @@ def test_draws_follow_the_seed_alone():
     for seed, dtype in ((0, torch.float32), (0, torch.float32), (1, torch.float32), (0, torch.bfloat16)):
         torch.rand(3)
         model = classifier("bert").to(dtype)
-        ReInit().prepare(model, Plan(None, seed))
+        ReInit().start(model, Plan(None, seed))
         found.append(model.bert.encoder.layer[1].output.dense.weight.detach())
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])
@@ -119,7 +119,7 @@ def test_draws_follow_the_seed_alone():
 
 def test_blocks_are_drawn_apart():
     model = built("bert", 4)
-    ReInit(layers=2).prepare(model, Plan(None))
+    ReInit(layers=2).start(model, Plan(None))
     lower, upper = (model.bert.encoder.layer[index].output.dense.weight for index in (2, 3))
     assert not torch.equal(lower, upper)
 
@@ -130,16 +130,24 @@ class Copying(Method):
 
     name: ClassVar[str] = "copying"
 
-    def prepare(self, model, plan):
-        self.memory["found"] = {name: p.detach().clone() for name, p in model.named_parameters()}
+    def start(self, model, plan):
+        return CopyingSession(self, model, plan)
+
+
+class CopyingSession(MethodSession):
+    """The weights found."""
+
+    def __init__(self, method, model, plan):
+        super().__init__(method, model, plan)
+        self.found = {name: p.detach().clone() for name, p in model.named_parameters()}
 
 
 @pytest.mark.parametrize("methods", [[ReInit(), Copying()], [Copying(), ReInit()]], ids=["first", "second"])
 def test_others_find_the_weights_as_drawn_in_any_order(methods):
     drawn = classifier("bert")
-    ReInit().prepare(drawn, Plan(None))
+    ReInit().start(drawn, Plan(None))
     engine = Engine(classifier("bert"), methods, optimizer=torch.optim.AdamW)
-    found = next(method for method in engine.methods if method.name == "copying").memory["found"]
+    found = next(session for session in engine.sessions if session.method.name == "copying").found
     for name, value in drawn.named_parameters():
         assert torch.equal(found[name], value), name
 
@@ -168,7 +176,7 @@ def test_a_model_of_ones_own_is_drawn_as_pytorch_does_or_refused():
     with torch.no_grad():
         model.blocks[2].linear.weight.fill_(7.0)
     ReInit().check(model)
-    ReInit().prepare(model, Plan(None))
+    ReInit().start(model, Plan(None))
     weight = model.blocks[2].linear.weight
     assert float(weight.abs().max()) <= 8**-0.5
     assert float(weight.std()) == pytest.approx((1 / 24) ** 0.5, rel=0.2)
@@ -178,7 +186,7 @@ def test_a_model_of_ones_own_is_drawn_as_pytorch_does_or_refused():
 
 def test_a_language_model_keeps_its_output_layer():
     model = GPT2LMHeadModel(classifier("gpt2").config)
-    names = ReInit().selection(model).weights
+    names = ReInit().check(model).weights
     assert names
     assert all(name.startswith(DRAWN["gpt2"]) for name in names)
 
@@ -203,7 +211,7 @@ def test_mistakes_are_refused():
     )
     with pytest.raises(HoldfastError, match="has 1 block, "):
         ReInit().check(AlbertForSequenceClassification(albert))
-    assert set(ReInit(layers=0).selection(AlbertForSequenceClassification(albert)).weights) == {
+    assert set(ReInit(layers=0).check(AlbertForSequenceClassification(albert)).weights) == {
         "albert.pooler.weight",
         "albert.pooler.bias",
     }

@@ -66,7 +66,7 @@ def test_twenty_steps_equal_dense_adamw_under_a_mask(decay):
     model = classifier("bert", labels=2)
     reference, initial = copy.deepcopy(model), copy.deepcopy(model.state_dict())
     names = chosen(model)
-    assert set(SIFT().selection(model).weights) == set(names)
+    assert set(SIFT().check(model).weights) == set(names)
     engine = Engine(model, [SIFT(rate=0.1, decay=decay)], optimizer=adamw(0.5))
     train(engine, 20)
     masks = dense(reference, 20, names, 0.1, 0.5 if decay else 0.0)
@@ -91,7 +91,7 @@ def test_on_every_architecture_each_chosen_weight_is_trained_and_no_other(name, 
     model = classifier(name, labels=3)
     initial = {key: p.detach().clone() for key, p in model.named_parameters()}
     method = SIFT(rate=0.05, modules=modules)
-    weights = method.selection(model).weights
+    weights = method.check(model).weights
     engine = Engine(model, [method], optimizer=adamw())
     for seed in range(2):
         engine.backward(engine.loss(batch(labels=3, seed=seed, padding="left" if name in DECODERS else "right")))
@@ -118,7 +118,7 @@ def test_nothing_dense_is_kept():
     """After the first step no whole gradient survives the backward pass, and Adam's state is 2 k values."""
     model = classifier("bert")
     method = SIFT(rate=0.05, modules="linear")
-    found = method.selection(model)
+    found = method.check(model)
     counts = {name: int(0.05 * weight.numel()) + 1 for name, weight in found.weights.items()}
     engine = Engine(model, [method], optimizer=adamw(), accumulation=2)
     train(engine, 1, size=2)
@@ -133,7 +133,7 @@ def test_nothing_dense_is_kept():
     places = [value for name, value in engine.state_dict()["methods"]["sift"].items() if name in counts]
     assert found.state_bytes == sum(t.numel() * t.element_size() for t in [*increments, *places])
     with torch.device("meta"):
-        assert method.selection(classifier("bert")).state_bytes == found.state_bytes
+        assert method.check(classifier("bert")).state_bytes == found.state_bytes
 
 
 def test_accumulation_chooses_by_the_whole_first_batch():
@@ -161,7 +161,7 @@ def test_ties_choose_the_exact_number():
             parameter.grad.fill_(1e-3)
     engine.step()
     state = engine.state_dict()["methods"]["sift"]
-    for name, weight in SIFT().selection(classifier("bert")).weights.items():
+    for name, weight in SIFT().check(classifier("bert")).weights.items():
         assert len(state[name].unique()) == int(0.1 * weight.numel()) + 1
 
 
@@ -203,4 +203,4 @@ def test_generation_models_have_no_head_to_train():
     trained.backward(trained.loss(data))
     trained.step()
     assert torch.equal(embeddings, model.lm_head.weight)
-    assert SIFT().study_rate(2e-5) == pytest.approx(7e-5)
+    assert SIFT().requires.lr_scale == 3.5

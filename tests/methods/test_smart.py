@@ -10,7 +10,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 import loops
 from holdfast import SMART, HoldfastError
-from holdfast.training.session.selected import selected
+from holdfast.training.session.footprints import footprints
 from tiny import CLASSIFIERS, batch, classifier
 
 engine = partial(loops.engine, optimizer=loops.sgd(0.01, momentum=0.9), max_grad_norm=None)
@@ -129,7 +129,7 @@ def test_there_is_no_pass_more_than_asked_for(settings, passes):
     trained.backward(trained.loss(data))
     trained.step()
     assert len(seen) == passes
-    assert bool(trained.methods[0].state_dict(model)) == bool(SMART(**settings).proximal)
+    assert bool(trained.sessions[0].state_dict()) == bool(SMART(**settings).proximal)
     seen.clear()
     with trained.evaluate():
         trained.loss(data)
@@ -264,20 +264,20 @@ def test_skipped_steps_do_not_move_the_average():
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     trained.backward(trained.loss(data) * float("nan"))
     assert not trained.step()
-    state = trained.methods[0].state_dict(model)
+    state = trained.sessions[0].state_dict()
     assert all(torch.equal(state[name], before[name]) for name in before)
     trained.backward(trained.loss(data))
     trained.step()
-    state = trained.methods[0].state_dict(model)
+    state = trained.sessions[0].state_dict()
     assert all(torch.equal(state[name], p) for name, p in model.named_parameters())
 
 
 def test_what_it_keeps_is_one_more_set_of_weights():
     model = classifier("bert").bfloat16()
-    (chosen,) = selected([SMART()], model)
-    assert chosen.state_bytes == sum(4 * p.numel() for p in model.parameters())
-    (chosen,) = selected([SMART(proximal=0.0)], model)
-    assert chosen.state_bytes == 0
+    (chosen,) = footprints([SMART()], model)
+    assert chosen.footprint.state_bytes == sum(4 * p.numel() for p in model.parameters())
+    (chosen,) = footprints([SMART(proximal=0.0)], model)
+    assert chosen.footprint.state_bytes == 0
 
 
 def test_a_perturbation_that_rounds_away_is_told(caplog):

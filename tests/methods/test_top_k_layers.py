@@ -117,11 +117,11 @@ def test_checkpointing_changes_nothing(name, reentrant):
 
 
 def test_no_block_is_linear_probing():
-    assert set(TopKLayers(k=0).selection(classifier("bert")).weights) == {"classifier.weight", "classifier.bias"}
+    assert set(TopKLayers(k=0).check(classifier("bert")).weights) == {"classifier.weight", "classifier.bias"}
 
 
 def test_all_blocks_still_leave_the_embeddings():
-    found = TopKLayers(k=2).selection(classifier("bert")).weights
+    found = TopKLayers(k=2).check(classifier("bert")).weights
     expected = {name for name, _ in classifier("bert").named_parameters() if "embeddings" not in name}
     assert set(found) == expected
 
@@ -129,7 +129,7 @@ def test_all_blocks_still_leave_the_embeddings():
 def test_an_adapter_model_trains_the_adapters_of_the_upper_blocks():
     model = peft.inject_adapter_in_model(peft.LoraConfig(target_modules=["query"]), classifier("bert"))
     model.classifier.requires_grad_(True)
-    found = set(TopKLayers(k=1).selection(model).weights)
+    found = set(TopKLayers(k=1).check(model).weights)
     query = "bert.encoder.layer.1.attention.self.query"
     adapters = {f"{query}.lora_A.default.weight", f"{query}.lora_B.default.weight"}
     assert found == adapters | {"classifier.weight", "classifier.bias"}
@@ -137,7 +137,7 @@ def test_an_adapter_model_trains_the_adapters_of_the_upper_blocks():
 
 def test_a_language_model_keeps_its_vocabulary():
     model = GPT2LMHeadModel(classifier("gpt2").config)
-    found = set(TopKLayers(k=1).selection(model).weights)
+    found = set(TopKLayers(k=1).check(model).weights)
     assert found == {name for name, _ in model.named_parameters() if name.startswith(LAYERS["gpt2"])}
     with pytest.raises(HoldfastError, match="nothing of GPT2LMHeadModel would be trained"):
         TopKLayers(k=0).check(model)
@@ -147,11 +147,11 @@ def test_shared_weights_are_trained_in_all_places_or_in_none():
     config = AlbertConfig(
         vocab_size=VOCABULARY, embedding_size=16, hidden_size=32, num_attention_heads=2, intermediate_size=48
     )
-    found = set(TopKLayers(k=1).selection(AlbertForSequenceClassification(config)).weights)
+    found = set(TopKLayers(k=1).check(AlbertForSequenceClassification(config)).weights)
     assert any("albert_layer_groups.0" in name for name in found)
     model = classifier("bert")
     model.bert.encoder.layer[1].output = model.bert.encoder.layer[0].output
-    found = set(TopKLayers(k=1).selection(model).weights)
+    found = set(TopKLayers(k=1).check(model).weights)
     assert not any(".0.output" in name or "1.output" in name for name in found)
     assert "bert.encoder.layer.1.intermediate.dense.weight" in found
 

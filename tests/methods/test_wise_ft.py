@@ -9,7 +9,7 @@ from transformers import AutoModelForSequenceClassification, BertConfig, BertFor
 from transformers import TrainingArguments as Arguments
 
 from holdfast import EMA, L2SP, R3F, Engine, HoldfastError, LoRA, Vanilla, WiSEFT, attach
-from holdfast.methods.wise_ft import best_alpha
+from holdfast.methods.wise_ft.alpha_grid import best_alpha
 from loops import batches, sgd, train
 from tiny import batch, classifier, rows
 
@@ -72,14 +72,13 @@ def test_the_best_score_chooses_and_all_scores_are_told():
     with pytest.raises(HoldfastError, match=r"wise_ft chooses by validation: call engine.finish\(score="):
         engine.finish()
     close(engine.plain_state_dict(), end.state_dict())
-    engine.finish(score=score)
+    facts = engine.finish(score=score)
     assert asked == [round(step / 10, 1) for step in range(11)]
     assert set(modes) == {(False, False)}
     assert engine.model.training
     close(engine.model.state_dict(), between(start, end, 0.3))
-    facts = engine.methods[-1].facts()
-    assert facts["alpha"] == 0.3
-    assert facts["score_0.3"] == pytest.approx(-0.01)
+    assert facts["wise_ft/alpha"] == 0.3
+    assert facts["wise_ft/score_0.3"] == pytest.approx(-0.01)
     assert len(facts) == 12
 
 

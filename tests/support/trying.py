@@ -10,7 +10,7 @@ import peft
 import torch
 import transformers as t
 
-from holdfast import HoldfastError, Method, attach
+from holdfast import HoldfastError, attach
 from holdfast.methods import catalogue
 from method_table import TABLE
 from support.situations import SENTINELS
@@ -111,7 +111,7 @@ def trainer_of(situation, method, model, folder, watch):
         train_dataset=situation.rows(situation.count, 1),
         eval_dataset=situation.rows(2, 2),
         callbacks=[watch],
-        processing_class=tokenizer(*SENTINELS) if method.needs_text else None,
+        processing_class=tokenizer(*SENTINELS) if method.requires.text else None,
     )
     trainer.remove_callback(t.PrinterCallback)
     return trainer
@@ -132,7 +132,7 @@ def check_trained(trainer, watch, method):
     losses = {name: values for name, values in watch.logged.items() if name == "loss" or name.startswith("loss/")}
     assert all(len(values) == STEPS for values in losses.values()), losses
     assert all(math.isfinite(value) for values in losses.values() for value in values), losses
-    if type(method).penalty is not Method.penalty:
+    if method.requires.outputs:
         assert any(losses[f"loss/{method.name}"]), f"a penalty of 0: {losses}"
     assert watch.moved, "no trained weight moved"
     assert not watch.drifted, f"frozen weights moved: {watch.drifted}"

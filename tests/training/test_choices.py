@@ -86,7 +86,7 @@ def test_a_copy_of_some_rows_is_a_pass_of_its_own(name, where):
     alone = other(input_ids=data["input_ids"][:2], attention_mask=data["attention_mask"][:2])["logits"]
     trained = engine(model, Apart(View(shift, layer=layer, share=0.6)))
     trained.loss(data)
-    forward = trained.methods[0].memory["forward"]
+    forward = trained.methods[0].notes["forward"][-1]
     torch.testing.assert_close(forward.outputs["logits"], plain, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(forward.views[0]["logits"], alone, rtol=1e-4, atol=1e-5)
     assert not torch.allclose(alone, plain[:2], atol=1e-4)

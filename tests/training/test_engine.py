@@ -11,7 +11,7 @@ from transformers import BartForConditionalGeneration, T5ForConditionalGeneratio
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 import loops
-from holdfast import R3F, R4F, BitFit, Engine, HoldfastError, LoRA, Method, View
+from holdfast import R3F, R4F, BitFit, Engine, HoldfastError, LoRA, Method, MethodSession, Requires, View
 from loops import adamw, batches, train
 from method_table import every_method
 from tiny import CLASSIFIERS, bart_config, batch, classifier, t5_config, tokenizer
@@ -37,13 +37,22 @@ class Constant(Method):
     grad: bool = True
     shift: torch.Tensor = field(default_factory=lambda: torch.linspace(-0.3, 0.3, 32), compare=False)
 
+    @property
+    def requires(self):
+        return Requires(outputs=True, views=True, whole_weights=False)
+
+    def start(self, model, plan):
+        return ConstantSession(self, model, plan)
+
+
+class ConstantSession(MethodSession):
     def views(self, step):
-        return (View(self._perturb, self.grad),)
+        return (View(self._perturb, self.method.grad),)
 
     def _perturb(self, embeddings):
-        return embeddings + self.shift[: embeddings.shape[-1]]
+        return embeddings + self.method.shift[: embeddings.shape[-1]]
 
-    def penalty(self, forward):
+    def loss(self, forward):
         apart = (forward.outputs["logits"] - forward.views[0]["logits"]).square().flatten(1).sum(-1)
         return apart.sum() / forward.rows
 
@@ -215,14 +224,22 @@ def test_autocast_trains_every_weight(method, dtype):
 
 def test_a_step_with_a_gradient_that_is_not_finite_changes_nothing():
     @dataclass(frozen=True)
-    class Counting(Method):
+    class Counting(loops.Noted):
         name: ClassVar[str] = "counting"
 
-        def on_gradients(self, step):
-            self.memory.setdefault("gradients", []).append(step.index)
+        @property
+        def requires(self):
+            return Requires(gradients=True)
 
-        def on_update(self, step):
-            self.memory.setdefault("updates", []).append(step.index)
+        def start(self, model, plan):
+            return Session(self, model, plan)
+
+    class Session(loops.NotedSession):
+        def on_gradients(self, step):
+            self.note("gradients", step.index)
+
+        def after_step(self, step):
+            self.note("updates", step.index)
 
     trained = engine(classifier("bert"), Counting(), R3F())
     train(trained, batches(2))
@@ -236,7 +253,7 @@ def test_a_step_with_a_gradient_that_is_not_finite_changes_nothing():
     after = trained.optimizer.state_dict()["state"]
     assert all(torch.equal(moments[i][k], after[i][k]) for i in moments for k in moments[i])
     train(trained, batches(1))
-    assert trained.methods[0].memory == {"gradients": [0, 1, 2], "updates": [0, 1, 2]}
+    assert trained.methods[0].notes == {"gradients": [0, 1, 2], "updates": [0, 1, 2]}
 
 
 def test_fp16_overflow_lowers_the_scale_and_skips():
@@ -256,8 +273,16 @@ def test_gradients_are_changed_before_clipping():
     class Doubling(Method):
         name: ClassVar[str] = "doubling"
 
+        @property
+        def requires(self):
+            return Requires(gradients=True)
+
+        def start(self, model, plan):
+            return Session(self, model, plan)
+
+    class Session(MethodSession):
         def on_gradients(self, step):
-            for parameter in step.model.parameters():
+            for parameter in self.model.parameters():
                 if parameter.grad is not None:
                     parameter.grad.mul_(100)
 
@@ -297,17 +322,25 @@ def test_equal_views_of_two_methods_run_once():
     class Twin(Method):
         name: ClassVar[str] = "twin"
 
+        @property
+        def requires(self):
+            return Requires(outputs=True, views=True)
+
+        def start(self, model, plan):
+            return Session(self, model, plan)
+
+    class Session(MethodSession):
         def views(self, step):
             return (View(None),)
 
-        def penalty(self, forward):
+        def loss(self, forward):
             return forward.views[0]["logits"].square().mean()
 
     @dataclass(frozen=True)
     class SecondTwin(Method):
         name: ClassVar[str] = "second"
-        views = Twin.views
-        penalty = Twin.penalty
+        requires = Twin.requires
+        start = Twin.start
 
     model, sizes = classifier("bert"), []
     model.bert.encoder.register_forward_pre_hook(lambda m, args: sizes.append(len(args[0])))
@@ -346,10 +379,12 @@ def test_a_batch_without_labels_is_refused():
 
 def test_the_given_method_objects_stay_untouched_and_serve_twice():
     method = R3F(relative=True)
+    before = copy.deepcopy(vars(method))
     first, second = engine(classifier("bert"), method), engine(classifier("roberta"), method)
     train(first, batches(1))
     train(second, batches(1))
-    assert method.memory == {}
+    assert vars(method) == before
+    assert first.methods[0] is second.methods[0] is method
 
 
 def test_an_optimizer_that_misses_new_parameters_is_refused():
@@ -357,8 +392,9 @@ def test_an_optimizer_that_misses_new_parameters_is_refused():
     class Surgeon(Method):
         name: ClassVar[str] = "surgeon"
 
-        def prepare(self, model, plan):
+        def start(self, model, plan):
             model.classifier = torch.nn.Linear(32, 2)
+            return super().start(model, plan)
 
     model = classifier("bert")
     with pytest.raises(HoldfastError, match=r"does not train classifier.weight"):

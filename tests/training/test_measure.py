@@ -14,40 +14,50 @@ from trainers import build, rows, same
 from transformers import TrainerCallback, set_seed
 
 import loops
-from holdfast import ChildTuningD, HoldfastError, Method, Vanilla
+from holdfast import ChildTuningD, HoldfastError, Requires, Vanilla
 from tiny import batch, classifier
 
 
 @dataclass(frozen=True)
-class Looking(Method):
+class Looking(loops.Noted):
     """Sees some batches, as rudely as a method may, and notes what it saw."""
 
     name: ClassVar[str] = "looking"
     limit: int | None = None
     before: Callable[..., None] = field(default=lambda *_: None, compare=False)
 
-    def prepare(self, model, plan):
-        self.memory["start"] = [p.detach().clone() for p in model.parameters()]
+    @property
+    def requires(self):
+        return Requires(data=True, full_pass=True)
 
-    def measure(self, model, data):
-        seen = self.memory.setdefault("seen", [])
-        self.memory["calls"] = self.memory.get("calls", 0) + 1
-        assert all(torch.equal(a, b) for a, b in zip(self.memory["start"], model.parameters(), strict=True))
-        model.train()
-        for given in islice(data.batches(), self.limit):
-            self.before(given)
+    def start(self, model, plan):
+        return LookingSession(self, model, plan)
+
+
+class LookingSession(loops.NotedSession):
+    def __init__(self, method, model, plan):
+        super().__init__(method, model, plan)
+        self.initial = [p.detach().clone() for p in model.parameters()]
+
+    def calibrate(self, data):
+        self.note("calls", 1)
+        assert all(torch.equal(a, b) for a, b in zip(self.initial, self.model.parameters(), strict=True))
+        self.model.train()
+        for given in islice(data.batches(), self.method.limit):
+            self.method.before(given)
             loss = data.loss(given)
             loss.backward()
-            seen.append((given["input_ids"].clone(), float(loss)))
+            self.note("seen", (given["input_ids"].clone(), float(loss)))
         torch.rand(17)
-        model.eval()
+        self.model.eval()
 
-    def on_update(self, step):
-        self.memory.setdefault("updates", []).append(step.index)
+    def after_step(self, step):
+        self.note("updates", step.index)
 
 
-def looked(trainer):
-    return trainer._holdfast.methods[0].memory
+def noted(trainer):
+    """What the first method of a trainer or an engine noted."""
+    return trainer.methods[0].notes if hasattr(trainer, "methods") else trainer._holdfast.given[0].notes
 
 
 engine = partial(loops.engine, optimizer=loops.adamw())
@@ -77,8 +87,8 @@ def test_engine_looking_changes_nothing(own_generator, limit):
         train(trained, data)
         models.append(trained.model)
         if isinstance(method, Looking):
-            memory = trained.methods[0].memory
-            assert (memory["calls"], len(memory["seen"])) == (1, 3 if limit is None else limit)
+            assert noted(trained)["calls"] == [1]
+            assert len(noted(trained).get("seen", ())) == (3 if limit is None else limit)
     assert same(*models)
 
 
@@ -102,8 +112,9 @@ def test_trainer_looking_changes_nothing(options, limit, tmp_path):
         set_seed(5)
         trainer.train()
         trainers.append((trainer, log))
-    memory = looked(trainers[1][0])
-    assert (memory["calls"], len(memory["seen"])) == (1, 3 if limit is None else limit)
+    notes = noted(trainers[1][0])
+    assert notes["calls"] == [1]
+    assert len(notes.get("seen", ())) == (3 if limit is None else limit)
     assert trainers[0][1].values("loss") == trainers[1][1].values("loss")
     assert same(trainers[0][0].model, trainers[1][0].model)
 
@@ -124,10 +135,10 @@ def test_a_pass_shows_every_row_once_with_the_plain_loss(tmp_path):
     trained = engine(classifier("bert"), Looking(), data=DataLoader(data, batch_size=4))
     train(trained, DataLoader(data, batch_size=4), 1)
     reference = classifier("bert")
-    for memory in (looked(trainer), trained.methods[0].memory):
-        shown = torch.cat([ids for ids, _ in memory["seen"]])
+    for notes in (noted(trainer), noted(trained)):
+        shown = torch.cat([ids for ids, _ in notes["seen"]])
         assert torch.equal(shown, torch.stack([row["input_ids"] for row in data]))
-        for given, (_, loss) in zip(DataLoader(data, batch_size=4), memory["seen"], strict=True):
+        for given, (_, loss) in zip(DataLoader(data, batch_size=4), notes["seen"], strict=True):
             assert loss == pytest.approx(float(reference(**given).loss), rel=1e-6)
 
 
@@ -136,7 +147,7 @@ def test_label_smoothing_and_accumulation_do_not_scale_the_loss_wrongly(tmp_path
     trainer, _ = build(tmp_path, Looking(), label_smoothing_factor=0.2, gradient_accumulation_steps=3, data=rows(10))
     trainer.train()
     reference = classifier("bert")
-    for given, (_, loss) in zip(DataLoader(rows(10), batch_size=4), looked(trainer)["seen"], strict=True):
+    for given, (_, loss) in zip(DataLoader(rows(10), batch_size=4), noted(trainer)["seen"], strict=True):
         logp = reference(**given).logits.log_softmax(-1)
         nll, uniform = -logp.gather(1, given["labels"][:, None]).mean(), -logp.mean()
         assert loss == pytest.approx(float(0.8 * nll + 0.2 * uniform), rel=1e-5)
@@ -148,15 +159,15 @@ def test_a_resumed_training_does_not_look_again(tmp_path):
     build(tmp_path / "a", Looking(), **saving)[0].train()
     second, _ = build(tmp_path / "b", Looking())
     second.train(resume_from_checkpoint=str(tmp_path / "a" / "checkpoint-2"))
-    assert "calls" not in looked(second)
-    assert looked(second)["updates"] == [2, 3]
+    assert "calls" not in noted(second)
+    assert noted(second)["updates"] == [2, 3]
 
     first = engine(classifier("bert"), Looking(), data=loader())
     train(first, [batch()], 1)
     again = engine(classifier("bert"), Looking(), data=loader())
     again.load_state_dict(first.state_dict())
     train(again, [batch()], 1)
-    assert "calls" not in again.methods[0].memory
+    assert "calls" not in noted(again)
 
 
 def test_a_state_saved_before_the_first_step_still_has_to_look():
@@ -172,10 +183,10 @@ def test_a_state_saved_before_the_first_step_still_has_to_look():
 def test_training_again_looks_again(tmp_path):
     trainer, _ = build(tmp_path, Looking())
     trainer.train()
-    first = looked(trainer)
+    first = dict(noted(trainer))
     trainer.train()
-    assert looked(trainer) is not first
-    assert looked(trainer)["calls"] == 1
+    assert noted(trainer)["calls"] == first["calls"] == [1]
+    assert len(noted(trainer)["seen"]) == len(first["seen"])
 
 
 def test_evaluation_alone_looks_at_nothing(tmp_path):
@@ -184,7 +195,7 @@ def test_evaluation_alone_looks_at_nothing(tmp_path):
     trained = engine(classifier("bert"), Looking(), data=loader())
     with trained.evaluate():
         trained.loss(batch())
-    assert "calls" not in looked(trainer) | trained.methods[0].memory
+    assert "calls" not in noted(trainer) | noted(trained)
 
 
 @pytest.mark.slow
@@ -199,8 +210,8 @@ def test_auto_find_batch_size_looks_with_the_size_it_found(tmp_path):
         tmp_path, Looking(before=run_out), auto_find_batch_size=True, per_device_train_batch_size=5, max_steps=3
     )
     trainer.train()
-    assert {len(ids) for ids, _ in looked(trainer)["seen"]} == {4}
-    assert looked(trainer)["updates"] == [0, 1, 2]
+    assert {len(ids) for ids, _ in noted(trainer)["seen"]} == {4}
+    assert noted(trainer)["updates"] == [0, 1, 2]
 
 
 def test_an_engine_without_data_is_refused():
@@ -209,21 +220,30 @@ def test_an_engine_without_data_is_refused():
 
 
 @dataclass(frozen=True)
-class Watching(Method):
+class Watching(loops.Noted):
     """Makes gradients large before clipping, and notes their norm after it."""
 
     name: ClassVar[str] = "watching"
 
+    @property
+    def requires(self):
+        return Requires(gradients=True)
+
+    def start(self, model, plan):
+        return WatchingSession(self, model, plan)
+
+
+class WatchingSession(loops.NotedSession):
     def on_gradients(self, step):
-        self.memory.setdefault("order", []).append(("whole", step.index))
-        for parameter in step.model.parameters():
+        self.note("order", ("whole", step.index))
+        for parameter in self.model.parameters():
             parameter.grad.mul_(100)
 
     def on_clipped_gradients(self, step):
-        self.memory["order"].append(("clipped", step.index))
-        norm = torch.cat([p.grad.flatten() for p in step.model.parameters()]).norm()
-        self.memory.setdefault("norms", []).append(float(norm))
-        for parameter in step.model.parameters():
+        self.note("order", ("clipped", step.index))
+        norm = torch.cat([p.grad.flatten() for p in self.model.parameters()]).norm()
+        self.note("norms", float(norm))
+        for parameter in self.model.parameters():
             parameter.grad.zero_()
 
 
@@ -251,13 +271,13 @@ def test_clipped_gradients_are_shown_after_clipping_and_read_by_the_optimizer(cl
     )
     found = []
     train(trained, list(DataLoader(rows(16), batch_size=4))[: 2 * accumulation], 1)
-    for memory in (looked(trainer), trained.methods[0].memory):
-        assert memory["order"] == [("whole", 0), ("clipped", 0), ("whole", 1), ("clipped", 1)]
+    for notes in (noted(trainer), noted(trained)):
+        assert notes["order"] == [("whole", 0), ("clipped", 0), ("whole", 1), ("clipped", 1)]
         if clip:
-            assert memory["norms"] == pytest.approx([1.0, 1.0], rel=1e-3)
+            assert notes["norms"] == pytest.approx([1.0, 1.0], rel=1e-3)
         else:
-            assert min(memory["norms"]) > 10
-    assert looked(trainer)["norms"] == pytest.approx(trained.methods[0].memory["norms"], rel=1e-2)
+            assert min(notes["norms"]) > 10
+    assert noted(trainer)["norms"] == pytest.approx(noted(trained)["norms"], rel=1e-2)
     assert min(log.values("grad_norm")) > 10, "the log shows the norm before clipping"
     assert read.norm == 0
     assert found == [0.0, 0.0]
@@ -268,10 +288,10 @@ def test_fp16_gradients_are_shown_unscaled_and_not_at_all_when_not_finite():
     for scaler in (None, torch.amp.GradScaler("cpu", init_scale=1024.0)):
         trained = engine(classifier("bert"), Watching(), max_grad_norm=None, scaler=scaler)
         train(trained, [batch()], 1)
-        norms += trained.methods[0].memory["norms"]
+        norms += noted(trained)["norms"]
         trained.backward(trained.loss(batch()) * float("inf"))
         assert not trained.step()
-        assert trained.methods[0].memory["order"] == [("whole", 0), ("clipped", 0)]
+        assert noted(trained)["order"] == [("whole", 0), ("clipped", 0)]
     assert norms[0] == pytest.approx(norms[1], rel=1e-4)
 
 
@@ -279,7 +299,7 @@ DDP = """
 import json, sys
 import torch
 sys.path.insert(0, {tests!r})
-from test_measure import Looking, looked, masks_of
+from test_measure import Looking, noted, masks_of
 from trainers import build, rows
 from tiny import classifier
 from holdfast import ChildTuningD, ChildTuningF, Vanilla
@@ -293,7 +313,7 @@ for name, methods in (("looking", [Looking()]), ("vanilla", [Vanilla()]), ("chil
     trainer.train()
     result[name] = {{
         "weights": torch.cat([p.detach().flatten() for p in trainer.model.parameters()]).double().sum().item(),
-        "rows": [ids.tolist() for ids, _ in looked(trainer).get("seen", [])],
+        "rows": [ids.tolist() for ids, _ in (noted(trainer)["seen"] if name == "looking" else ())],
         "loss": log.values("loss"), "masks": masks}}
 json.dump(result, open({folder!r} + "/rank" + str(trainer.args.process_index) + ".json", "w"))
 """
@@ -305,8 +325,8 @@ def masks_of(trainer):
 
     class Note(TrainerCallback):
         def on_step_end(self, args, state, control, **kwargs):
-            method = trainer._holdfast.methods[0]
-            found[:] = [bit for mask in method.state_dict(None).values() for bit in mask.flatten().tolist()]
+            session = trainer._holdfast.sessions[0]
+            found[:] = [bit for mask in session.state_dict().values() for bit in mask.flatten().tolist()]
 
     trainer.add_callback(Note())
     return found

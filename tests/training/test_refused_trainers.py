@@ -102,7 +102,7 @@ PASSES = [ChildTuningD(), LPFT(), SURT(epochs=1)]
 
 def streaming(folder, method, data, **options):
     log = Log()
-    given = {"processing_class": tokenizer()} if method.needs_text else {}
+    given = {"processing_class": tokenizer()} if method.requires.text else {}
     given |= {"model": classifier("bert")} | options
     trainer = Trainer(args=arguments(folder, max_steps=4), train_dataset=data, callbacks=[log], **given)
     return attach(trainer, method), log

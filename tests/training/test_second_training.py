@@ -21,7 +21,7 @@ def made_anew(folder, method, **options):
         train_dataset=rows(16),
         eval_dataset=rows(6, seed=9),
         callbacks=[log],
-        processing_class=tokenizer() if method.needs_text else None,
+        processing_class=tokenizer() if method.requires.text else None,
     )
     return attach(trainer, method), log
 

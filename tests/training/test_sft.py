@@ -25,8 +25,10 @@ from holdfast import (
     FreeLB,
     HoldfastError,
     Method,
+    MethodSession,
     NEFTune,
     RDrop,
+    Requires,
     Vanilla,
     attach,
 )
@@ -139,10 +141,19 @@ class Enlarged(Method):
 
     name: ClassVar[str] = "enlarged"
 
+    @property
+    def requires(self):
+        return Requires(outputs=True, views=True, whole_weights=False)
+
+    def start(self, model, plan):
+        return EnlargedSession(self, model, plan)
+
+
+class EnlargedSession(MethodSession):
     def views(self, step):
         return (View(enlarged),)
 
-    def penalty(self, forward):
+    def loss(self, forward):
         logits, mask = (forward.outputs["logits"], forward.views[0]["logits"]), forward.token_mask
         return 5 * (apart(*logits) * mask).sum() / forward.tokens
 
@@ -156,7 +167,12 @@ def apart(first, second):
 class EnlargedRows(Enlarged):
     """The same for one row of logits a text."""
 
-    def penalty(self, forward):
+    def start(self, model, plan):
+        return EnlargedRowsSession(self, model, plan)
+
+
+class EnlargedRowsSession(EnlargedSession):
+    def loss(self, forward):
         return apart(forward.outputs["logits"], forward.views[0]["logits"]).sum() / forward.rows
 
 

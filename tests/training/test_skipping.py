@@ -9,17 +9,23 @@ import torch
 from trainers import build, same
 from transformers import TrainerCallback
 
-from holdfast import DPS, L2SP, ChildTuningD, HoldfastError, Method, Mixout
+import loops
+from holdfast import DPS, L2SP, ChildTuningD, HoldfastError, Mixout
 
 
 @dataclass(frozen=True)
-class Recorder(Method):
+class Recorder(loops.Noted):
     """Writes down the steps that it is told of."""
 
     name: ClassVar[str] = "recorder"
 
-    def on_update(self, step):
-        self.memory.setdefault("steps", []).append(step.index)
+    def start(self, model, plan):
+        return RecorderSession(self, model, plan)
+
+
+class RecorderSession(loops.NotedSession):
+    def after_step(self, step):
+        self.note("steps", step.index)
 
 
 @pytest.mark.slow
@@ -41,16 +47,16 @@ def test_out_of_memory_in_the_middle_begins_the_stages_anew(method, tmp_path):
     def run_out(module, args):
         if trainer.state.global_step == 3 and len(seen) == 0:
             trainer._holdfast.skipped = 2
-            seen.append(sorted(trainer._holdfast.methods[0].state_dict(trainer.model)))
+            seen.append(sorted(trainer._holdfast.sessions[0].state_dict()))
             raise RuntimeError("CUDA out of memory.")
         if seen and len(seen) == 1 and trainer.state.global_step == 0 and trainer.model.training:
-            seen.append(sorted(trainer._holdfast.methods[0].state_dict(trainer.model)))
+            seen.append(sorted(trainer._holdfast.sessions[0].state_dict()))
 
     trainer.model.bert.encoder.register_forward_pre_hook(run_out)
     trainer.train()
     assert trainer.state.global_step == 8
     if isinstance(method, Recorder):
-        assert trainer._holdfast.methods[0].memory["steps"] == [0, 1, 2, *range(8)]
+        assert trainer._holdfast.given[0].notes["steps"] == [0, 1, 2, *range(8)]
     else:
         assert any(key.startswith("kept.") for key in seen[0])
         assert not any(key.startswith(("kept.", "held.", "scores.")) for key in seen[1])
@@ -91,12 +97,13 @@ def test_steps_that_the_scaler_skips_are_not_counted(method, skips, tmp_path):
 
     whole = made(tmp_path / "a", save_strategy="steps", save_steps=7)
     whole.train()
+    steps = dict(getattr(method, "notes", {}))
     second = made(tmp_path / "b")
     second.train(resume_from_checkpoint=str(tmp_path / "a" / "checkpoint-7"))
     assert same(whole.model, second.model)
     if isinstance(method, Recorder):
-        assert whole._holdfast.methods[0].memory["steps"] == list(range(12 - len(skips)))
-        assert second._holdfast.methods[0].memory["steps"] == list(range(7 - len(skips), 12 - len(skips)))
+        assert steps["steps"] == list(range(12 - len(skips)))
+        assert method.notes["steps"] == list(range(7 - len(skips), 12 - len(skips)))
 
 
 @pytest.mark.slow

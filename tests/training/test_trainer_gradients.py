@@ -8,7 +8,8 @@ import torch
 from ranks import distributed
 from trainers import Constant, Gradients, build, masked_model, masked_rows, rows
 
-from holdfast import R3F, Method
+import loops
+from holdfast import R3F, Requires
 from tiny import classifier
 
 
@@ -101,17 +102,25 @@ def test_a_micro_batch_without_a_labelled_token_adds_nothing(tmp_path):
 @pytest.mark.slow
 def test_gradients_are_changed_before_clipping_and_updates_are_counted(tmp_path):
     @dataclass(frozen=True)
-    class Hundredfold(Method):
+    class Hundredfold(loops.Noted):
         name: ClassVar[str] = "hundredfold"
 
+        @property
+        def requires(self):
+            return Requires(gradients=True)
+
+        def start(self, model, plan):
+            return Session(self, model, plan)
+
+    class Session(loops.NotedSession):
         def on_gradients(self, step):
-            self.memory.setdefault("gradients", []).append(step.index)
-            for parameter in step.model.parameters():
+            self.note("gradients", step.index)
+            for parameter in self.model.parameters():
                 if parameter.grad is not None:
                     parameter.grad.mul_(100)
 
-        def on_update(self, step):
-            self.memory.setdefault("updates", []).append(step.index)
+        def after_step(self, step):
+            self.note("updates", step.index)
 
     norms = {}
     for clip in (1.0, 0.0):
@@ -122,7 +131,7 @@ def test_gradients_are_changed_before_clipping_and_updates_are_counted(tmp_path)
         trainer.add_callback(gradients)
         trainer.train()
         norms[clip] = float(torch.cat([g.flatten() for g in gradients.found]).norm())
-        assert trainer._holdfast.methods[0].memory == {"gradients": [0, 1], "updates": [0, 1]}
+        assert trainer._holdfast.given[0].notes == {"gradients": [0, 1], "updates": [0, 1]}
         assert log.values("grad_norm")[0] > 10
     assert norms[1.0] == pytest.approx(1.0, rel=1e-3)
     assert norms[0.0] > 10

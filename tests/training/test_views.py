@@ -8,8 +8,9 @@ import pytest
 import torch
 from transformers import AlbertConfig, AlbertForSequenceClassification
 
-from holdfast import R3F, HoldfastError, Method, View
-from holdfast.methods.base import Weights
+import loops
+from holdfast import R3F, HoldfastError, Requires, View
+from holdfast.methods.forward import Weights
 from holdfast.methods.parts.model.layers import layer_stacks
 from loops import engine
 from tiny import CLASSIFIERS, VOCABULARY, batch, classifier
@@ -18,18 +19,27 @@ PADDINGS = [(name, side) for name in CLASSIFIERS for side in ("right", "left") i
 
 
 @dataclass(frozen=True)
-class Apart(Method):
+class Apart(loops.Noted):
     """The squared distance of one view's logits from the clean ones, and what was handed over."""
 
     name: ClassVar[str] = "apart"
-    needs_blocks: ClassVar[bool] = False
+    blocks: ClassVar[bool] = False
     view: Any = None
 
-    def views(self, step):
-        return (self.view,)
+    @property
+    def requires(self):
+        return Requires(outputs=True, views=True, blocks=self.blocks, whole_weights=False)
 
-    def penalty(self, forward):
-        self.memory["forward"] = forward
+    def start(self, model, plan):
+        return ApartSession(self, model, plan)
+
+
+class ApartSession(loops.NotedSession):
+    def views(self, step):
+        return (self.method.view,)
+
+    def loss(self, forward):
+        self.note("forward", forward)
         view = forward.views[0]["logits"]
         return (forward.outputs["logits"][: len(view)] - view).square().sum() / len(view)
 
@@ -37,7 +47,7 @@ class Apart(Method):
 @dataclass(frozen=True)
 class Blocks(Apart):
     name: ClassVar[str] = "blocks"
-    needs_blocks: ClassVar[bool] = True
+    blocks: ClassVar[bool] = True
 
 
 def shift(hidden):
@@ -49,7 +59,7 @@ def top(model):
 
 
 def told(trained):
-    return trained.methods[0].memory["forward"]
+    return trained.methods[0].notes["forward"][-1]
 
 
 def by_hand(model, data, layer):

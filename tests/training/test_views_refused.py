@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from holdfast import LNSR, R3F, SMART, FreeLB, HoldfastError, HyPe, View
-from holdfast.methods.base import Weights
+from holdfast.methods.forward import Weights
 from holdfast.methods.parts.model.layers import layer_stacks
 from tiny import VOCABULARY, batch, classifier
 

@@ -11,7 +11,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from holdfast import Method, attach
+from holdfast import Method, MethodSession, Requires, attach
 from tiny import classifier, rows, tokenizer
 
 
@@ -52,7 +52,7 @@ def build(folder, *methods, model=None, data=None, stacked=True, **options):
         train_dataset=rows(16) if data is None else data,
         eval_dataset=rows(6, seed=9),
         callbacks=[log],
-        processing_class=tokenizer() if any(method.needs_text for method in methods) else None,
+        processing_class=tokenizer() if any(method.requires.text for method in methods) else None,
     )
     return attach(trainer, *methods, stacked=stacked), log
 
@@ -67,7 +67,16 @@ class Constant(Method):
 
     name: ClassVar[str] = "constant"
 
-    def penalty(self, forward):
+    @property
+    def requires(self):
+        return Requires(outputs=True, whole_weights=False)
+
+    def start(self, model, plan):
+        return ConstantSession(self, model, plan)
+
+
+class ConstantSession(MethodSession):
+    def loss(self, forward):
         if forward.token_mask is not None:
             apart = forward.outputs["logits"].logsumexp(-1) * forward.token_mask
             return apart.sum() / forward.tokens

@@ -9,7 +9,7 @@ from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
     from holdfast.methods.base import Method
-    from holdfast.training.session.selected import Selected
+    from holdfast.training.session.footprints import ModelFootprint
 
 _CLASSES = 2
 """Of the classifier that a model is shown as; its head is the only part that depends on it."""
@@ -49,7 +49,7 @@ def methods(
         return
     parsed = parse(name)
     # First, so that a mistake is not told below pages of text.
-    shown = [] if model is None else _selected(parsed, model, revision, remote_code)
+    shown = [] if model is None else _footprints(parsed, model, revision, remote_code)
     for method in parsed:
         _describe(method)
     for line in shown:
@@ -74,34 +74,34 @@ def _describe(method: "Method") -> None:
         typer.echo(f"  {field.name}={getattr(method, field.name)}" + (f"\n      {doc}" if doc else ""))
 
 
-def _selected(parsed: list["Method"], model: str, revision: str | None, remote_code: bool) -> list[str]:
+def _footprints(parsed: list["Method"], model: str, revision: str | None, remote_code: bool) -> list[str]:
     from holdfast.training.models.loading import check_model, classifier_config, empty_classifier
-    from holdfast.training.session.selected import selected
+    from holdfast.training.session.footprints import footprints
 
     # Weights that are pickled do no harm, as none are read.
     check_model(model, revision, remote_code, pickled_weights=True)
     config = classifier_config(model, _CLASSES, (), revision, remote_code)
     lines = []
-    for found in selected(parsed, empty_classifier(model, config, remote_code)):
-        lines += ["", f"{found.method} in {model}, as a classifier of {_CLASSES} classes:", *_lines(found)]
+    for one in footprints(parsed, empty_classifier(model, config, remote_code)):
+        lines += ["", f"{one.method} in {model}, as a classifier of {_CLASSES} classes:", *_lines(one)]
     return lines
 
 
-def _lines(found: "Selected") -> list[str]:
-    lines = []
-    if found.doing:
-        width = max((len(row.name) for row in found.rows), default=0)
-        lines += [f"  {row.name:<{width}}  {'x'.join(map(str, row.shape))}" for row in found.rows]
-        lines.append(f"{_of(found.weights, 'weights', found.parameters)}: {found.doing}.")
-        if found.state_bytes:
-            each = f"{found.state_bytes / found.weights:.3g} bytes a selected weight"
-            lines.append(f"Extra memory: {found.state_bytes / 1e6:.1f} MB at most, {each}.")
+def _lines(one: "ModelFootprint") -> list[str]:
+    lines, footprint = [], one.footprint
+    if footprint.action:
+        width = max((len(row.name) for row in one.rows), default=0)
+        lines += [f"  {row.name:<{width}}  {'x'.join(map(str, row.shape))}" for row in one.rows]
+        lines.append(f"{_of(one.weights, 'weights', one.parameters)}: {footprint.action}.")
+        if footprint.state_bytes:
+            each = f"{footprint.state_bytes / one.weights:.3g} bytes a selected weight"
+            lines.append(f"Extra memory: {footprint.state_bytes / 1e6:.1f} MB at most, {each}.")
         else:
             lines.append("No extra memory.")
     else:
-        lines.append(f"It works on all {found.parameters:,} weights alike and keeps nothing a weight.")
-    if found.trained is not None:
-        trained, parameters = found.trained
+        lines.append(f"It works on all {one.parameters:,} weights alike and keeps nothing a weight.")
+    if one.trained is not None:
+        trained, parameters = one.trained
         lines.append(f"{_of(trained, 'parameters', parameters)} have gradients.")
     return lines
 

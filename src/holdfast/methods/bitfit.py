@@ -1,15 +1,17 @@
 """BitFit: train the biases and the head."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Method, Plan, Selection
-from holdfast.methods.parts.model.freezing import CHOICE, MATRICES, new_head, restore_flags, train_only
+from holdfast.methods.base import Method, MethodSession, Plan
+from holdfast.methods.parts.model.freezing import new_head, restore_flags, train_only
 from holdfast.methods.parts.model.layers import body_of
 from holdfast.methods.parts.model.pretrained import refuse_adapters
+from holdfast.methods.requires import Footprint, Order, Part, Requires
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,6 @@ class BitFit(Method):
 
     name: ClassVar[str] = "bitfit"
     summary: ClassVar[str] = "trains the biases and the head alone"
-    freezes: ClassVar[bool] = True
 
     lr_factor: float = 10.0
     """A study trains with this many times its learning rate."""
@@ -41,31 +42,28 @@ class BitFit(Method):
             raise HoldfastError(f"bitfit(lr_factor={self.lr_factor}): it multiplies the learning rate, above 0")
 
     @property
-    def replaces(self) -> frozenset[str]:
+    def requires(self) -> Requires:
         """The choice of what is trained, which is no matrix."""
-        return frozenset({CHOICE, MATRICES})
+        return Requires(
+            replaces={Part.TRAINED, Part.MATRICES},
+            order=Order.MODEL,
+            whole_weights=False,
+            lr_scale=self.lr_factor,
+        )
 
-    def check(self, model: nn.Module) -> None:
-        """Raise ``HoldfastError`` when the body has no trainable bias or the head cannot be told from it."""
-        self._chosen(model)
+    def check(self, model: nn.Module) -> Footprint:
+        """Return the biases and the head.
 
-    def selection(self, model: nn.Module) -> Selection:
-        """Return the biases and the head."""
-        return Selection(self._chosen(model), "trained, all else frozen", 0)
+        Raises ``HoldfastError`` when the body has no trainable bias or the head cannot be told from it.
+        """
+        return Footprint(self.trained(model), "trained, all else frozen")
 
-    def study_rate(self, base: float) -> float:
-        """Return ``lr_factor`` times ``base``."""
-        return self.lr_factor * base
-
-    def prepare(self, model: nn.Module, plan: Plan) -> None:
+    def start(self, model: nn.Module, plan: Plan) -> "BitFitSession":
         """Freeze all but the biases and the head."""
-        self.memory["flags"] = train_only(model, self._chosen(model).values())
+        return BitFitSession(self, model, plan)
 
-    def finish(self, model: nn.Module) -> None:
-        """Unfreeze."""
-        restore_flags(self.memory.pop("flags", []))
-
-    def _chosen(self, model: nn.Module) -> dict[str, nn.Parameter]:
+    def trained(self, model: nn.Module) -> dict[str, nn.Parameter]:
+        """Return the parameters of ``model`` that are trained, by name."""
         refuse_adapters(model, self.name)
         head = new_head(model, self.name)
         biases = {name: p for name, p in model.named_parameters() if p.requires_grad and _is_bias(name)}
@@ -76,6 +74,19 @@ class BitFit(Method):
                 "use lora or top_k_layers, or a model with biases"
             )
         return biases | head
+
+
+class BitFitSession(MethodSession[BitFit]):
+    """Remembers what was trained before."""
+
+    def __init__(self, method: BitFit, model: nn.Module, plan: Plan) -> None:
+        super().__init__(method, model, plan)
+        self._flags = train_only(model, method.trained(model).values())
+
+    def finish(self) -> Mapping[str, float]:
+        """Unfreeze."""
+        restore_flags(self._flags)
+        return {}
 
 
 def _is_bias(name: str) -> bool:

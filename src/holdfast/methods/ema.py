@@ -8,10 +8,11 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Method, Plan, Selection, Step
-from holdfast.methods.parts.model.matrices import GRADIENTS
+from holdfast.methods.base import Method, MethodSession, Plan
+from holdfast.methods.forward import Step
 from holdfast.methods.parts.weight_average import WeightAverage, average_bytes
-from holdfast.methods.parts.weight_swap import FINAL, put, swapped
+from holdfast.methods.parts.weight_swap import put, swapped
+from holdfast.methods.requires import Footprint, Order, Part, Requires
 
 
 @dataclass(frozen=True)
@@ -49,68 +50,70 @@ class EMA(Method):
             )
 
     @property
-    def replaces(self) -> frozenset[str]:
-        """The weights that the training ends with."""
-        return frozenset({FINAL})
+    def requires(self) -> Requires:
+        """The weights that the training ends with, and those that the optimizer moves."""
+        return Requires(replaces={Part.FINAL_WEIGHTS}, uses={Part.GRADIENTS}, order=Order.FINAL_WEIGHTS)
 
-    @property
-    def uses(self) -> frozenset[str]:
-        """The weights that the optimizer moves."""
-        return frozenset({GRADIENTS})
-
-    def selection(self, model: nn.Module) -> Selection:
+    def check(self, model: nn.Module) -> Footprint:
         """Return the trained weights, which are kept a second time."""
         trained = {name: p for name, p in model.named_parameters() if p.requires_grad and p.is_floating_point()}
-        return Selection(trained, "averaged over the training", average_bytes(trained))
+        return Footprint(trained, "averaged over the training", average_bytes(trained))
 
-    def prepare(self, model: nn.Module, plan: Plan) -> None:
-        """Forget an average of an earlier training."""
-        self.memory.clear()
+    def start(self, model: nn.Module, plan: Plan) -> "EMASession":
+        """Leave the model as it is."""
+        return EMASession(self, model, plan)
 
-    def on_update(self, step: Step) -> None:
+
+class EMASession(MethodSession[EMA]):
+    """The average."""
+
+    def __init__(self, method: EMA, model: nn.Module, plan: Plan) -> None:
+        super().__init__(method, model, plan)
+        self.average: WeightAverage | None = None
+        """None before the first step, after whose weights it begins."""
+
+    def after_step(self, step: Step) -> None:
         """Move the average towards the weights."""
-        if step.index == 0 or "average" not in self.memory:
-            # A training begun anew starts a new average.
-            self.memory["average"] = WeightAverage(step.model)
+        if step.index == 0 or self.average is None:
+            # A training begun anew, out of memory in the middle, starts a new average.
+            self.average = WeightAverage(self.model)
             return
-        self.memory["average"].update(ema_decay(step.index, self.decay, self.warmup))
+        self.average.update(ema_decay(step.index, self.method.decay, self.method.warmup))
 
-    def shown(self, model: nn.Module) -> AbstractContextManager[None]:
+    def final_weights(self) -> AbstractContextManager[None]:
         """Put the average in the place of the weights."""
-        values = self._values()
-        return swapped(dict(model.named_parameters()), values) if values else nullcontext()
+        return nullcontext() if self.average is None else swapped(self._parameters(), self.average.values)
 
-    def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return the average, and the weights being trained, as a plain checkpoint holds the average."""
-        average: WeightAverage | None = self.memory.get("average")
-        if average is None:
+        if self.average is None:
             return {}
-        parameters = dict(model.named_parameters())
-        kept = average.state_dict()
-        state = {f"average/{name}": value for name, value in kept.items()}
-        return state | {f"trained/{name}": parameters[name].detach().clone() for name in kept}
+        parameters = self._parameters()
+        averages = self.average.state_dict()
+        state = {f"average/{name}": value for name, value in averages.items()}
+        return state | {f"trained/{name}": parameters[name].detach().clone() for name in averages}
 
-    def load_state_dict(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Restore both."""
-        self.memory.clear()
+        self.average = None
         if not state:
             return
-        found: dict[str, dict[str, Tensor]] = {"average": {}, "trained": {}}
+        saved: dict[str, dict[str, Tensor]] = {"average": {}, "trained": {}}
         for key, value in state.items():
             kind, _, name = key.partition("/")
-            found[kind][name] = value
-        put(dict(model.named_parameters()), found["trained"])
-        self.memory["average"] = WeightAverage(model)
-        self.memory["average"].load_state_dict(found["average"])
+            saved[kind][name] = value
+        put(self._parameters(), saved["trained"])
+        self.average = WeightAverage(self.model)
+        self.average.load_state_dict(saved["average"])
 
-    def finish(self, model: nn.Module) -> None:
+    def finish(self) -> Mapping[str, float]:
         """Leave the model with the average, also where training was broken off."""
-        put(dict(model.named_parameters()), self._values())
-        self.memory.clear()
+        if self.average is not None:
+            put(self._parameters(), self.average.values)
+        return {}
 
-    def _values(self) -> Mapping[str, Tensor]:
-        average: WeightAverage | None = self.memory.get("average")
-        return {} if average is None else average.values
+    def _parameters(self) -> dict[str, nn.Parameter]:
+        return dict(self.model.named_parameters())
 
 
 def ema_decay(step: int, decay: float, warmup: bool) -> float:

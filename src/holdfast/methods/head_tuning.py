@@ -1,15 +1,16 @@
 """Head tuning: train the head on the features of a frozen body, which are computed once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Method, Plan, Selection
+from holdfast.methods.base import Method, MethodSession, Plan
 from holdfast.methods.parts.body_cache import LIMIT, BodyCache
-from holdfast.methods.parts.model.freezing import BODY, CHOICE, new_head, restore_flags, train_only
-from holdfast.methods.parts.model.pretrained import UPDATE
+from holdfast.methods.parts.model.freezing import new_head, restore_flags, train_only
+from holdfast.methods.requires import Footprint, Order, Part, Requires
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,6 @@ class HeadTuning(Method):
 
     name: ClassVar[str] = "head_tuning"
     summary: ClassVar[str] = "trains the head alone, on features computed once"
-    freezes: ClassVar[bool] = True
 
     lr_factor: float = 200.0
     """A study trains with this many times its learning rate."""
@@ -42,35 +42,27 @@ class HeadTuning(Method):
             raise HoldfastError(f"head_tuning(lr_factor={self.lr_factor}): it multiplies the learning rate, above 0")
 
     @property
-    def replaces(self) -> frozenset[str]:
+    def requires(self) -> Requires:
         """The choice of what is trained, and all that could be done with the body."""
-        return frozenset({CHOICE, UPDATE, BODY})
+        return Requires(
+            replaces={Part.TRAINED, Part.UPDATE, Part.BODY},
+            order=Order.MODEL,
+            lr_scale=self.lr_factor,
+        )
 
-    def check(self, model: nn.Module) -> None:
-        """Raise ``HoldfastError`` when the model has no head of its own to train."""
-        self._chosen(model)
+    def check(self, model: nn.Module) -> Footprint:
+        """Return the head. The state is the most that is kept of the training rows, however many there are.
 
-    def selection(self, model: nn.Module) -> Selection:
-        """Return the head. The state is the most that is kept of the training rows, however many there are."""
-        return Selection(self._chosen(model), "trained, all else frozen; what it reads is kept for each row", LIMIT)
+        Raises ``HoldfastError`` when the model has no head of its own to train.
+        """
+        return Footprint(self.trained(model), "trained, all else frozen; what it reads is kept for each row", LIMIT)
 
-    def study_rate(self, base: float) -> float:
-        """Return ``lr_factor`` times ``base``."""
-        return self.lr_factor * base
+    def start(self, model: nn.Module, plan: Plan) -> "HeadTuningSession":
+        """Freeze the body and put the cache in its place."""
+        return HeadTuningSession(self, model, plan)
 
-    def prepare(self, model: nn.Module, plan: Plan) -> None:
-        """Freeze the body and put the memo in its place."""
-        self.memory["flags"] = train_only(model, self._chosen(model).values())
-        self.memory["memo"] = BodyCache(model, self.name)
-
-    def finish(self, model: nn.Module) -> None:
-        """Unfreeze, and forget the features."""
-        memo = self.memory.pop("memo", None)
-        if memo is not None:
-            memo.remove()
-        restore_flags(self.memory.pop("flags", []))
-
-    def _chosen(self, model: nn.Module) -> dict[str, nn.Parameter]:
+    def trained(self, model: nn.Module) -> dict[str, nn.Parameter]:
+        """Return the parameters of ``model`` that are trained, by name."""
         head = new_head(model, self.name)
         if not head:
             raise HoldfastError(
@@ -78,3 +70,18 @@ class HeadTuning(Method):
                 "use bitfit or top_k_layers, or a model with a classification head"
             )
         return head
+
+
+class HeadTuningSession(MethodSession[HeadTuning]):
+    """The features of the rows, and what was trained before."""
+
+    def __init__(self, method: HeadTuning, model: nn.Module, plan: Plan) -> None:
+        super().__init__(method, model, plan)
+        self._flags = train_only(model, method.trained(model).values())
+        self.cache = BodyCache(model, method.name)
+
+    def finish(self) -> Mapping[str, float]:
+        """Unfreeze, and let the body run again."""
+        self.cache.remove()
+        restore_flags(self._flags)
+        return {}

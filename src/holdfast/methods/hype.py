@@ -1,17 +1,18 @@
 """HyPe: noise on the hidden vectors that enter each block."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from torch import nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Method, Plan
+from holdfast.methods.base import Method, MethodSession, Plan
 from holdfast.methods.parts.model.dropout import check_dropout, restore_dropout, set_dropout
-from holdfast.methods.parts.model.freezing import BODY
 from holdfast.methods.parts.model.layers import bottom_stack, layer_stacks
 from holdfast.methods.parts.noise.embedding_noise import EmbeddingNoise
 from holdfast.methods.parts.noise.rounding import warn_of_lost_noise
+from holdfast.methods.requires import Footprint, Part, Requires
 
 
 @dataclass(frozen=True)
@@ -45,36 +46,39 @@ class HyPe(Method):
         check_dropout(self.name, self.dropout)
 
     @property
-    def model_dropout(self) -> float | None:
-        """The rate while it trains."""
-        return self.dropout
+    def requires(self) -> Requires:
+        """The body, whose blocks it stands before, and dropout of its rate."""
+        return Requires(uses={Part.BODY}, whole_weights=False, dropout=self.dropout)
 
-    @property
-    def uses(self) -> frozenset[str]:
-        """The body, whose blocks it stands before."""
-        return frozenset({BODY})
-
-    def check(self, model: nn.Module) -> None:
+    def check(self, model: nn.Module) -> Footprint:
         """Raise ``HoldfastError`` when the model has no transformer blocks that run one after another."""
         bottom_stack(model, self.name)
+        return Footprint()
 
-    def prepare(self, model: nn.Module, plan: Plan) -> None:
+    def start(self, model: nn.Module, plan: Plan) -> "HyPeSession":
         """Set dropout and put the noise before every block."""
-        if self.dropout is not None:
-            self.memory["dropout"] = set_dropout(model, self.dropout)
-        warn_of_lost_noise(model, self.sigma, self.name)
-        if self.sigma == 0:
-            return
-        hook = _Noise(EmbeddingNoise(self.sigma, self.noise))
-        blocks = [block for stack in layer_stacks(model, self.name) for _, block in stack]
-        self.memory["hooks"] = [block.register_forward_pre_hook(hook, with_kwargs=True) for block in blocks]
+        return HyPeSession(self, model, plan)
 
-    def finish(self, model: nn.Module) -> None:
+
+class HyPeSession(MethodSession[HyPe]):
+    """The hooks that add the noise, and the model's own dropout."""
+
+    def __init__(self, method: HyPe, model: nn.Module, plan: Plan) -> None:
+        super().__init__(method, model, plan)
+        self._own_dropout = set_dropout(model, method.dropout)
+        warn_of_lost_noise(model, method.sigma, method.name)
+        blocks: list[nn.Module] = []
+        if method.sigma > 0:
+            blocks = [block for stack in layer_stacks(model, method.name) for _, block in stack]
+        hook = _Noise(EmbeddingNoise(method.sigma, method.noise))
+        self._hooks = [block.register_forward_pre_hook(hook, with_kwargs=True) for block in blocks]
+
+    def finish(self) -> Mapping[str, float]:
         """Leave plain blocks with the dropout they had."""
-        for hook in self.memory.pop("hooks", ()):
+        for hook in self._hooks:
             hook.remove()
-        if "dropout" in self.memory:
-            restore_dropout(self.memory.pop("dropout"))
+        restore_dropout(self._own_dropout)
+        return {}
 
 
 @dataclass(frozen=True)

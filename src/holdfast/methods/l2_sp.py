@@ -1,21 +1,22 @@
 """L2-SP: an L2 penalty around the pre-trained weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Selection, Step
-from holdfast.methods.parts.anchored import HoldsPretrained
-from holdfast.methods.parts.model.freezing import MATRICES
+from holdfast.methods.base import Plan
+from holdfast.methods.forward import Step
+from holdfast.methods.parts.anchored import Anchored, AnchoredSession
 from holdfast.methods.parts.model.pretrained import Pretrained, add_differences
 from holdfast.methods.parts.param_groups import by_group, check_stable
+from holdfast.methods.requires import Footprint, Part, Requires
 
 
 @dataclass(frozen=True)
-class L2SP(HoldsPretrained):
+class L2SP(Anchored):
     """L2 with the starting point as reference (Li, Grandvalet & Davoine 2018).
 
     The loss gains alpha/2 * |w - w0|^2 over the pre-trained weights and beta/2 * |w|^2 over the new ones of the
@@ -48,50 +49,60 @@ class L2SP(HoldsPretrained):
                 raise HoldfastError(f"{self.name}({field}={value!r}): {field} must be a number of at least 0")
 
     @property
-    def uses(self) -> frozenset[str]:
-        """Weight matrices, where nothing else is pulled."""
-        return frozenset(() if self.biases else {MATRICES})
+    def requires(self) -> Requires:
+        """How pre-trained weights move; weight matrices, where nothing else is pulled."""
+        return replace(super().requires, uses=frozenset() if self.biases else {Part.MATRICES})
 
-    def held(self, model: nn.Module) -> Pretrained:
-        """Return the weights that are pulled."""
+    def check(self, model: nn.Module) -> Footprint:
+        """Return the weights that are pulled; the pre-trained ones are kept a second time.
+
+        Raises ``HoldfastError`` where no pre-trained weight is trained.
+        """
+        anchors = self.anchors(model)
+        new = {name: parameter for name, parameter in anchors.new.items() if parameter.requires_grad and self.beta}
+        action = "pre-trained weights pulled to their values" + (", the head's to zero" if new else "")
+        return Footprint(anchors.trained() | new, action, anchors.state_bytes)
+
+    def start(self, model: nn.Module, plan: Plan) -> "L2SPSession":
+        """Look up the weights that are pulled."""
+        return L2SPSession(self, model, plan)
+
+    def anchors(self, model: nn.Module) -> Pretrained:
+        """Return the weights that are pulled to their pre-trained values, and the head's."""
         return Pretrained(model, self.name, self.biases)
 
-    def selection(self, model: nn.Module) -> Selection:
-        """Return the weights that are pulled; the pre-trained ones are kept a second time."""
-        kept = self.held(model)
-        new = {name: parameter for name, parameter in kept.new.items() if parameter.requires_grad and self.beta}
-        doing = "pre-trained weights pulled to their values" + (", the head's to zero" if new else "")
-        return Selection(kept.trained() | new, doing, kept.state_bytes)
+
+class L2SPSession(AnchoredSession[L2SP]):
+    """The pulls of one training, through the gradient or on the weights themselves."""
 
     @torch.no_grad()
     def on_gradients(self, step: Step) -> None:
         """Take the pre-trained values once; add the penalty's gradient."""
-        kept = self._kept
-        kept.remember()
-        if self.decoupled:
-            for group, _ in by_group(step.optimizer, kept.moving()):
-                check_stable(self.name, group, "alpha", self.alpha)
-            for group, _ in by_group(step.optimizer, kept.new):
-                check_stable(self.name, group, "beta", self.beta)
+        anchors, method = self.anchors, self.method
+        anchors.remember()
+        if method.decoupled:
+            for group, _ in by_group(step.optimizer, anchors.moving()):
+                check_stable(method.name, group, "alpha", method.alpha)
+            for group, _ in by_group(step.optimizer, anchors.new):
+                check_stable(method.name, group, "beta", method.beta)
             return
-        pulled = kept.moving()
+        pulled = anchors.moving()
         gradients = [parameter.grad for parameter in pulled.values() if parameter.grad is not None]
-        add_differences(gradients, list(pulled.values()), [kept.value(name) for name in pulled], self.alpha)
-        for parameter in kept.new.values():
+        add_differences(gradients, list(pulled.values()), [anchors.value(name) for name in pulled], method.alpha)
+        for parameter in anchors.new.values():
             if parameter.grad is not None:
-                parameter.grad.add_(parameter, alpha=self.beta)
+                parameter.grad.add_(parameter, alpha=method.beta)
 
     @torch.no_grad()
-    def on_update(self, step: Step) -> None:
+    def after_step(self, step: Step) -> None:
         """Pull the weights themselves where that is decoupled from the gradient."""
-        if not self.decoupled:
+        if not self.method.decoupled:
             return
-        kept = self._kept
-        pulled = kept.moving()
+        pulled = self.anchors.moving()
         for group, names in by_group(step.optimizer, pulled):
             weights: list[Tensor] = [pulled[name] for name in names]
-            values = [kept.value(name) for name in names]
-            torch._foreach_lerp_(weights, values, float(group["lr"]) * self.alpha)
-        new = {name: parameter for name, parameter in kept.new.items() if parameter.grad is not None}
+            values = [self.anchors.value(name) for name in names]
+            torch._foreach_lerp_(weights, values, float(group["lr"]) * self.method.alpha)
+        new = {name: parameter for name, parameter in self.anchors.new.items() if parameter.grad is not None}
         for group, names in by_group(step.optimizer, new):
-            torch._foreach_mul_([new[name] for name in names], 1 - float(group["lr"]) * self.beta)
+            torch._foreach_mul_([new[name] for name in names], 1 - float(group["lr"]) * self.method.beta)

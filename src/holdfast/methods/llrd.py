@@ -7,9 +7,9 @@ from typing import ClassVar
 from torch import nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Method
-from holdfast.methods.parts.model.freezing import BODY
+from holdfast.methods.base import Method, MethodSession, Plan
 from holdfast.methods.parts.model.layers import above_stack, body_of, layer_stacks
+from holdfast.methods.requires import Footprint, Part, Requires
 
 
 @dataclass(frozen=True)
@@ -40,41 +40,52 @@ class LLRD(Method):
             )
 
     @property
-    def uses(self) -> frozenset[str]:
+    def requires(self) -> Requires:
         """The body, whose blocks it tells apart."""
-        return frozenset({BODY})
+        return Requires(uses={Part.BODY})
 
-    def check(self, model: nn.Module) -> None:
+    def check(self, model: nn.Module) -> Footprint:
         """Raise ``HoldfastError`` when the model has no blocks, or none of its body is trained."""
-        if all(factor == 1.0 for factor in self._factors(model, decay=0.5).values()):
+        if not any(_depths(model, self.name).values()):
             raise HoldfastError(
                 f"llrd slows the lower blocks down, and nothing of {type(model).__name__} below its head is trained: "
                 "unfreeze it, or leave llrd out"
             )
+        return Footprint()
 
-    def rates(self, model: nn.Module) -> Mapping[str, float]:
+    def start(self, model: nn.Module, plan: Plan) -> "LLRDSession":
+        """Leave the model as it is."""
+        return LLRDSession(self, model, plan)
+
+
+class LLRDSession(MethodSession[LLRD]):
+    """Keeps no state: the optimizer's groups hold the rates."""
+
+    def lr_multipliers(self) -> Mapping[str, float]:
         """Return decay^d by parameter name."""
-        return self._factors(model, self.decay)
+        return {name: self.method.decay**depth for name, depth in _depths(self.model, self.method.name).items()}
 
-    def _factors(self, model: nn.Module, decay: float) -> dict[str, float]:
-        stacks = layer_stacks(model, self.name)
-        depths: dict[int, int] = {}
-        deepest = 1 + max(len(stack) for stack in stacks)
-        above = [module for stack in stacks for module in above_stack(model, stack)]
-        blocks = {id(block): len(stack) - at for stack in stacks for at, (_, block) in enumerate(stack)}
-        zero = {id(module) for module in above}
 
-        def visit(module: nn.Module, depth: int) -> None:
-            depth = blocks.get(id(module), 0 if id(module) in zero else depth)
-            for parameter in module.parameters(recurse=False):
-                # Weights in several places, such as embeddings that are the output layer too, get the slowest rate.
-                depths[id(parameter)] = max(depth, depths.get(id(parameter), 0))
-            for child in module.children():
-                visit(child, depth)
+def _depths(model: nn.Module, method: str) -> dict[str, int]:
+    """Return d of every trained parameter of the body by name."""
+    stacks = layer_stacks(model, method)
+    depths: dict[int, int] = {}
+    deepest = 1 + max(len(stack) for stack in stacks)
+    above = [module for stack in stacks for module in above_stack(model, stack)]
+    blocks = {id(block): len(stack) - at for stack in stacks for at, (_, block) in enumerate(stack)}
+    zero = {id(module) for module in above}
 
-        visit(body_of(model), deepest)
-        return {
-            name: decay ** depths[id(parameter)]
-            for name, parameter in model.named_parameters()
-            if parameter.requires_grad and id(parameter) in depths
-        }
+    def visit(module: nn.Module, depth: int) -> None:
+        depth = blocks.get(id(module), 0 if id(module) in zero else depth)
+        for parameter in module.parameters(recurse=False):
+            # Weights in several places, such as embeddings that are the output layer too, get the slowest rate.
+            depths[id(parameter)] = max(depth, depths.get(id(parameter), 0))
+        for child in module.children():
+            visit(child, depth)
+
+    visit(body_of(model), deepest)
+    return {
+        name: depths[id(parameter)]
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad and id(parameter) in depths
+    }

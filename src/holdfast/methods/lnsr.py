@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Forward, Method, Plan, Step, View
-from holdfast.methods.parts.model.freezing import BODY
+from holdfast.methods.base import Method, MethodSession, Plan
+from holdfast.methods.forward import Forward, Step, View
 from holdfast.methods.parts.model.layers import bottom_stack
 from holdfast.methods.parts.noise.rounding import warn_of_lost_noise
-from holdfast.methods.parts.padding import TEXTS, real_tokens
+from holdfast.methods.parts.padding import real_tokens
+from holdfast.methods.requires import Footprint, Part, Requires
 
 
 def lnsr_penalty(clean: Sequence[Tensor], noised: Sequence[Tensor], tokens: Tensor) -> Tensor:
@@ -47,7 +48,6 @@ class LNSR(Method):
 
     name: ClassVar[str] = "lnsr"
     summary: ClassVar[str] = "keeps all layers' hidden vectors still under noise below them"
-    needs_blocks: ClassVar[bool] = True
 
     weight: float = 1.0
     """Lambda, of every block. Our choice."""
@@ -67,37 +67,46 @@ class LNSR(Method):
             raise HoldfastError(f"lnsr(layer={self.layer}): layers are counted from 0, the lowest")
 
     @property
-    def uses(self) -> frozenset[str]:
+    def requires(self) -> Requires:
         """The body, which runs on the copy, and the mean over each text."""
-        return frozenset({BODY, TEXTS})
+        uses = {Part.BODY, Part.TEXTS}
+        return Requires(uses=uses, outputs=True, views=True, blocks=True, whole_weights=False)
 
-    def check(self, model: nn.Module) -> None:
+    def check(self, model: nn.Module) -> Footprint:
         """Raise ``HoldfastError`` when the model has no such block."""
         blocks = len(bottom_stack(model, self.name))
         if self.layer >= blocks:
             raise HoldfastError(
                 f"lnsr(layer={self.layer}): {type(model).__name__} has {blocks} blocks, so layer is 0 to {blocks - 1}"
             )
+        return Footprint()
 
-    def prepare(self, model: nn.Module, plan: Plan) -> None:
+    def start(self, model: nn.Module, plan: Plan) -> "LNSRSession":
         """Warn of noise that rounds away."""
         warn_of_lost_noise(model, self.sigma, self.name)
+        return LNSRSession(self, model, plan)
+
+
+class LNSRSession(MethodSession[LNSR]):
+    """Asks for the noised copy, and compares its blocks with the clean rows'."""
 
     def views(self, step: Step) -> Sequence[View]:
         """A copy that leaves the clean rows before the block, with their dropout."""
-        if self.weight == 0 or self.sigma == 0:
+        method = self.method
+        if method.weight == 0 or method.sigma == 0:
             return ()
-        noise = HiddenNoise(self.sigma, self.relative)
-        return (View(noise, layer=self.layer, same_dropout=True),)
+        noise = HiddenNoise(method.sigma, method.relative)
+        return (View(noise, layer=method.layer, same_dropout=True),)
 
-    def penalty(self, forward: Forward) -> Tensor | None:
+    def loss(self, forward: Forward) -> Tensor | None:
         """Weight times the differences of the blocks above the noise."""
         if not forward.views:
             return None
-        clean, noised = forward.blocks[self.layer :], forward.view_blocks[0][self.layer :]
+        method = self.method
+        clean, noised = forward.blocks[method.layer :], forward.view_blocks[0][method.layer :]
         rows = len(forward.batch["labels"])
-        value = lnsr_penalty(clean, noised, real_tokens(forward.batch, clean[0], self.name))
-        return self.weight * rows / forward.rows * value
+        value = lnsr_penalty(clean, noised, real_tokens(forward.batch, clean[0], method.name))
+        return method.weight * rows / forward.rows * value
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Method, Plan, Selection, Step
+from holdfast.methods.base import Method, MethodSession, Plan
+from holdfast.methods.forward import Step
 from holdfast.methods.parts.column_mixing import ColumnMixer
 from holdfast.methods.parts.mixing import check_mixable
 from holdfast.methods.parts.model.dropout import check_dropout, restore_dropout, set_dropout
-from holdfast.methods.parts.model.freezing import BODY
-from holdfast.methods.parts.model.matrices import GRADIENTS, matrices
+from holdfast.methods.parts.model.matrices import matrices
+from holdfast.methods.requires import Footprint, Part, Requires
 
 
 @dataclass(frozen=True)
@@ -51,67 +52,62 @@ class Mixout(Method):
         check_dropout(self.name, self.dropout)
 
     @property
-    def model_dropout(self) -> float | None:
-        """The rate while it trains."""
-        return self.dropout
+    def requires(self) -> Requires:
+        """The weights that all layers compute with, those of the head too, and the gradients of whole matrices."""
+        return Requires(
+            replaces={Part.HEAD, Part.FORWARD_WEIGHTS},
+            uses={Part.BODY, Part.GRADIENTS},
+            gradients=True,
+            dropout=self.dropout,
+        )
 
-    @property
-    def replaces(self) -> frozenset[str]:
-        """The weights that all layers compute with, those of the head too."""
-        return frozenset({"head", "weights of the forward pass"})
+    def check(self, model: nn.Module) -> Footprint:
+        """Return the weight matrices that are mixed, and are kept a second time.
 
-    @property
-    def uses(self) -> frozenset[str]:
-        """The body's weights, and the gradients of whole matrices."""
-        return frozenset({BODY, GRADIENTS})
+        Raises ``HoldfastError`` when the model trains no linear layer, or has one that cannot be mixed.
+        """
+        chosen = matrices(model, self.name)
+        check_mixable(chosen, self.name)
+        weights = {matrix.name: matrix.weight for matrix in chosen}
+        state = sum(weight.numel() * weight.element_size() for weight in weights.values())
+        return Footprint(weights, f"{self.drop:.0%} of the input columns put back at each step", state)
 
-    def check(self, model: nn.Module) -> None:
-        """Raise ``HoldfastError`` when the model trains no linear layer, or has one that cannot be mixed."""
-        check_mixable(matrices(model, self.name), self.name)
-
-    def selection(self, model: nn.Module) -> Selection:
-        """Return the weight matrices that are mixed."""
-        chosen = {matrix.name: matrix.weight for matrix in matrices(model, self.name)}
-        state = sum(weight.numel() * weight.element_size() for weight in chosen.values())
-        return Selection(chosen, f"{self.drop:.0%} of the input columns put back at each step", state)
-
-    def prepare(self, model: nn.Module, plan: Plan) -> None:
+    def start(self, model: nn.Module, plan: Plan) -> "MixoutSession":
         """Set dropout, keep the pre-trained weights and let the layers compute with mixtures."""
-        if self.dropout is not None:
-            self.memory["dropout"] = set_dropout(model, self.dropout)
-        self.memory["mixer"] = ColumnMixer(matrices(model, self.name), self.drop, self.name, plan.seed)
+        return MixoutSession(self, model, plan)
+
+
+class MixoutSession(MethodSession[Mixout]):
+    """The pre-trained weights, and the columns drawn."""
+
+    def __init__(self, method: Mixout, model: nn.Module, plan: Plan) -> None:
+        super().__init__(method, model, plan)
+        self._own_dropout = set_dropout(model, method.dropout)
+        self.mixer = ColumnMixer(matrices(model, method.name), method.drop, method.name, plan.seed)
 
     @torch.no_grad()
     def on_gradients(self, step: Step) -> None:
         """Take away the gradients of the columns put back."""
-        scale = 1 / (1 - self.drop) if self.gradient == "exact" else 1.0
-        for matrix in self._mixer.chosen:
+        scale = 1 / (1 - self.method.drop) if self.method.gradient == "exact" else 1.0
+        for matrix in self.mixer.chosen:
             if matrix.weight.grad is not None:
-                columns = self._mixer.columns(matrix.name).to(matrix.weight.grad.dtype)
+                columns = self.mixer.columns(matrix.name).to(matrix.weight.grad.dtype)
                 matrix.weight.grad.mul_(columns.mul_(scale))
 
-    def on_update(self, step: Step) -> None:
+    def after_step(self, step: Step) -> None:
         """Draw the columns of the next step."""
-        self._mixer.draw()
+        self.mixer.draw()
 
-    def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return the pre-trained weights, the columns in use and the generator."""
-        if "mixer" not in self.memory:
-            return {}
-        return {key: value.clone() for key, value in self._mixer.state_dict().items()}
+        return {key: value.clone() for key, value in self.mixer.state_dict().items()}
 
-    def load_state_dict(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Restore what ``state_dict`` returned."""
-        self._mixer.load_state_dict(state)
+        self.mixer.load_state_dict(state)
 
-    def finish(self, model: nn.Module) -> None:
+    def finish(self) -> Mapping[str, float]:
         """Leave plain layers with the dropout they had."""
-        if "mixer" in self.memory:
-            self.memory.pop("mixer").release()
-        if "dropout" in self.memory:
-            restore_dropout(self.memory.pop("dropout"))
-
-    @property
-    def _mixer(self) -> ColumnMixer:
-        found: ColumnMixer = self.memory["mixer"]
-        return found
+        self.mixer.release()
+        restore_dropout(self._own_dropout)
+        return {}

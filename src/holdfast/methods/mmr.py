@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Forward, Method
-from holdfast.methods.parts.model.freezing import BODY
+from holdfast.methods.base import Method, MethodSession, Plan
+from holdfast.methods.forward import Forward
 from holdfast.methods.parts.model.heads import last_linear
+from holdfast.methods.requires import Footprint, Part, Requires
 
 _NO_CLASSES = (
     "mmr parts the classes, and here the labels are values or independent of each other, so there are none: "
@@ -69,7 +70,6 @@ class MMR(Method):
 
     name: ClassVar[str] = "mmr"
     summary: ClassVar[str] = "pushes the classes' mean features apart"
-    needs_features: ClassVar[bool] = True
 
     weight: float = 0.1
     """Alpha. Our choice; the paper's is not known here. 0.01 to 10 is worth a search."""
@@ -81,11 +81,11 @@ class MMR(Method):
             raise HoldfastError(f"mmr(weight={self.weight!r}): weight must be a number of at least 0")
 
     @property
-    def uses(self) -> frozenset[str]:
+    def requires(self) -> Requires:
         """The body, whose output it moves."""
-        return frozenset({BODY})
+        return Requires(uses={Part.BODY}, outputs=True, features=True, whole_weights=False)
 
-    def check(self, model: nn.Module) -> None:
+    def check(self, model: nn.Module) -> Footprint:
         """Raise ``HoldfastError`` when the model has no head for classes, or trains nothing below it."""
         _, layer = last_linear(model, self.name)
         if getattr(getattr(model, "config", None), "problem_type", None) in (
@@ -99,8 +99,17 @@ class MMR(Method):
                 f"mmr moves what the head is fed, and {type(model).__name__} trains nothing below its last layer: "
                 "unfreeze the encoder or leave mmr out"
             )
+        return Footprint()
 
-    def penalty(self, forward: Forward) -> Tensor:
+    def start(self, model: nn.Module, plan: Plan) -> "MMRSession":
+        """Return the session; the model stays as it is."""
+        return MMRSession(self, model, plan)
+
+
+class MMRSession(MethodSession[MMR]):
+    """Adds R; it has no state."""
+
+    def loss(self, forward: Forward) -> Tensor:
         """Weight times R of the clean rows, in proportion to their share of the optimizer step.
 
         Raises ``HoldfastError`` where the labels are no classes, or there is not one vector for each.
@@ -120,4 +129,4 @@ class MMR(Method):
             )
         labels = labels.flatten()
         known = labels != -100
-        return self.weight * share * mmr_penalty(features[known], labels[known], self.normalised)
+        return self.method.weight * share * mmr_penalty(features[known], labels[known], self.method.normalised)

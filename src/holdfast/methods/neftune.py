@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Method, Perturb, Probe
+from holdfast.methods.base import Method, MethodSession, Plan
+from holdfast.methods.forward import Perturb, TrialForward
 from holdfast.methods.parts.model.embeddings import input_embedding
-from holdfast.methods.parts.model.freezing import BODY
 from holdfast.methods.parts.padding import real_tokens, text_lengths
+from holdfast.methods.requires import Footprint, Part, Requires
 
 
 def neftune_noise(embeddings: Tensor, tokens: Tensor, alpha: float, lengths: Tensor | None = None) -> Tensor:
@@ -54,17 +55,26 @@ class NEFTune(Method):
             raise HoldfastError(f"neftune(alpha={self.alpha!r}): alpha must be a number of at least 0")
 
     @property
-    def uses(self) -> frozenset[str]:
+    def requires(self) -> Requires:
         """The body, which runs on the noisy rows."""
-        return frozenset({BODY})
+        return Requires(uses={Part.BODY}, inputs=True, whole_weights=False)
 
-    def check(self, model: nn.Module) -> None:
+    def check(self, model: nn.Module) -> Footprint:
         """Raise ``HoldfastError`` when the model does not say where its input embedding is."""
         input_embedding(model)
+        return Footprint()
 
-    def disturb(self, probe: Probe) -> Perturb | None:
+    def start(self, model: nn.Module, plan: Plan) -> "NEFTuneSession":
+        """Return the session; the model stays as it is."""
+        return NEFTuneSession(self, model, plan)
+
+
+class NEFTuneSession(MethodSession[NEFTune]):
+    """Adds the noise; it has no state."""
+
+    def perturb_inputs(self, trial: TrialForward) -> Perturb | None:
         """Add the noise."""
-        return None if self.alpha == 0 else _LengthAwareNoise(self.alpha, probe.batch)
+        return None if self.method.alpha == 0 else _LengthAwareNoise(self.method.alpha, trial.batch)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,16 +1,16 @@
 """NoisyTune: a little noise on the pre-trained weights before they are tuned."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Method, Plan, Selection
-from holdfast.methods.parts.model.freezing import BODY, CHOICE
+from holdfast.methods.base import Method, MethodSession, Plan
 from holdfast.methods.parts.model.pretrained import body_parameters, refuse_adapters
 from holdfast.methods.parts.rng import own_generator
+from holdfast.methods.requires import Footprint, Order, Part, Requires
 
 
 def weight_noise(weight: Tensor, intensity: float, generator: torch.Generator) -> Tensor:
@@ -42,8 +42,6 @@ class NoisyTune(Method):
 
     name: ClassVar[str] = "noisytune"
     summary: ClassVar[str] = "adds a little noise to the pre-trained weights, once"
-    # It freezes nothing, but comes before those that keep copies of the weights, in whatever order they were given.
-    freezes: ClassVar[bool] = True
 
     intensity: float = 0.15
     """Lambda: the width of the noise, in standard deviations of each weight."""
@@ -55,41 +53,35 @@ class NoisyTune(Method):
             raise HoldfastError(f"noisytune(intensity={self.intensity!r}): intensity must be a number of at least 0")
 
     @property
-    def uses(self) -> frozenset[str]:
+    def requires(self) -> Requires:
         """The body's weights, all of which are then to be tuned."""
-        return frozenset({BODY, CHOICE})
+        return Requires(uses={Part.BODY, Part.TRAINED}, order=Order.MODEL)
 
-    def check(self, model: nn.Module) -> None:
-        """Raise ``HoldfastError`` when the model trains adapters, or no pre-trained weight."""
-        # Settled here: another method's preparation may freeze weights for a while (lp_ft).
-        self.memory["names"] = list(self._chosen(model))
+    def check(self, model: nn.Module) -> Footprint:
+        """Return the weights that get noise; nothing is kept.
 
-    def selection(self, model: nn.Module) -> Selection:
-        """Return the weights that get noise; nothing is kept."""
-        return Selection(self._chosen(model), f"moved once by up to {self.intensity / 2:g} of its spread", 0)
+        Raises ``HoldfastError`` when the model trains adapters, or no pre-trained weight.
+        """
+        return Footprint(self._noised(model), f"moved once by up to {self.intensity / 2:g} of its spread")
 
     @torch.no_grad()
-    def prepare(self, model: nn.Module, plan: Plan) -> None:
+    def start(self, model: nn.Module, plan: Plan) -> MethodSession[Any]:
         """Add the noise. A training that is resumed loads its weights over it."""
-        if self.intensity == 0:
-            return
-        generator = own_generator(self.name, plan.seed)
-        parameters = dict(model.named_parameters())
-        for name in self.memory["names"]:
-            parameter = parameters[name]
-            if not parameter.is_meta:
-                # Added in float32 and rounded once.
-                parameter.copy_(weight_noise(parameter, self.intensity, generator) + parameter)
+        if self.intensity:
+            generator = own_generator(self.name, plan.seed)
+            for weight in self._noised(model).values():
+                if not weight.is_meta:
+                    # Added in float32 and rounded once.
+                    weight.copy_(weight_noise(weight, self.intensity, generator) + weight)
+        return super().start(model, plan)
 
-    def _chosen(self, model: nn.Module) -> dict[str, Tensor]:
+    def _noised(self, model: nn.Module) -> dict[str, nn.Parameter]:
         refuse_adapters(model, self.name)
         body = body_parameters(model, self.name)
-        found: dict[str, Tensor] = {
-            name: p for name, p in body.items() if p.requires_grad and (self.biases or p.dim() > 1)
-        }
-        if not found:
+        weights = {name: p for name, p in body.items() if p.requires_grad and (self.biases or p.dim() > 1)}
+        if not weights:
             raise HoldfastError(
                 f"noisytune moves the pre-trained weights, and {type(model).__name__} trains none below its head: "
                 "unfreeze some, or leave noisytune out"
             )
-        return found
+        return weights

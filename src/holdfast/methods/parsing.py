@@ -70,24 +70,24 @@ def check_combination(methods: Sequence[Method]) -> None:
         for earlier in methods[:at]:
             if earlier.name == method.name:
                 raise HoldfastError(f"{describe(methods)}: {method.name} is named twice, name each method once")
-            shared = sorted(earlier.replaces & method.replaces)
+            ours, theirs = method.requires, earlier.requires
+            shared = sorted(theirs.replaces & ours.replaces)
             if shared:
                 raise HoldfastError(
                     f"{describe(methods)}: {earlier.name} and {method.name} both replace the {shared[0]}, "
                     "use one of them"
                 )
             for taker, user in ((earlier, method), (method, earlier)):
-                taken = sorted(taker.replaces & user.uses)
+                taken = sorted(taker.requires.replaces & user.requires.uses)
                 if taken:
                     raise HoldfastError(
                         f"{describe(methods)}: {taker.name} takes over the {taken[0]} that {user.name} works on, "
                         "use one of them"
                     )
-            rates = {one.model_dropout for one in (earlier, method)} - {None}
-            if len(rates) > 1:
+            if len({ours.dropout, theirs.dropout} - {None}) > 1:
                 raise HoldfastError(
-                    f"{describe(methods)}: {earlier.name} trains with dropout {earlier.model_dropout} and "
-                    f"{method.name} with {method.model_dropout}, give both the same"
+                    f"{describe(methods)}: {earlier.name} trains with dropout {theirs.dropout} and "
+                    f"{method.name} with {ours.dropout}, give both the same"
                 )
             if isinstance(method, type(earlier)) or isinstance(earlier, type(method)):
                 raise HoldfastError(

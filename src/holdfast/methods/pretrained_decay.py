@@ -1,21 +1,22 @@
 """Weight decay towards the pre-trained weights, where plain weight decay pulls to zero."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Selection, Step
-from holdfast.methods.parts.anchored import HoldsPretrained
-from holdfast.methods.parts.model.freezing import MATRICES
+from holdfast.methods.base import Plan
+from holdfast.methods.forward import Step
+from holdfast.methods.parts.anchored import Anchored, AnchoredSession
 from holdfast.methods.parts.model.pretrained import Pretrained
 from holdfast.methods.parts.param_groups import Group, by_group, check_stable, decouples, unwrapped
+from holdfast.methods.requires import Footprint, Part, Requires
 
 
 @dataclass(frozen=True)
-class PretrainedDecay(HoldsPretrained):
+class PretrainedDecay(Anchored):
     """Decoupled weight decay whose centre is the pre-trained weights: w -= lr * decay * (w - w0).
 
     A prior centred on the source model's weights (Daume 2007 names the idea), in AdamW's form (Loshchilov &
@@ -42,41 +43,51 @@ class PretrainedDecay(HoldsPretrained):
             raise HoldfastError(f"{self.name}(decay={self.decay!r}): decay must be a number of at least 0")
 
     @property
-    def uses(self) -> frozenset[str]:
-        """Weight matrices, where nothing else is pulled."""
-        return frozenset(() if self.biases else {MATRICES})
+    def requires(self) -> Requires:
+        """How pre-trained weights move; weight matrices, where nothing else is pulled."""
+        return replace(super().requires, uses=frozenset() if self.biases else {Part.MATRICES})
 
-    def held(self, model: nn.Module) -> Pretrained:
+    def check(self, model: nn.Module) -> Footprint:
+        """Return the weights that are pulled, which are kept a second time.
+
+        Raises ``HoldfastError`` where no pre-trained weight is trained.
+        """
+        anchors = self.anchors(model)
+        return Footprint(anchors.trained(), "decayed to their pre-trained values", anchors.state_bytes)
+
+    def start(self, model: nn.Module, plan: Plan) -> "PretrainedDecaySession":
+        """Look up the weights that are pulled."""
+        return PretrainedDecaySession(self, model, plan)
+
+    def anchors(self, model: nn.Module) -> Pretrained:
         """Return the weights that are pulled."""
         return Pretrained(model, self.name, self.biases)
 
-    def selection(self, model: nn.Module) -> Selection:
-        """Return the weights that are pulled, which are kept a second time."""
-        kept = self.held(model)
-        return Selection(kept.trained(), "decayed to their pre-trained values", kept.state_bytes)
+
+class PretrainedDecaySession(AnchoredSession[PretrainedDecay]):
+    """The decay of one training, after each of the optimizer's steps."""
 
     def on_gradients(self, step: Step) -> None:
-        """Take the pre-trained values once. Raises ``HoldfastError`` for an optimizer whose decay it cannot undo."""
-        self._kept.remember()
-        for group, _ in by_group(step.optimizer, self._kept.moving()):
-            check_stable(self.name, group, "decay", self.decay)
+        """Take the pre-trained values once; refuse an optimizer whose decay cannot be undone."""
+        self.anchors.remember()
+        for group, _ in by_group(step.optimizer, self.anchors.moving()):
+            check_stable(self.method.name, group, "decay", self.method.decay)
             if _weight_decay(group) and not decouples(step.optimizer, group):
                 kind = type(unwrapped(step.optimizer)).__name__
                 raise HoldfastError(
-                    f"{self.name} replaces AdamW's weight decay and cannot undo that of {kind}: "
+                    f"{self.method.name} replaces AdamW's weight decay and cannot undo that of {kind}: "
                     "use AdamW, or set its weight_decay to 0"
                 )
 
     @torch.no_grad()
-    def on_update(self, step: Step) -> None:
+    def after_step(self, step: Step) -> None:
         """Undo the decay to zero and pull to the pre-trained values."""
-        kept = self._kept
-        moved = kept.moving()
+        moved = self.anchors.moving()
         for group, names in by_group(step.optimizer, moved):
             weights: list[Tensor] = [moved[name] for name in names]
-            values = [kept.value(name) for name in names]
+            values = [self.anchors.value(name) for name in names]
             rate = float(group["lr"])
-            pull, undone = rate * self.decay, rate * _weight_decay(group)
+            pull, undone = rate * self.method.decay, rate * _weight_decay(group)
             if not undone:
                 torch._foreach_lerp_(weights, values, pull)
                 continue

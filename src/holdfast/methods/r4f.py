@@ -1,17 +1,20 @@
 """R4F: R3F with a head that cannot stretch distances."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Plan, Step
+from holdfast.methods.base import Plan
+from holdfast.methods.forward import Step
 from holdfast.methods.parts.model.heads import head_linears
-from holdfast.methods.parts.spectral import SpectralLinear, constrain, release
-from holdfast.methods.r3f import R3F
+from holdfast.methods.parts.spectral import constrain, release
+from holdfast.methods.r3f.method import R3F
+from holdfast.methods.r3f.session import R3FSession
+from holdfast.methods.requires import Footprint, Part, Requires
 
 
 @dataclass(frozen=True)
@@ -39,60 +42,64 @@ class R4F(R3F):
     """Which linear layers of the head: the paper's "all" weight matrices, or the published code's "last"."""
 
     @property
-    def replaces(self) -> frozenset[str]:
-        """The head."""
-        return frozenset({"head"})
+    def requires(self) -> Requires:
+        """What R3F does, and the head."""
+        return replace(super().requires, replaces={Part.HEAD}, whole_weights=True)
 
-    def check(self, model: nn.Module) -> None:
+    def check(self, model: nn.Module) -> Footprint:
         """Raise ``HoldfastError`` when the model has no head of plain linear layers, or one of them is zero."""
-        super().check(model)
-        for name, layer in self._chosen(model):
+        for name, layer in self.layers_of(model):
             # On the meta device, where a study is checked before it runs, weights have no values yet.
             if not layer.weight.is_meta and not bool(layer.weight.detach().any()):
                 raise HoldfastError(
                     f"{self.name} divides by the largest singular value, and the weight of {name} is all zero"
                 )
+        return super().check(model)
 
-    def prepare(self, model: nn.Module, plan: Plan) -> None:
+    def start(self, model: nn.Module, plan: Plan) -> "R4FSession":
         """Constrain the head's layers in place."""
-        super().prepare(model, plan)
-        for _, layer in self._chosen(model):
-            constrain(layer)
+        return R4FSession(self, model, plan)
 
-    def on_update(self, step: Step) -> None:
+    def layers_of(self, model: nn.Module) -> list[tuple[str, nn.Linear]]:
+        """Return the layers of ``model`` that are normalised, by name."""
+        linears = head_linears(model, self.name)
+        return linears if self.head == "all" else linears[-1:]
+
+
+class R4FSession(R3FSession):
+    """The head's layers, constrained."""
+
+    def __init__(self, method: R4F, model: nn.Module, plan: Plan) -> None:
+        super().__init__(method, model, plan)
+        self.constrained = [(name, constrain(layer)) for name, layer in method.layers_of(model)]
+
+    def after_step(self, step: Step) -> None:
         """Let the singular vectors follow the weights."""
-        for _, layer in _constrained(step.model):
+        for _, layer in self.constrained:
             layer.refresh()
 
-    def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """The undivided weights and the singular vectors, which a plain checkpoint does not hold."""
-        state = super().state_dict(model)
-        for name, layer in _constrained(model):
+        state = super().state_dict()
+        for name, layer in self.constrained:
             state |= {f"{name}.{key}": getattr(layer, key).detach().clone() for key in ("weight", "u", "v")}
         return state
 
     @torch.no_grad()
-    def load_state_dict(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Restore the undivided weights and the singular vectors."""
-        super().load_state_dict(model, state)
-        for name, layer in _constrained(model):
+        super().load_state_dict(state)
+        for name, layer in self.constrained:
             for key in ("weight", "u", "v"):
                 getattr(layer, key).copy_(state[f"{name}.{key}"])
 
     @torch.no_grad()
-    def plain_state(self, model: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    def plain_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Carry out the division in the saved weights."""
-        return state | {f"{name}.weight": layer.normalised_weight() for name, layer in _constrained(model)}
+        return state | {f"{name}.weight": layer.normalised_weight() for name, layer in self.constrained}
 
-    def finish(self, model: nn.Module) -> None:
+    def finish(self) -> Mapping[str, float]:
         """Carry out the division in the model and leave plain linear layers."""
-        for _, layer in _constrained(model):
+        for _, layer in self.constrained:
             release(layer)
-
-    def _chosen(self, model: nn.Module) -> list[tuple[str, nn.Linear]]:
-        found = head_linears(model, self.name)
-        return found if self.head == "all" else found[-1:]
-
-
-def _constrained(model: nn.Module) -> list[tuple[str, SpectralLinear]]:
-    return [(name, module) for name, module in model.named_modules() if isinstance(module, SpectralLinear)]
+        return {}

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Forward, Method, Step, View
+from holdfast.methods.base import Method, MethodSession, Plan
+from holdfast.methods.forward import Forward, Step, View
 from holdfast.methods.parts.divergence import divergence
-from holdfast.methods.parts.model.freezing import BODY
 from holdfast.methods.parts.outputs import logits_of, task_loss_of
+from holdfast.methods.requires import Part, Requires
 
 logger = logging.getLogger(__name__)
 
@@ -46,18 +47,31 @@ class RDrop(Method):
             raise HoldfastError(f"r_drop(alpha={self.alpha!r}): alpha must be a number of at least 0")
 
     @property
-    def uses(self) -> frozenset[str]:
+    def requires(self) -> Requires:
         """The body, which runs twice."""
-        return frozenset({BODY})
+        return Requires(uses={Part.BODY}, outputs=True, views=True, whole_weights=False)
+
+    def start(self, model: nn.Module, plan: Plan) -> "RDropSession":
+        """Return the session; the model stays as it is."""
+        return RDropSession(self, model, plan)
+
+
+class RDropSession(MethodSession[RDrop]):
+    """Whether the two passes were seen to differ or to be equal."""
+
+    def __init__(self, method: RDrop, model: nn.Module, plan: Plan) -> None:
+        super().__init__(method, model, plan)
+        self._compared = False
 
     def views(self, step: Step) -> Sequence[View]:
         """A second pass."""
         return (View(),)
 
-    def penalty(self, forward: Forward) -> Tensor | None:
+    def loss(self, forward: Forward) -> Tensor | None:
         """Half the difference of the second pass's loss to the first's, and the weighted divergence."""
-        first, second = logits_of(forward.outputs, self.name), logits_of(forward.views[0], self.name)
-        task_loss = task_loss_of(forward, self.name, "for its second pass")
+        name = self.method.name
+        first, second = logits_of(forward.outputs, name), logits_of(forward.views[0], name)
+        task_loss = task_loss_of(forward, name, "for its second pass")
         if task_loss is None:
             return None
         apart = divergence(forward.kind, first, second)
@@ -66,11 +80,11 @@ class RDrop(Method):
         else:
             between = (apart * forward.token_mask).sum() / forward.tokens
         self._warn_without_dropout(apart)
-        return (task_loss(second) - task_loss(first)) / 2 + self.alpha / 2 * between
+        return (task_loss(second) - task_loss(first)) / 2 + self.method.alpha / 2 * between
 
     def _warn_without_dropout(self, apart: Tensor) -> None:
-        if "seen" not in self.memory:
-            self.memory["seen"] = True
+        if not self._compared:
+            self._compared = True
             if not bool(apart.detach().any()):
                 logger.warning(
                     "r_drop does nothing: its two passes are equal, as the model runs without dropout; "

@@ -1,18 +1,18 @@
 """Re-initialisation: the top layers start anew."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Method, Plan, Selection
-from holdfast.methods.parts.model.freezing import CHOICE
+from holdfast.methods.base import Method, MethodSession, Plan
 from holdfast.methods.parts.model.initialisation import fresh_weights
 from holdfast.methods.parts.model.layers import above_stack, top_stack
-from holdfast.methods.parts.model.pretrained import UPDATE, refuse_adapters
+from holdfast.methods.parts.model.pretrained import refuse_adapters
 from holdfast.methods.parts.rng import own_generator
+from holdfast.methods.requires import Footprint, Order, Part, Requires
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,6 @@ class ReInit(Method):
 
     name: ClassVar[str] = "reinit"
     summary: ClassVar[str] = "draws the top blocks and the pooler anew"
-    # It freezes nothing, but comes before those that keep copies of the weights, in whatever order they were given.
-    freezes: ClassVar[bool] = True
 
     layers: int | None = None
     """Blocks drawn anew, counted from the top; none takes a fifth of them, rounded, and at least 1. Our choice: of
@@ -48,44 +46,45 @@ class ReInit(Method):
             raise HoldfastError(f"reinit(layers={self.layers}): layers counts blocks from the top, at least 0")
 
     @property
-    def uses(self) -> frozenset[str]:
+    def requires(self) -> Requires:
         """All weights, trained: what is drawn anew and then frozen, or held near its start, stays random."""
-        return frozenset({CHOICE, UPDATE, "weights of the forward pass"})
+        return Requires(uses={Part.TRAINED, Part.UPDATE, Part.FORWARD_WEIGHTS}, order=Order.MODEL)
 
-    def check(self, model: nn.Module) -> None:
-        """Raise ``HoldfastError`` when the model has too few blocks, or what is drawn would harm what is not."""
-        weights = self._weights(model)
-        name = type(model).__name__
+    def check(self, model: nn.Module) -> Footprint:
+        """Return the weights that are drawn anew.
+
+        Raises ``HoldfastError`` when the model has too few blocks, or what is drawn would harm what is not.
+        """
+        parts = self._parts(model)
+        weights = _weights(model, parts)
+        kind = type(model).__name__
         for key, weight in weights.items():
             if not weight.requires_grad:
-                raise HoldfastError(f"reinit would leave {key} of {name} random, it is frozen: unfreeze it")
+                raise HoldfastError(f"reinit would leave {key} of {kind} random, it is frozen: unfreeze it")
             if not weight.is_floating_point():
-                raise HoldfastError(f"reinit cannot draw {key} of {name}, it is quantised: load the model in full")
-        ours = {id(weight): key for key, weight in weights.items()}
-        prefixes = self._prefixes(model)
+                raise HoldfastError(f"reinit cannot draw {key} of {kind}, it is quantised: load the model in full")
+        drawn = {id(weight): key for key, weight in weights.items()}
         for key, weight in model.named_parameters(remove_duplicate=False):
-            if id(weight) in ours and not key.startswith(prefixes):
+            if id(weight) in drawn and key not in weights:
                 raise HoldfastError(
-                    f"reinit would draw {ours[id(weight)]} of {name} anew, and {key} shares it: give fewer layers"
+                    f"reinit would draw {drawn[id(weight)]} of {kind} anew, and {key} shares it: give fewer layers"
                 )
         # Blocks are of one kind, so one tells whether the model says how they are drawn.
-        for part in list(self._parts(model))[-2:]:
+        for part in parts[-2:]:
             fresh_weights(model, part, torch.Generator(), self.name)
-
-    def selection(self, model: nn.Module) -> Selection:
-        """Return the weights that are drawn anew."""
-        once = {id(weight): name for name, weight in reversed(self._weights(model).items())}
-        weights = {name: weight for name, weight in self._weights(model).items() if once[id(weight)] == name}
-        return Selection(weights, "drawn anew before training", 0)
+        once = {name: weight for name, weight in model.named_parameters() if name in weights}
+        return Footprint(once, "drawn anew before training")
 
     @torch.no_grad()
-    def prepare(self, model: nn.Module, plan: Plan) -> None:
+    def start(self, model: nn.Module, plan: Plan) -> MethodSession[Any]:
         """Draw, on the CPU and in float32 whatever the model's, so that every process and device gets the same."""
         generator = own_generator(self.name, plan.seed)
-        weights = self._weights(model)
-        for part in self._parts(model):
+        parts = self._parts(model)
+        weights = _weights(model, parts)
+        for part in parts:
             for key, value in fresh_weights(model, part, generator, self.name).items():
                 weights[key].copy_(value)
+        return super().start(model, plan)
 
     def _parts(self, model: nn.Module) -> list[str]:
         """Return the names of the modules that are drawn anew, bottom first."""
@@ -110,10 +109,8 @@ class ReInit(Method):
             )
         return parts
 
-    def _weights(self, model: nn.Module) -> dict[str, nn.Parameter]:
-        """Return the parameters that are drawn anew, those shared among them under each of their names."""
-        prefixes, all_names = self._prefixes(model), model.named_parameters(remove_duplicate=False)
-        return {name: parameter for name, parameter in all_names if name.startswith(prefixes)}
 
-    def _prefixes(self, model: nn.Module) -> tuple[str, ...]:
-        return tuple(f"{part}." for part in self._parts(model))
+def _weights(model: nn.Module, parts: list[str]) -> dict[str, nn.Parameter]:
+    """Return the parameters of the modules called ``parts``, those shared among them under each of their names."""
+    prefixes = tuple(f"{part}." for part in parts)
+    return {name: p for name, p in model.named_parameters(remove_duplicate=False) if name.startswith(prefixes)}

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Method, Plan, Selection, SelfSupervised
+from holdfast.methods.base import Method, MethodSession, Plan, SelfSupervised
 from holdfast.methods.parts.model.pretrained import body_parameters, refuse_adapters
+from holdfast.methods.requires import Footprint, Order, Requires
 
 logger = logging.getLogger(__name__)
 
 _PREFIX = "retrained."
-_STARTS = {"pretrained_distance": "initial", "start_distance": "retrained"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,6 @@ class SURT(Method):
 
     name: ClassVar[str] = "surt"
     summary: ClassVar[str] = "re-trains on the task's texts without labels first"
-    needs_text: ClassVar[bool] = True
 
     epochs: int = 10
     """Passes over the training texts. Our choice; the paper's is not known here."""
@@ -56,71 +55,81 @@ class SURT(Method):
         if not 0 < self.mask_rate < 1:
             raise HoldfastError(f"surt(mask_rate={self.mask_rate!r}): mask_rate must lie between 0 and 1")
 
-    def check(self, model: nn.Module) -> None:
-        """Raise ``HoldfastError`` where no pre-trained weight is trained."""
+    @property
+    def requires(self) -> Requires:
+        """The task's texts, before anything else happens to the model."""
+        return Requires(order=Order.PRETRAINING, text=True, full_pass=True)
+
+    def check(self, model: nn.Module) -> Footprint:
+        """Return the pre-trained weights; the state is two copies of them in the host's memory.
+
+        Raises ``HoldfastError`` where no pre-trained weight is trained.
+        """
         refuse_adapters(model, self.name)
-        if not any(p.requires_grad for p in body_parameters(model, self.name).values()):
+        weights = body_parameters(model, self.name)
+        if not any(p.requires_grad for p in weights.values()):
             raise HoldfastError(
                 f"surt re-trains the pre-trained weights, and all those of {type(model).__name__} are frozen: "
                 "unfreeze some or leave surt out"
             )
-
-    def selection(self, model: nn.Module) -> Selection:
-        """Return the pre-trained weights; the state is two copies of them in the host's memory."""
-        weights = body_parameters(model, self.name)
         size = sum(weight.numel() * weight.element_size() for weight in weights.values())
-        return Selection(
-            weights, f"re-trained for {self.epochs} epochs on the task's texts first; not a pooler", 2 * size
-        )
+        action = f"re-trained for {self.epochs} epochs on the task's texts first; not a pooler"
+        return Footprint(weights, action, 2 * size)
 
-    def stages(self, model: nn.Module, plan: Plan) -> tuple[SelfSupervised, ...]:
-        """Return the re-training, and note the weights before it."""
-        self.memory["initial"] = _copied(model, self.name)
-        return (SelfSupervised(self.epochs, self.learning_rate, self.mask_rate),)
+    def start(self, model: nn.Module, plan: Plan) -> "SURTSession":
+        """Note the weights before the re-training."""
+        return SURTSession(self, model, plan)
 
-    def prepare(self, model: nn.Module, plan: Plan) -> None:
-        """Note the weights after the re-training."""
-        self.memory["retrained"] = _copied(model, self.name)
-        self.memory["moved"] = _distance(self.memory["initial"], self.memory["retrained"])
 
-    def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
+class SURTSession(MethodSession[SURT]):
+    """The weights before and after the re-training, which the final ones are measured from."""
+
+    def __init__(self, method: SURT, model: nn.Module, plan: Plan) -> None:
+        super().__init__(method, model, plan)
+        self.initial: dict[str, Tensor] | None = _copied(model, method.name)
+        """None where the model came without its pre-trained weights."""
+        self.retrained: dict[str, Tensor] | None = None
+        self.moved = 0.0
+        """How far the re-training went."""
+
+    def pretraining(self) -> Iterator[SelfSupervised]:
+        """Give the re-training; note the weights after it."""
+        assert self.initial is not None
+        yield SelfSupervised(self.method.epochs, self.method.learning_rate, self.method.mask_rate)
+        self.retrained = _copied(self.model, self.method.name)
+        self.moved = _distance(self.initial, self.retrained)
+
+    def state_dict(self) -> dict[str, Tensor]:
         """Return the re-trained weights, and how far they are from those before."""
-        moved = {"moved": torch.tensor(self.memory["moved"], dtype=torch.float64)}
-        return moved | {f"{_PREFIX}{name}": value for name, value in self.memory["retrained"].items()}
+        retrained = {f"{_PREFIX}{name}": value for name, value in (self.retrained or {}).items()}
+        return {"moved": torch.tensor(self.moved, dtype=torch.float64), **retrained}
 
-    def load_state_dict(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take the re-trained weights from ``state``: those of the model are the half-tuned ones."""
-        retrained = {name.removeprefix(_PREFIX): value for name, value in state.items() if name.startswith(_PREFIX)}
-        self.memory["retrained"], self.memory["moved"] = retrained, float(state["moved"])
-        if not math.isclose(_distance(self.memory["initial"], retrained), self.memory["moved"], rel_tol=1e-3):
+        self.retrained = {name.removeprefix(_PREFIX): v for name, v in state.items() if name.startswith(_PREFIX)}
+        self.moved = float(state["moved"])
+        if self.initial is None or not math.isclose(_distance(self.initial, self.retrained), self.moved, rel_tol=1e-3):
             logger.warning("surt: the model did not come with its pre-trained weights, so no distance to them is told")
-            self.memory["initial"] = None
+            self.initial = None
 
-    def finish(self, model: nn.Module) -> None:
-        """Measure how far the final weights are from the pre-trained and from the re-trained ones."""
-        if "retrained" not in self.memory:
-            return
-        final = {name: parameter.detach() for name, parameter in body_parameters(model, self.name).items()}
-        # Taken out, as two copies of a large model are dear.
-        starts = {name: self.memory.pop(key) for name, key in _STARTS.items()}
-        moved = {"retraining_moved": self.memory["moved"]}
-        if not self.memory["moved"]:
-            # Trained on, without re-training: what it began with was tuned already.
-            starts["pretrained_distance"], moved = None, {}
-        found = {name: _distance(start, final) for name, start in starts.items() if start is not None}
-        self.memory["facts"] = found | moved
-        words = {"pretrained_distance": "pre-trained", "start_distance": "re-trained"}
-        told = " and ".join(f"{value:.4g} from the {words[name]} ones" for name, value in found.items())
-        logger.info("surt: the body's final weights are at a distance of %s", told)
-
-    def facts(self) -> Mapping[str, float]:
+    def finish(self) -> Mapping[str, float]:
         """Return distances in the pre-trained body, Euclidean over all its weights.
 
         ``start_distance``: from the re-trained to the final weights; ``pretrained_distance``: from those of the
         checkpoint to the final ones; ``retraining_moved``: from those of the checkpoint to the re-trained ones. A
-        training that goes on without re-training has the first alone.
+        training that goes on without re-training has the first alone: what it began with was tuned already.
         """
-        return dict(self.memory["facts"])
+        if self.retrained is None:
+            return {}
+        final = {name: p.detach() for name, p in body_parameters(self.model, self.method.name).items()}
+        distances = {"start_distance": _distance(self.retrained, final)}
+        words = {"start_distance": "re-trained"}
+        if self.moved and self.initial is not None:
+            distances = {"pretrained_distance": _distance(self.initial, final), **distances}
+            words = {"pretrained_distance": "pre-trained", **words}
+        message = " and ".join(f"{value:.4g} from the {words[name]} ones" for name, value in distances.items())
+        logger.info("surt: the body's final weights are at a distance of %s", message)
+        return distances | ({"retraining_moved": self.moved} if self.moved else {})
 
 
 def _copied(model: nn.Module, method: str) -> dict[str, Tensor]:

@@ -1,12 +1,14 @@
 """Plain fine-tuning: the baseline every method is compared with."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import nn
 
-from holdfast.methods.base import Method, Plan
+from holdfast.methods.base import Method, MethodSession, Plan
 from holdfast.methods.parts.model.dropout import check_dropout, restore_dropout, set_dropout
+from holdfast.methods.requires import Requires
 
 
 @dataclass(frozen=True)
@@ -31,15 +33,23 @@ class Vanilla(Method):
         check_dropout(self.name, self.dropout)
 
     @property
-    def model_dropout(self) -> float | None:
-        """The rate while it trains."""
-        return self.dropout
+    def requires(self) -> Requires:
+        """Dropout of its rate."""
+        return Requires(whole_weights=False, dropout=self.dropout)
 
-    def prepare(self, model: nn.Module, plan: Plan) -> None:
+    def start(self, model: nn.Module, plan: Plan) -> "VanillaSession":
         """Set dropout."""
-        if self.dropout is not None:
-            self.memory["dropout"] = set_dropout(model, self.dropout)
+        return VanillaSession(self, model, plan)
 
-    def finish(self, model: nn.Module) -> None:
+
+class VanillaSession(MethodSession[Vanilla]):
+    """Keeps the model's own dropout for the end."""
+
+    def __init__(self, method: Vanilla, model: nn.Module, plan: Plan) -> None:
+        super().__init__(method, model, plan)
+        self._own_dropout = set_dropout(model, method.dropout)
+
+    def finish(self) -> Mapping[str, float]:
         """Put dropout back."""
-        restore_dropout(self.memory.pop("dropout", []))
+        restore_dropout(self._own_dropout)
+        return {}

@@ -6,11 +6,11 @@ The loop of a step, in order::
     engine.backward(loss)             loss / accumulation, scaled for fp16
     engine.step()                     every accumulation-th call:
                                           gradients unscaled; skipped when one is not finite
-                                          method.on_gradients
+                                          session.on_gradients
                                           clipping
-                                          method.on_clipped_gradients
+                                          session.on_clipped_gradients
                                           optimizer.step
-                                          method.on_update
+                                          session.after_step
                                           scheduler.step, zero_grad
 """
 
@@ -25,13 +25,21 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods import describe
-from holdfast.methods.base import Method, Plan, SelfSupervised, Step, TrainingData
+from holdfast.methods.base import Method, Plan, SelfSupervised, TrainingData
+from holdfast.methods.forward import Step
 from holdfast.training.forward.batches import check_batch, no_labels
 from holdfast.training.forward.objective import Objective
 from holdfast.training.forward.task_loss import named
 from holdfast.training.pretraining.self_supervised import Text, log_progress, retrain
-from holdfast.training.requirements import measures
-from holdfast.training.session.lifecycle import choose, finish, measure, plain_state, prepare, same_modes, shown
+from holdfast.training.session.lifecycle import (
+    calibrate,
+    final_weights,
+    finish,
+    plain_state,
+    same_modes,
+    select,
+    start,
+)
 from holdfast.training.session.loaders import length, same_order
 from holdfast.training.session.param_groups import check_covered, split_groups
 from holdfast.training.session.unwrapping import ddp_problem, guard_hooks, is_compiled, unwrap
@@ -44,24 +52,32 @@ Scheduler = torch.optim.lr_scheduler.LRScheduler
 class Engine:
     """Trains a model with a list of methods in any loop.
 
-    ``model``: the plain module, or it wrapped by DDP. ``optimizer``: an optimizer over its parameters, or a
-    function that makes one of an iterable of parameters; the function is called after the methods prepared the
-    model, and is needed where they replace parameters. ``accumulation``: micro-batches an optimizer step.
-    ``max_grad_norm``: gradients are clipped to this global norm; None switches clipping off. ``scheduler`` (or a
-    function that makes one of the optimizer, needed where methods split its groups) and ``scaler``
-    (``torch.amp.GradScaler``, for fp16) are stepped along when given. ``data``: the training batches
-    (a data loader), needed by methods that look at them or train on their text first; the latter also want the
-    model's ``tokenizer``, and train here in the constructor, unless the training is ``resumed``.
-    ``stacked=False`` runs a batch's copies in turn: half the activation memory, more forward passes.
+    Args:
+        model: The plain module, or it wrapped by DDP.
+        methods: Configurations, in the order in which they act where they do not say otherwise.
+        optimizer: One over the model's parameters, or a function that makes one of an iterable of parameters: it is
+            called after the methods prepared the model, and needed where they replace parameters.
+        total_steps: Optimizer steps of the whole training, where known; some methods need it.
+        accumulation: Micro-batches an optimizer step.
+        max_grad_norm: Gradients are clipped to this global norm; None switches clipping off.
+        seed: Of what methods draw outside of the forward pass.
+        scheduler: Stepped along with the optimizer; or a function that makes one of the optimizer, needed where
+            methods split its groups.
+        scaler: ``torch.amp.GradScaler``, for fp16.
+        data: The training batches (a data loader), for methods that look at them or train on their text first.
+        tokenizer: The model's, for methods that train on text; they do so here, in the constructor.
+        resumed: Whether ``load_state_dict`` will follow: training on text is then left out.
+        stacked: False runs a batch's copies in turn: half the activation memory, more forward passes.
 
-    Raises ``HoldfastError`` when methods cannot work together or on this model.
+    Raises:
+        HoldfastError: Where methods cannot work together, on this model or in this training.
 
     Example:
         >>> engine = Engine(model, [R3F(weight=0.5)], optimizer=make_optimizer)
         >>> for batch in loader:
         ...     engine.backward(engine.loss(batch))
         ...     stepped = engine.step()
-        >>> engine.finish()
+        >>> facts = engine.finish()
     """
 
     def __init__(
@@ -91,22 +107,24 @@ class Engine:
         self._data = data
         self.accumulation = accumulation
         methods = list(methods)
-        if data is None and (measuring := [method.name for method in methods if measures(method)]):
+        if data is None and (looking := [method.name for method in methods if method.requires.data]):
             raise HoldfastError(
-                f"{measuring[0]} looks at the training data before it trains: pass Engine(..., data=loader)"
+                f"{looking[0]} looks at the training data before it trains: pass Engine(..., data=loader)"
             )
-        passing = next((method.name for method in methods if method.needs_whole_pass), "")
+        passing = next((method.name for method in methods if method.requires.full_pass), "")
         if data is not None and passing and length(data) is None:
             raise HoldfastError(
                 f"{passing} goes over the training data before it trains, and data, a {type(data).__name__}, "
                 "has no length: give a list of batches, a loader of a dataset with a length, or a method without a pass"
             )
-        self.methods = prepare(
+        self.sessions = start(
             self.model,
             methods,
             Plan(total_steps, seed),
-            None if resumed else functools.partial(self._carry_out, tokenizer=tokenizer, seed=seed),
+            None if resumed else functools.partial(self._pretrain, tokenizer=tokenizer, seed=seed),
         )
+        """Of the methods, in the order in which they act; none once finished."""
+        self.methods = [session.method for session in self.sessions]
         try:
             if model is not self.model and (problem := ddp_problem(model, given)):
                 raise HoldfastError(f"{describe(self.methods)}: {problem}")
@@ -116,12 +134,12 @@ class Engine:
                 self.optimizer = optimizer
             else:
                 self.optimizer = optimizer(p for p in self.model.parameters() if p.requires_grad)
-            split_groups(self.optimizer, self.model, self.methods)
+            split_groups(self.optimizer, self.model, self.sessions)
             self.scheduler = scheduler(self.optimizer) if callable(scheduler) else scheduler
-            self._objective = Objective(self.model, self.methods, stacked=stacked)
+            self._objective = Objective(self.model, self.sessions, stacked=stacked)
         except BaseException:
             # Also where the caller's own functions raise.
-            finish(self.model, self.methods)
+            finish(self.sessions)
             raise
         self.scaler = scaler
         self.max_grad_norm = max_grad_norm
@@ -131,11 +149,11 @@ class Engine:
         self.skipped = 0
         """Optimizer steps left out because a gradient was not finite."""
         self._micro = 0
-        self._to_measure = [method for method in self.methods if measures(method)]
+        self._to_calibrate = [session for session in self.sessions if session.method.requires.data]
         self._terms: dict[str, Tensor] = {}
         self._evaluating = False
         self._finished = False
-        self._told_mode = False
+        self._warned_of_mode = False
 
     @property
     def terms(self) -> dict[str, float]:
@@ -161,17 +179,18 @@ class Engine:
         self._refuse_finished("loss")
         self._train_mode()
         step = self._step_now()
-        if self._to_measure:
+        if self._to_calibrate:
             assert self._data is not None
-            methods, self._to_measure = self._to_measure, []
+            sessions, self._to_calibrate = self._to_calibrate, []
+            data = TrainingData(functools.partial(self._moved, self._data), self._plain_loss)
             with same_order(self._data):
-                measure(self.model, methods, TrainingData(functools.partial(self._moved, self._data), self._plain_loss))
+                calibrate(self.model, sessions, data)
         if self._objective.compares and "labels" not in batch:
             raise HoldfastError(no_labels(batch, self._objective.compares))
         result = self._objective.run(self._call, batch, step)
         if result.outputs.get("loss") is None:
             raise HoldfastError(no_labels(batch))
-        terms = {"task": result.outputs["loss"], **self._objective.penalties(result, batch, step)}
+        terms = {"task": result.outputs["loss"], **self._objective.losses(result, batch)}
         self._terms = {name: value.detach() for name, value in terms.items()}
         return torch.stack([value.float() for value in terms.values()]).sum()
 
@@ -207,7 +226,7 @@ class Engine:
             "skipped": self.skipped,
             "micro": self._micro,
             "described": describe(self.methods),
-            "methods": {method.name: method.state_dict(self.model) for method in self.methods},
+            "methods": {session.method.name: session.state_dict() for session in self.sessions},
             "rng": torch.get_rng_state(),
             "accelerator_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
@@ -224,10 +243,10 @@ class Engine:
                 f"the state was saved with methods {state['described']}, this engine has {describe(self.methods)}: "
                 "build it with the same methods"
             )
-        for method in self.methods:
-            method.load_state_dict(self.model, state["methods"][method.name])
+        for session in self.sessions:
+            session.load_state_dict(state["methods"][session.method.name])
         if state["micro"]:
-            self._to_measure = []
+            self._to_calibrate = []
         self.steps, self.skipped, self._micro = state["steps"], state["skipped"], state["micro"]
         torch.set_rng_state(state["rng"])
         if state["accelerator_rng"]:
@@ -235,7 +254,7 @@ class Engine:
 
     def plain_state_dict(self) -> dict[str, Tensor]:
         """Return the state dict of the plain model, for ``model.save_pretrained(folder, state_dict=...)``."""
-        return plain_state(self.model, self.methods)
+        return plain_state(self.model, self.sessions)
 
     @contextmanager
     def evaluate(self) -> Iterator[None]:
@@ -249,32 +268,35 @@ class Engine:
             return
         self._evaluating = True
         try:
-            with same_modes(self._call), torch.no_grad(), shown(self.model, () if self._finished else self.methods):
+            with same_modes(self._call), torch.no_grad(), final_weights(self.sessions):
                 self._call.eval()
                 yield
         finally:
             self._evaluating = False
 
-    def finish(self, score: Callable[[], float] | None = None) -> None:
+    def finish(self, score: Callable[[], float] | None = None) -> dict[str, float]:
         """Leave the model a plain one: undo all surgery and remove the hook. Once finished, it does nothing.
 
         Call it after training. ``score`` evaluates ``engine.model`` on validation rows, higher is better, for methods
-        that choose by it. The model is then in evaluation mode and without gradients. Raises ``HoldfastError`` where
-        one needs it and it is not given; nothing is undone then.
+        that choose by it. The model is then in evaluation mode and without gradients. Returns what methods tell of the
+        training, by ``<method>/<name>``. Raises ``HoldfastError`` where one needs ``score`` and it is not given;
+        nothing is undone then.
         """
         self._refuse_evaluating("finish")
         if self._finished:
-            return
-        if score is None and (needing := [method.name for method in self.methods if method.needs_validation]):
+            return {}
+        if score is None and (needing := [method.name for method in self.methods if method.requires.validation]):
             raise HoldfastError(
                 f"{needing[0]} chooses by validation: call engine.finish(score=...) with a function that evaluates "
                 "the model on validation rows, higher is better"
             )
         if score is not None:
-            choose(self.model, self.methods, score)
-        finish(self.model, self.methods)
+            select(self.model, self.sessions, score)
+        facts = finish(self.sessions)
+        self.sessions = []
         self._objective.remove()
         self._finished = True
+        return facts
 
     def _refuse_finished(self, call: str) -> None:
         if self._finished:
@@ -294,8 +316,8 @@ class Engine:
         if self.model.training:
             return
         self._call.train()
-        if not self._told_mode:
-            self._told_mode = True
+        if not self._warned_of_mode:
+            self._warned_of_mode = True
             logger.warning(
                 "the model was in evaluation mode, as from_pretrained and model.eval() leave it: engine.loss() put it "
                 "into training mode (what is to stay in evaluation mode: .eval() it after model.train()); evaluate "
@@ -309,13 +331,13 @@ class Engine:
         loss: Tensor = outputs["loss"]
         return loss
 
-    def _carry_out(self, method: Method, stage: SelfSupervised, *, tokenizer: Any, seed: int) -> None:
+    def _pretrain(self, method: Method, training: SelfSupervised, *, tokenizer: Any, seed: int) -> None:
         if self._data is None:
             raise HoldfastError(f"{method.name} trains on the texts first: pass Engine(..., data=loader)")
         data = self._data
         text = Text(functools.partial(self._moved, data), length(data), self.accumulation, tokenizer, nullcontext)
         with same_order(data):
-            retrain(self.model, stage, text, seed, method.name, log_progress)
+            retrain(self.model, training, text, seed, method.name, log_progress)
 
     def _moved(self, data: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         device = next(self.model.parameters()).device
@@ -323,7 +345,7 @@ class Engine:
             yield {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
 
     def _step_now(self) -> Step:
-        return Step(self.steps, self.total_steps, self.model, self.optimizer)
+        return Step(self.steps, self.total_steps, self.optimizer)
 
     def _with_gradient(self) -> list[nn.Parameter]:
         # Of the optimizer: gradients of weights left out of it are never reset, and would shrink the others.
@@ -340,16 +362,16 @@ class Engine:
         norm = _gradient_norm(parameters)
         finite = bool(torch.isfinite(norm))
         if finite:
-            if any(type(method).on_gradients is not Method.on_gradients for method in self.methods):
-                for method in self.methods:
-                    method.on_gradients(step)
+            if any(method.requires.gradients for method in self.methods):
+                for session in self.sessions:
+                    session.on_gradients(step)
                 # A method may have taken gradients away, or given some to weights of its own.
                 parameters = self._with_gradient()
                 norm = _gradient_norm(parameters)
             if self.max_grad_norm is not None:
                 torch.nn.utils.clip_grads_with_norm_(parameters, self.max_grad_norm, norm)
-            for method in self.methods:
-                method.on_clipped_gradients(step)
+            for session in self.sessions:
+                session.on_clipped_gradients(step)
         elif not self.skipped:
             logger.warning("a gradient is not finite at step %d: such steps are skipped and counted", self.steps)
         if self.scaler is not None:
@@ -361,8 +383,8 @@ class Engine:
         if not finite:
             self.skipped += 1
             return False
-        for method in self.methods:
-            method.on_update(step)
+        for session in self.sessions:
+            session.after_step(step)
         if self.scheduler is not None:
             self.scheduler.step()
         self.steps += 1

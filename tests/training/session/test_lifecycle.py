@@ -1,12 +1,15 @@
 """What a training that cannot begin leaves behind, and that the order in which methods are given does not matter."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import pytest
 import torch
 from transformers import Trainer, TrainingArguments
 
-from holdfast import EMA, LPFT, R4F, Engine, HoldfastError, NoisyTune, ReInit
-from holdfast.methods.base import Plan
-from holdfast.training.session.lifecycle import prepare
+from holdfast import EMA, LPFT, R4F, Engine, HoldfastError, Method, NoisyTune, ReInit
+from holdfast.methods.base import MethodSession, Plan
+from holdfast.training.session.lifecycle import start
 from holdfast.training.trainer import attach as trainers
 from loops import batches, sgd, train
 from tiny import batch, classifier
@@ -42,11 +45,35 @@ def test_a_trainer_that_fails_in_the_middle_of_attaching_is_as_before(tmp_path, 
     assert type(model.classifier) is torch.nn.Linear
 
 
+@dataclass(frozen=True)
+class Undeclared(Method):
+    """Acts on gradients without saying that it needs them."""
+
+    name: ClassVar[str] = "undeclared"
+
+    def start(self, model, plan):
+        return UndeclaredSession(self, model, plan)
+
+
+class UndeclaredSession(MethodSession[Undeclared]):
+    def on_gradients(self, step):
+        """Never called."""
+
+
+def test_a_hook_that_would_not_be_called_is_told_and_leaves_no_surgery():
+    model = classifier("bert")
+    with pytest.raises(
+        HoldfastError, match=r"undeclared has on_gradients\(\).*return Requires\(gradients=True, \.\.\.\)"
+    ):
+        Engine(model, [R4F(), Undeclared()], optimizer=sgd())
+    assert type(model.classifier) is torch.nn.Linear
+
+
 def test_what_is_drawn_anew_gets_no_noise_in_either_order():
     models = [classifier("bert") for _ in range(3)]
-    prepare(models[0], [NoisyTune(), ReInit(layers=1)], Plan(2))
-    prepare(models[1], [ReInit(layers=1), NoisyTune()], Plan(2))
-    prepare(models[2], [ReInit(layers=1)], Plan(2))
+    start(models[0], [NoisyTune(), ReInit(layers=1)], Plan(2))
+    start(models[1], [ReInit(layers=1), NoisyTune()], Plan(2))
+    start(models[2], [ReInit(layers=1)], Plan(2))
     drawn = [model.bert.encoder.layer[1].attention.self.query.weight for model in models]
     assert torch.equal(drawn[0], drawn[2])
     assert torch.equal(drawn[1], drawn[2])

@@ -10,6 +10,7 @@ from torch.utils.data import default_collate
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from holdfast import LLRD, Engine, HoldfastError, LoRA, Method, attach
+from holdfast.methods.base import MethodSession, Plan
 from holdfast.training.session.param_groups import split_groups
 from tiny import batch, classifier, rows
 
@@ -21,13 +22,22 @@ class Rates(Method):
     name: ClassVar[str] = "rates"
     given: Mapping[str, float] = field(default_factory=dict)
 
-    def rates(self, model):
-        return self.given
+    def start(self, model, plan):
+        return RatesSession(self, model, plan)
 
 
 @dataclass(frozen=True)
 class More(Rates):
     name: ClassVar[str] = "more"
+
+
+class RatesSession(MethodSession[Rates]):
+    def lr_multipliers(self):
+        return self.method.given
+
+
+def split(optimizer, model, *methods):
+    split_groups(optimizer, model, [method.start(model, Plan(None)) for method in methods])
 
 
 def net():
@@ -49,7 +59,7 @@ def test_groups_are_split_by_factor_and_keep_all_else():
     weights, biases = [model[0].weight, model[1].weight], [model[0].bias, model[1].bias]
     optimizer = adam([{"params": weights, "weight_decay": 0.3}, {"params": biases, "lr": 0.5, "betas": (0.8, 0.9)}])
     factors = Rates({"0.weight": 0.5, "0.bias": 0.5}), More({"0.weight": 0.5, "1.bias": 0.5})
-    split_groups(optimizer, model, factors)
+    split(optimizer, model, *factors)
     assert laid_out(optimizer, model) == [
         (["1.weight"], 0.1),
         (["0.weight"], 0.025),
@@ -58,14 +68,14 @@ def test_groups_are_split_by_factor_and_keep_all_else():
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.3, 0.3, 0.01]
     assert [group["betas"] for group in optimizer.param_groups] == [(0.9, 0.999)] * 2 + [(0.8, 0.9)]
     before = laid_out(optimizer, model)
-    split_groups(optimizer, model, factors)
+    split(optimizer, model, *factors)
     assert laid_out(optimizer, model) == before, "a second call changes nothing"
 
 
 def test_names_of_parameters_go_with_them():
     model = net()
     optimizer = adam(model.named_parameters())
-    split_groups(optimizer, model, [Rates({"0.bias": 0.5})])
+    split(optimizer, model, Rates({"0.bias": 0.5}))
     found = [group["param_names"] for group in optimizer.param_groups]
     assert found == [["0.weight", "1.weight", "1.bias"], ["0.bias"]]
 
@@ -73,7 +83,7 @@ def test_names_of_parameters_go_with_them():
 def test_a_rate_that_is_a_tensor_is_not_shared():
     model = net()
     optimizer = torch.optim.AdamW(model.parameters(), torch.tensor(0.1))
-    split_groups(optimizer, model, [Rates({"0.bias": 0.5})])
+    split(optimizer, model, Rates({"0.bias": 0.5}))
     rates = [group["lr"] for group in optimizer.param_groups]
     assert [round(float(rate), 6) for rate in rates] == [0.1, 0.05]
     assert rates[0] is not rates[1]
@@ -82,20 +92,20 @@ def test_a_rate_that_is_a_tensor_is_not_shared():
 def test_what_cannot_be_split_is_refused():
     model = net()
     with pytest.raises(HoldfastError, match="no such parameter"):
-        split_groups(adam(model.parameters()), model, [Rates({"2.bias": 0.5})])
+        split(adam(model.parameters()), model, Rates({"2.bias": 0.5}))
     with pytest.raises(HoldfastError, match="by -1"):
-        split_groups(adam(model.parameters()), model, [Rates({"0.bias": -1.0})])
+        split(adam(model.parameters()), model, Rates({"0.bias": -1.0}))
     with pytest.raises(HoldfastError, match="groups of AdamW do not hold the model's weights"):
-        split_groups(adam(net().parameters()), model, [Rates({"0.bias": 0.5})])
+        split(adam(net().parameters()), model, Rates({"0.bias": 0.5}))
     optimizer = adam(model.parameters())
     torch.optim.lr_scheduler.StepLR(optimizer, 1)
     with pytest.raises(HoldfastError, match=r"schedule was made for them before.*scheduler=lambda"):
-        split_groups(optimizer, model, [Rates({"0.bias": 0.5})])
-    split_groups(optimizer, model, [Rates({})])
+        split(optimizer, model, Rates({"0.bias": 0.5}))
+    split(optimizer, model, Rates({}))
     optimizer.param_groups[0].pop("initial_lr")
     optimizer.param_groups[0]["lr"] = None
     with pytest.raises(HoldfastError, match="AdamW sets its own"):
-        split_groups(optimizer, model, [Rates({"0.bias": 0.5})])
+        split(optimizer, model, Rates({"0.bias": 0.5}))
 
 
 def test_the_engine_makes_the_schedule_after_the_groups():
@@ -165,7 +175,7 @@ def test_an_optimizer_of_the_users_own_is_split_on_a_trainer(tmp_path):
     trainer = Trainer(model, arguments(tmp_path, **constant), train_dataset=rows(8), optimizers=(optimizer, None))
     set_seed(1)
     attach(trainer, LLRD(decay=0.5)).train()
-    factors = LLRD(decay=0.5).rates(hand)
+    factors = LLRD(decay=0.5).start(hand, Plan(None)).lr_multipliers()
     for at in (0, 4):
         hand.zero_grad()
         hand(**default_collate(rows(8)[at : at + 4])).loss.backward()

@@ -11,10 +11,10 @@ from trainers import build, rows, same
 from transformers import Trainer, TrainerCallback, set_seed
 
 from holdfast import L2SP, SURT, Engine, HoldfastError, LoRA, MHLoss, Vanilla, attach
-from holdfast.methods.base import Plan, SelfSupervised
+from holdfast.methods.base import SelfSupervised
 from holdfast.methods.parts.model.layers import body_of
 from holdfast.training.pretraining.self_supervised import StageProgress
-from holdfast.training.trainer.pretraining import carry_out
+from holdfast.training.trainer.pretraining import pretrain
 from tiny import batch, classifier, tokenizer
 
 
@@ -222,7 +222,7 @@ def test_only_bf16_is_used_in_the_stage(precision, found, tmp_path, monkeypatch)
     if precision == "fp16":
         # A trainer without a GPU refuses it.
         monkeypatch.setattr(type(trainer.accelerator), "mixed_precision", "fp16")
-    carry_out(trainer, trainer.model, trainer._holdfast_batches, SURT(), SelfSupervised(1, 1e-4, 0.15))
+    pretrain(trainer, trainer.model, trainer._holdfast_batches, SURT(), SelfSupervised(1, 1e-4, 0.15))
     assert used == [found]
 
 
@@ -259,7 +259,6 @@ def test_methods_that_hold_weights_hold_the_retrained_ones(tmp_path):
     trainer, stages = trained(
         tmp_path, L2SP(alpha=1.0), SURT(epochs=1, learning_rate=1e-2), max_steps=2, learning_rate=0.0
     )
-    assert trainer._holdfast.methods[0].name == "surt"
     assert all(torch.equal(value, stages.begun[name]) for name, value in weights(trainer.model).items())
 
 
@@ -305,10 +304,9 @@ def test_the_engine_trains_first_in_its_constructor_unless_resumed():
     second.load_state_dict(first.state_dict())
     found = []
     for one in (first, second):
-        one.finish()
-        found.append(one.methods[0].facts())
+        found.append(one.finish())
     assert found[0] == pytest.approx(found[1])
-    assert found[0]["start_distance"] == pytest.approx(distance(retrained, weights(first.model)), rel=1e-5)
+    assert found[0]["surt/start_distance"] == pytest.approx(distance(retrained, weights(first.model)), rel=1e-5)
 
 
 def test_the_order_of_the_engines_data_stays_what_it_was():
@@ -318,17 +316,6 @@ def test_the_order_of_the_engines_data_stays_what_it_was():
         engine(classifier("bert"), method, data=loader)
         orders.append([given["input_ids"].tolist() for given in loader])
     assert orders[0] == orders[1]
-
-
-def test_finishing_twice_does_no_harm():
-    method = SURT(epochs=1)
-    model = classifier("bert")
-    method.stages(model, Plan(3))
-    method.prepare(model, Plan(3))
-    method.finish(model)
-    found = dict(method.facts())
-    method.finish(model)
-    assert method.facts() == found
 
 
 class Endless(IterableDataset):

@@ -1,21 +1,14 @@
 """Child-Tuning D: the weights that matter most for the task, found once and trained alone."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Method, Plan, Selection, Step, TrainingData
-from holdfast.methods.child_tuning_d.fisher import single_rows, squared_gradients
-from holdfast.methods.parts.model.freezing import BODY
+from holdfast.methods.base import Method, MethodSession, Plan
 from holdfast.methods.parts.model.layers import layer_stacks
-from holdfast.methods.parts.model.matrices import GRADIENTS
-from holdfast.methods.parts.padding import TEXTS
-from holdfast.methods.parts.top_k import top_k_masks
+from holdfast.methods.requires import Footprint, Part, Requires
 
 
 @dataclass(frozen=True)
@@ -59,111 +52,46 @@ class ChildTuningD(Method):
             raise HoldfastError(f"{self.name}(max_batches={self.max_batches}): use at least 1, or none for all batches")
 
     @property
-    def uses(self) -> frozenset[str]:
+    def requires(self) -> Requires:
         """The body's weights, and the gradients of whole matrices; texts, where each has a gradient of its own."""
-        return frozenset({BODY, GRADIENTS} | ({TEXTS} if self.fisher == "example" else set()))
+        texts = {Part.TEXTS} if self.fisher == "example" else set()
+        return Requires(
+            uses={Part.BODY, Part.GRADIENTS} | texts,
+            gradients=True,
+            data=True,
+            full_pass=self.max_batches is None,
+        )
 
-    @property
-    def needs_whole_pass(self) -> bool:
-        """Whether all batches are looked at."""
-        return self.max_batches is None
+    def check(self, model: nn.Module) -> Footprint:
+        """Return the weights of the transformer layers, among which the child network is chosen.
 
-    def check(self, model: nn.Module) -> None:
-        """Raise ``HoldfastError`` when the model has no transformer layers, or trains none of their weights."""
-        layer_weights(model, self.name)
-
-    def selection(self, model: nn.Module) -> Selection:
-        """Return the weights of the transformer layers, among which the child network is chosen."""
-        chosen = layer_weights(model, self.name)
+        Raises ``HoldfastError`` when the model has no transformer layers, or trains none of their weights.
+        """
+        weights = self.layer_weights(model)
         state = 0
-        for weight in chosen.values():
+        for weight in weights.values():
             copy = weight.element_size() if self.freeze == "hard" else 0
             # The float32 sums are gone when training begins.
             state += weight.numel() * (1 + max(4, copy))
-        return Selection(chosen, f"the {100 * self.keep:g} % with the largest Fisher information trained", state)
+        return Footprint(weights, f"the {100 * self.keep:g} % with the largest Fisher information trained", state)
 
-    def prepare(self, model: nn.Module, plan: Plan) -> None:
-        """Note the seed."""
-        self.memory["seed"] = plan.seed
+    def start(self, model: nn.Module, plan: Plan) -> MethodSession["ChildTuningD"]:
+        """Leave the model as it is: the child network is chosen once there are data."""
+        from holdfast.methods.child_tuning_d.session import ChildTuningDSession
 
-    def measure(self, model: nn.Module, data: TrainingData) -> None:
-        """Sum squared gradients over the training data and keep the mask."""
-        # Else the mask would depend on what drew random numbers before.
-        torch.manual_seed(self.memory["seed"])
-        weights = layer_weights(model, self.name)
-        model.train(self.fisher == "batch")
-        losses = (data.loss(batch) for batch in self._batches(data))
-        sums = squared_gradients(list(weights.values()), losses, 1.0 if self.fisher == "batch" else None, self.name)
-        count = max(1, round(self.keep * sum(total.numel() for total in sums)))
-        self.memory["child"] = dict(zip(weights, top_k_masks(sums, count), strict=True))
+        return ChildTuningDSession(self, model, plan)
 
-    @torch.no_grad()
-    def on_clipped_gradients(self, step: Step) -> None:
-        """Zero the gradients outside the child network."""
-        weights = dict(step.model.named_parameters())
-        if self.freeze == "hard" and "initial" not in self.memory:
-            # What is frozen has the values it began with, after a resumption too.
-            self.memory["initial"] = {name: weights[name].detach().clone() for name in self._child()}
-        for name, mask in self._child().items():
-            gradient = weights[name].grad
-            if gradient is not None:
-                # Several times faster than with booleans.
-                gradient.mul_(self._on(gradient.device, name, mask).view(torch.uint8))
+    def layer_weights(self, model: nn.Module) -> dict[str, nn.Parameter]:
+        """Return the trained parameters of all transformer blocks of ``model`` by name, shared ones once.
 
-    @torch.no_grad()
-    def on_update(self, step: Step) -> None:
-        """Put hard-frozen weights back."""
-        if self.freeze == "gradient":
-            return
-        weights = dict(step.model.named_parameters())
-        for name, mask in self._child().items():
-            initial = self.memory["initial"][name]
-            frozen = self._on(initial.device, name, mask).logical_not()
-            # Exact at both ends, and much faster than a choice under an irregular mask.
-            weights[name].lerp_(initial, frozen.to(initial.dtype))
-
-    def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
-        """The mask."""
-        return dict(self.memory.get("child", {}))
-
-    def load_state_dict(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
-        """Restore the mask."""
-        self.memory["child"] = dict(state)
-        self.memory.pop("initial", None)
-
-    def finish(self, model: nn.Module) -> None:
-        """Free the mask and the copies."""
-        self.memory.pop("child", None)
-        self.memory.pop("initial", None)
-
-    def _batches(self, data: TrainingData) -> Iterator[Mapping[str, Any]]:
-        batches = islice(data.batches(), self.max_batches)
-        return batches if self.fisher == "batch" else single_rows(batches)
-
-    def _child(self) -> dict[str, Tensor]:
-        child: dict[str, Tensor] | None = self.memory.get("child")
-        if not child:
+        Raises ``HoldfastError`` where there are none.
+        """
+        stacks = layer_stacks(model, self.name)
+        inside = {id(p) for stack in stacks for _, block in stack for p in block.parameters()}
+        weights = {name: p for name, p in model.named_parameters() if id(p) in inside and p.requires_grad}
+        if not weights:
             raise HoldfastError(
-                f"{self.name} has no mask: the state it was resumed from holds none, start the training anew"
+                f"{self.name} chooses among the weights of the transformer layers, and {type(model).__name__} trains "
+                "none: leave requires_grad of some of them true"
             )
-        return child
-
-    def _on(self, device: torch.device, name: str, mask: Tensor) -> Tensor:
-        if mask.device != device:
-            mask = self._child()[name] = mask.to(device)
-        return mask
-
-
-def layer_weights(model: nn.Module, method: str) -> dict[str, nn.Parameter]:
-    """Return the trained parameters of all transformer blocks by name, shared ones once.
-
-    Raises ``HoldfastError``, naming ``method``, where there are none.
-    """
-    inside = {id(p) for stack in layer_stacks(model, method) for _, block in stack for p in block.parameters()}
-    found = {name: p for name, p in model.named_parameters() if id(p) in inside and p.requires_grad}
-    if not found:
-        raise HoldfastError(
-            f"{method} chooses among the weights of the transformer layers, and {type(model).__name__} trains none: "
-            "leave requires_grad of some of them true"
-        )
-    return found
+        return weights

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Method, Plan, Selection, Step
+from holdfast.methods.base import Method, MethodSession, Plan
 from holdfast.methods.child_tuning_f.bernoulli import (
     SMALLEST,
     BernoulliBuffers,
@@ -16,7 +16,9 @@ from holdfast.methods.child_tuning_f.bernoulli import (
     keep_at_random_,
     keep_rows_at_random_,
 )
+from holdfast.methods.forward import Step
 from holdfast.methods.parts.rng import own_generator
+from holdfast.methods.requires import Footprint, Requires
 
 
 @dataclass(frozen=True)
@@ -54,54 +56,64 @@ class ChildTuningF(Method):
                 "nothing: use a larger one, such as 0.3"
             )
 
-    def selection(self, model: nn.Module) -> Selection:
-        """Return all trained weights."""
-        chosen = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-        doing = f"a random {100 * self.keep:g} % of the gradient used at each step"
-        return Selection(chosen, doing, buffer_bytes(list(chosen.values())))
+    @property
+    def requires(self) -> Requires:
+        """Gradients as the optimizer will read them."""
+        return Requires(gradients=True)
 
-    def prepare(self, model: nn.Module, plan: Plan) -> None:
-        """Note the seed."""
-        self.memory["seed"] = plan.seed
+    def check(self, model: nn.Module) -> Footprint:
+        """Return all trained weights; the state is the working memory of the draws."""
+        weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+        action = f"a random {100 * self.keep:g} % of the gradient used at each step"
+        return Footprint(weights, action, buffer_bytes(list(weights.values())))
+
+    def start(self, model: nn.Module, plan: Plan) -> "ChildTuningFSession":
+        """Leave the model as it is."""
+        return ChildTuningFSession(self, model, plan)
+
+
+class ChildTuningFSession(MethodSession[ChildTuningF]):
+    """The seed from which all draws follow, and their working memory."""
+
+    def __init__(self, method: ChildTuningF, model: nn.Module, plan: Plan) -> None:
+        super().__init__(method, model, plan)
+        self.seed = plan.seed
+        self.buffers: dict[torch.device, BernoulliBuffers] = {}
 
     @torch.no_grad()
     def on_clipped_gradients(self, step: Step) -> None:
         """Keep a random part of each gradient."""
-        if self.keep == 1:
+        keep = self.method.keep
+        if keep == 1:
             return
-        tables = {id(module.weight) for module in step.model.modules() if isinstance(module, nn.Embedding)}
+        tables = {id(module.weight) for module in self.model.modules() if isinstance(module, nn.Embedding)}
         dense: dict[torch.device, list[Tensor]] = {}
         sparse: list[Tensor] = []
-        for weight in step.model.parameters():
+        for weight in self.model.parameters():
             gradient = weight.grad
             if gradient is not None:
                 by_rows = id(weight) in tables and gradient.device.type == "cpu"
                 (sparse if by_rows else dense.setdefault(gradient.device, [])).append(gradient)
-        scale = 1 / self.keep if self.rescale else 1.0
+        scale = 1 / keep if self.method.rescale else 1.0
         # A generator a step: what it draws depends on the seed and the step alone, on resumption too.
-        seed, stream = self.memory["seed"], f"{self.name} {step.index}"
+        stream = f"{self.method.name} {step.index}"
         for device, gradients in dense.items():
-            generator = own_generator(stream, seed, device)
-            keep_at_random_(gradients, self.keep, scale, self._buffers(step.model, device), generator)
-        generator = own_generator(f"{stream} embeddings", seed)
+            generator = own_generator(stream, self.seed, device)
+            keep_at_random_(gradients, keep, scale, self._buffers_on(device), generator)
+        generator = own_generator(f"{stream} embeddings", self.seed)
         for gradient in sparse:
-            keep_rows_at_random_(gradient, self.keep, scale, self._buffers(step.model, gradient.device), generator)
+            keep_rows_at_random_(gradient, keep, scale, self._buffers_on(gradient.device), generator)
 
-    def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
-        """The seed, from which all draws follow."""
-        return {"seed": torch.tensor(self.memory["seed"])}
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the seed."""
+        return {"seed": torch.tensor(self.seed)}
 
-    def load_state_dict(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Restore the seed."""
-        self.memory["seed"] = int(state["seed"])
+        self.seed = int(state["seed"])
 
-    def finish(self, model: nn.Module) -> None:
-        """Free the buffers."""
-        self.memory.pop("buffers", None)
-
-    def _buffers(self, model: nn.Module, device: torch.device) -> BernoulliBuffers:
-        buffers: dict[torch.device, BernoulliBuffers] = self.memory.setdefault("buffers", {})
-        if device not in buffers:
-            trained = [weight for weight in model.parameters() if weight.requires_grad]
-            buffers[device] = BernoulliBuffers(trained, device)
-        return buffers[device]
+    def _buffers_on(self, device: torch.device) -> BernoulliBuffers:
+        if device not in self.buffers:
+            trained = [weight for weight in self.model.parameters() if weight.requires_grad]
+            self.buffers[device] = BernoulliBuffers(trained, device)
+        return self.buffers[device]

@@ -30,11 +30,11 @@ class LossSum:
         None where ``loss`` does not depend on it.
         """
         loss = loss.float()
-        found = slopes(loss * (weight * LIFT), [also, *self._parameters], self._method)
-        slope = found.pop(0)
-        for index in reversed(range(len(found))):
+        gradients = slopes(loss * (weight * LIFT), [also, *self._parameters], self._method)
+        slope = gradients.pop(0)
+        for index in reversed(range(len(gradients))):
             # One at a time, so that there are never three sets of gradients; not in place, as two may be one tensor.
-            new, old = found.pop(), self._gradients[index]
+            new, old = gradients.pop(), self._gradients[index]
             if new is not None:
                 self._gradients[index] = new if old is None else old + new
         part = loss.detach() * weight
@@ -46,10 +46,10 @@ class LossSum:
         assert self._value is not None
         pairs = [(p, g) for p, g in zip(self._parameters, self._gradients, strict=True) if g is not None]
         self._gradients = []
-        found: Tensor = _Injected.apply(  # type: ignore[no-untyped-call]
+        total: Tensor = _Injected.apply(  # type: ignore[no-untyped-call]
             self._value, [g for _, g in pairs], *(p for p, _ in pairs)
         )
-        return found
+        return total
 
 
 class _Injected(torch.autograd.Function):

@@ -9,32 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Forward, Method, Perturb, Probe, Selection
+from holdfast.methods.base import Method, MethodSession, Plan
+from holdfast.methods.forward import Forward, Perturb, TrialForward
+from holdfast.methods.freelb.ascent import ascend
 from holdfast.methods.freelb.loss_sum import LossSum
 from holdfast.methods.parts.model.embeddings import input_embedding
-from holdfast.methods.parts.model.freezing import BODY, INPUTS
 from holdfast.methods.parts.noise.ascent import Delta, precise, reached
 from holdfast.methods.parts.outputs import logits_of, other_loss, task_loss_of
-from holdfast.methods.parts.padding import TEXTS, real_tokens
+from holdfast.methods.parts.padding import real_tokens
+from holdfast.methods.requires import Footprint, Part, Requires
 
 _PASSES = "at every pass"
-
-
-@torch.no_grad()
-def ascend(delta: Tensor, gradient: Tensor, step_size: float, radius: float) -> Tensor:
-    """Return delta + step_size * g / |g|_2, shortened to |.|_2 <= radius where radius is above 0.
-
-    ``delta``, ``gradient``: (sequences, tokens, width); norms are over each sequence. Zhu et al. 2020, and the
-    published code, of which the least norm, 1e-8, that g is divided by.
-    """
-    norm = _length(gradient).clamp_min(1e-8)
-    moved = delta + step_size * gradient / norm
-    return moved * (radius / _length(moved).clamp_min(radius)) if radius > 0 else moved
-
-
-def _length(tensor: Tensor) -> Tensor:
-    length: Tensor = torch.linalg.vector_norm(tensor, dim=(1, 2), keepdim=True)
-    return length
 
 
 @dataclass(frozen=True)
@@ -75,61 +60,74 @@ class FreeLB(Method):
                 raise HoldfastError(f"freelb({name}={value!r}): {name} must be a number of at least 0")
 
     @property
-    def uses(self) -> frozenset[str]:
+    def requires(self) -> Requires:
         """The body, which runs on the perturbed rows, down to its inputs, and the norm over each text."""
-        return frozenset({BODY, INPUTS, TEXTS})
+        return Requires(uses={Part.BODY, Part.INPUT_GRADIENTS, Part.TEXTS}, outputs=True, inputs=True)
 
-    def check(self, model: nn.Module) -> None:
-        """Raise ``HoldfastError`` when the model does not say where its input embedding is."""
+    def check(self, model: nn.Module) -> Footprint:
+        """Return the trained weights, whose gradient is kept apart during a step.
+
+        Raises ``HoldfastError`` when the model does not say where its input embedding is.
+        """
         input_embedding(model)
-
-    def selection(self, model: nn.Module) -> Selection | None:
-        """Return the trained weights, whose gradient is kept apart during a step."""
         if self.steps == 1:
-            return None
+            return Footprint()
         weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
         state = sum(p.numel() * p.element_size() for p in weights.values())
-        return Selection(weights, f"gradients of {self.steps} passes added up", state)
+        return Footprint(weights, f"gradients of {self.steps} passes added up", state)
 
-    def disturb(self, probe: Probe) -> Perturb | None:
+    def start(self, model: nn.Module, plan: Plan) -> "FreeLBSession":
+        """Return the session; the model stays as it is."""
+        return FreeLBSession(self, model, plan)
+
+
+class FreeLBSession(MethodSession[FreeLB]):
+    """The passes of a micro-batch before the last."""
+
+    def __init__(self, method: FreeLB, model: nn.Module, plan: Plan) -> None:
+        super().__init__(method, model, plan)
+        self._passes: LossSum | None = None
+
+    def perturb_inputs(self, trial: TrialForward) -> Perturb | None:
         """Make all passes but the last and return the perturbation of the last."""
-        self.memory.pop("passes", None)
-        if self.steps == 1 and self.init == 0:
+        method = self.method
+        self._passes = None
+        if method.steps == 1 and method.init == 0:
             return None
-        delta = Delta(functools.partial(self._start, probe.batch))
-        passes = LossSum([p for p in probe.step.model.parameters() if p.requires_grad], self.name)
-        for _ in range(self.steps - 1):
-            logits = logits_of(probe(delta.added, same_dropout=self.same_dropout), self.name)
-            loss = probe.task_loss(logits)
+        delta = Delta(functools.partial(_initial, method, trial.batch))
+        passes = LossSum([p for p in self.model.parameters() if p.requires_grad], method.name)
+        for _ in range(method.steps - 1):
+            logits = logits_of(trial(delta.added, same_dropout=method.same_dropout), method.name)
+            loss = trial.task_loss(logits)
             if loss is None:
                 if not bool(torch.isfinite(logits).all()):
                     # Nothing can be learned from such a batch about the model, nor will the step be made.
                     return None
-                raise other_loss(self.name, _PASSES)
-            slope = reached(passes.add(loss, 1 / self.steps, delta.value), self.name)
-            delta.move(ascend(delta.value, slope, self.step_size, self.radius))
-        if self.steps > 1:
-            self.memory["passes"] = passes
+                raise other_loss(method.name, _PASSES)
+            slope = reached(passes.add(loss, 1 / method.steps, delta.value), method.name)
+            delta.move(ascend(delta.value, slope, method.step_size, method.radius))
+        if method.steps > 1:
+            self._passes = passes
         return delta.added_fixed
 
-    def penalty(self, forward: Forward) -> Tensor | None:
+    def loss(self, forward: Forward) -> Tensor | None:
         """The mean over all passes, less the loss of the last, which is the task's."""
-        passes: LossSum | None = self.memory.pop("passes", None)
+        passes, self._passes = self._passes, None
         if passes is None:
             return None
-        last = task_loss_of(forward, self.name, _PASSES)
+        method = self.method
+        last = task_loss_of(forward, method.name, _PASSES)
         if last is None:
             return None
-        return passes.term() * forward.share - (1 - 1 / self.steps) * last(logits_of(forward.outputs, self.name))
+        logits = logits_of(forward.outputs, method.name)
+        return passes.term() * forward.share - (1 - 1 / method.steps) * last(logits)
 
-    def finish(self, model: nn.Module) -> None:
-        """Let go of the gradients of a batch that was broken off."""
-        self.memory.clear()
 
-    def _start(self, batch: Mapping[str, Any], embeddings: Tensor) -> Tensor:
-        zeros = torch.zeros_like(embeddings, dtype=precise(embeddings))
-        if self.init == 0:
-            return zeros
-        real = real_tokens(batch, embeddings, self.name)[:, :, None].to(zeros.dtype)
-        entries = real.sum(1, keepdim=True).clamp_min(1) * embeddings.shape[-1]
-        return zeros.uniform_(-1, 1) * real * (self.init / entries.sqrt())
+def _initial(method: FreeLB, batch: Mapping[str, Any], embeddings: Tensor) -> Tensor:
+    """Return delta_0 for ``embeddings``, (sequences, tokens, width)."""
+    zeros = torch.zeros_like(embeddings, dtype=precise(embeddings))
+    if method.init == 0:
+        return zeros
+    real = real_tokens(batch, embeddings, method.name)[:, :, None].to(zeros.dtype)
+    entries = real.sum(1, keepdim=True).clamp_min(1) * embeddings.shape[-1]
+    return zeros.uniform_(-1, 1) * real * (method.init / entries.sqrt())

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Forward, Method, Plan, Selection
-from holdfast.methods.mhloss.multi_head import MultiHeadLinear, fold, multiply
+from holdfast.methods.base import Method, MethodSession, Plan
+from holdfast.methods.forward import Forward
+from holdfast.methods.mhloss.multi_head import fold, multiply
 from holdfast.methods.parts.model.heads import head_linears
 from holdfast.methods.parts.model.initialisation import fresh_linears
 from holdfast.methods.parts.outputs import task_loss_of
 from holdfast.methods.parts.rng import own_generator
+from holdfast.methods.requires import Footprint, Part, Requires
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,11 @@ class MHLoss(Method):
     Example:
         >>> engine = Engine(model, [MHLoss(heads=5)], optimizer=make_optimizer)
         >>> engine.backward(engine.loss(batch))
-        >>> engine.finish()  # the heads are one again
+        >>> facts = engine.finish()  # the heads are one again
     """
 
     name: ClassVar[str] = "mhloss"
     summary: ClassVar[str] = "several heads trained at once and averaged into one"
-    needs_features: ClassVar[bool] = True
 
     heads: int = 10
     """H. Our choice; the paper's is not known here."""
@@ -53,12 +54,15 @@ class MHLoss(Method):
             raise HoldfastError(f"mhloss(reduction={self.reduction!r}): reduction is mean or sum")
 
     @property
-    def replaces(self) -> frozenset[str]:
-        """The head."""
-        return frozenset({"head"})
+    def requires(self) -> Requires:
+        """The head, and what its last layer is fed."""
+        return Requires(replaces={Part.HEAD}, outputs=True, features=True)
 
-    def check(self, model: nn.Module) -> None:
-        """Raise ``HoldfastError`` when the model's head does not end in a plain linear layer that is trained."""
+    def check(self, model: nn.Module) -> Footprint:
+        """Return the weights of the layer that is multiplied; the state is the further heads.
+
+        Raises ``HoldfastError`` when the model's head does not end in a plain linear layer that is trained.
+        """
         if hasattr(model, "peft_config"):
             raise HoldfastError(
                 f"mhloss trains several heads, and checkpoints of {type(model).__name__} hold one: give attach the "
@@ -67,65 +71,53 @@ class MHLoss(Method):
         name, layer = head_linears(model, self.name)[-1]
         if not layer.weight.requires_grad:
             raise HoldfastError(f"mhloss trains several heads, and {name} of {type(model).__name__} is frozen")
-
-    def selection(self, model: nn.Module) -> Selection:
-        """Return the weights of the layer that is multiplied; the state is the further heads."""
-        name, layer = head_linears(model, self.name)[-1]
         weights = {f"{name}.{key}": parameter for key, parameter in layer.named_parameters()}
         size = sum(parameter.numel() * parameter.element_size() for parameter in weights.values())
-        return Selection(weights, f"trained as {self.heads} heads and averaged", (self.heads - 1) * size)
+        return Footprint(weights, f"trained as {self.heads} heads and averaged", (self.heads - 1) * size)
 
-    def prepare(self, model: nn.Module, plan: Plan) -> None:
-        """Multiply the head's last layer in place."""
-        name, layer = head_linears(model, self.name)[-1]
-        self.memory["name"] = name
-        if self.heads > 1:
-            multiply(layer, fresh_linears(model, name, self.heads - 1, own_generator(self.name, plan.seed)))
+    def start(self, model: nn.Module, plan: Plan) -> MethodSession["MHLoss"]:
+        """Multiply the head's last layer in place; a single head is plain fine-tuning."""
+        return MHLossSession(self, model, plan) if self.heads > 1 else MethodSession(self, model, plan)
 
-    def penalty(self, forward: Forward) -> Tensor | None:
+
+class MHLossSession(MethodSession[MHLoss]):
+    """The layer that stands for several heads."""
+
+    def __init__(self, method: MHLoss, model: nn.Module, plan: Plan) -> None:
+        super().__init__(method, model, plan)
+        self.layer_name, layer = head_linears(model, method.name)[-1]
+        generator = own_generator(method.name, plan.seed)
+        self.layer = multiply(layer, fresh_linears(model, self.layer_name, method.heads - 1, generator))
+
+    def loss(self, forward: Forward) -> Tensor | None:
         """The heads' loss less that of the averaged logits, which the model computed."""
-        assert forward.step is not None
         assert forward.features is not None
-        layer = self._layer(forward.step.model)
-        if layer is None:
-            return None
         logits: Tensor = forward.outputs["logits"]
-        task_loss = task_loss_of(forward, self.name, "for every head")
+        task_loss = task_loss_of(forward, self.method.name, "for every head")
         if task_loss is None:
             return None
-        loss = task_loss(layer.each(forward.features).reshape(-1, *logits.shape[1:]))
-        return (self.heads * loss if self.reduction == "sum" else loss) - task_loss(logits)
+        loss = task_loss(self.layer.each(forward.features).reshape(-1, *logits.shape[1:]))
+        return (self.method.heads * loss if self.method.reduction == "sum" else loss) - task_loss(logits)
 
-    def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return all heads, whose average is all that a plain checkpoint holds."""
-        layer = self._layer(model)
-        return {} if layer is None else {key: value.detach().clone() for key, value in layer.named_parameters()}
+        return {key: value.detach().clone() for key, value in self.layer.named_parameters()}
 
     @torch.no_grad()
-    def load_state_dict(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Restore the heads."""
-        layer = self._layer(model)
-        for key, value in layer.named_parameters() if layer is not None else ():
+        for key, value in self.layer.named_parameters():
             value.copy_(state[key])
 
     @torch.no_grad()
-    def plain_state(self, model: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    def plain_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the state dict with the average in the place of the heads."""
-        layer = self._layer(model)
-        if layer is None:
-            return state
-        name = self.memory["name"]
-        weight, bias = layer.folded()
+        name = self.layer_name
+        weight, bias = self.layer.folded()
         plain = {key: value for key, value in state.items() if not key.startswith(f"{name}.further.")}
         return plain | {f"{name}.weight": weight} | ({} if bias is None else {f"{name}.bias": bias})
 
-    def finish(self, model: nn.Module) -> None:
+    def finish(self) -> Mapping[str, float]:
         """Leave a plain layer that computes the average."""
-        layer = self._layer(model)
-        if layer is not None:
-            fold(layer)
-
-    def _layer(self, model: nn.Module) -> MultiHeadLinear | None:
-        # None for a single head, and once finished.
-        found = model.get_submodule(self.memory["name"])
-        return found if isinstance(found, MultiHeadLinear) else None
+        fold(self.layer)
+        return {}

@@ -41,9 +41,9 @@ class MultiHeadLinear(nn.Linear):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         # A plain checkpoint: heads that all are the one it holds compute its function.
         for key in ("weight", "bias"):
-            held, missing = f"{prefix}{key}", f"{prefix}further.{key}"
-            if held in state_dict and missing not in state_dict:
-                plain = state_dict[held]
+            own, missing = f"{prefix}{key}", f"{prefix}further.{key}"
+            if own in state_dict and missing not in state_dict:
+                plain = state_dict[own]
                 copies = self.further.out_features // self.out_features
                 state_dict[missing] = torch.cat([plain] * copies)
         super()._load_from_state_dict(state_dict, prefix, *rest)

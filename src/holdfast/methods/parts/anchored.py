@@ -2,43 +2,43 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torch import Tensor, nn
 
-from holdfast.methods.base import Method, Plan
-from holdfast.methods.parts.model.pretrained import UPDATE, Pretrained
+from holdfast.methods.base import Method, MethodSession, Plan
+from holdfast.methods.parts.model.pretrained import Pretrained
+from holdfast.methods.requires import Part, Requires
 
 
 @dataclass(frozen=True)
-class HoldsPretrained(Method):
+class Anchored(Method):
     """A method that keeps the pre-trained values of weights, with its checkpoints too."""
 
     @property
-    def replaces(self) -> frozenset[str]:
+    def requires(self) -> Requires:
         """How pre-trained weights move."""
-        return frozenset({UPDATE})
+        return Requires(replaces={Part.UPDATE}, gradients=True)
 
-    def held(self, model: nn.Module) -> Pretrained:
+    def anchors(self, model: nn.Module) -> Pretrained:
         """Return the weights of ``model`` that are pulled. Raises ``HoldfastError`` where none of them is trained."""
         raise NotImplementedError
 
-    def check(self, model: nn.Module) -> None:
-        """Raise ``HoldfastError`` where no pre-trained weight is trained."""
-        self.held(model)
 
-    def prepare(self, model: nn.Module, plan: Plan) -> None:
-        """Look up the weights; their values are taken at the first step, on the device they then have."""
-        self.memory["kept"] = self.held(model)
+A = TypeVar("A", bound=Anchored)
 
-    def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
+
+class AnchoredSession(MethodSession[A]):
+    """The weights that are pulled; their values are taken at the first step, on the device they then have."""
+
+    def __init__(self, method: A, model: nn.Module, plan: Plan) -> None:
+        super().__init__(method, model, plan)
+        self.anchors = method.anchors(model)
+
+    def state_dict(self) -> dict[str, Tensor]:
         """Return the pre-trained values."""
-        return self._kept.state_dict()
+        return self.anchors.state_dict()
 
-    def load_state_dict(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Restore the pre-trained values."""
-        self._kept.load_state_dict(state)
-
-    @property
-    def _kept(self) -> Pretrained:
-        found: Pretrained = self.memory["kept"]
-        return found
+        self.anchors.load_state_dict(state)

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from holdfast.methods.base import Kind
+from holdfast.methods.forward import Kind
 
 
 def symmetric_kl(a: Tensor, b: Tensor) -> Tensor:

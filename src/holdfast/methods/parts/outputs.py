@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Forward
+from holdfast.methods.forward import Forward
 
 
 def logits_of(outputs: Mapping[str, Any] | None, method: str) -> Tensor:

@@ -8,9 +8,6 @@ from torch import Tensor
 
 from holdfast.errors import HoldfastError
 
-TEXTS = "rows of one text each"
-"""What methods use that treat each row by itself: lengths, norms and means of a row, or a share of the rows."""
-
 
 def real_tokens(batch: Mapping[str, Any], hidden: Tensor, method: str) -> Tensor:
     """Return 1 for tokens and 0 for padding, (rows, tokens) in float32, for ``hidden``, (rows, tokens, width).

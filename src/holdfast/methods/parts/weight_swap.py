@@ -6,9 +6,6 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-FINAL = "weights that the training ends with"
-"""What methods replace that end with other weights than the optimizer's last ones."""
-
 
 @contextmanager
 def swapped(parameters: Mapping[str, nn.Parameter], values: Mapping[str, Tensor]) -> Iterator[None]:

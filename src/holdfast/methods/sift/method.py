@@ -1,21 +1,15 @@
 """SIFT: train the few entries of each matrix whose first gradient is largest."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Method, Plan, Selection, Step
-from holdfast.methods.parts.model.freezing import CHOICE, new_head, restore_flags, train_only
-from holdfast.methods.parts.model.matrices import GRADIENTS, Matrix, matrices
-from holdfast.methods.parts.model.pretrained import UPDATE, body_parameters, refuse_adapters
-from holdfast.methods.sift.increments import Increment
-
-_IGNORED = "_ddp_params_and_buffers_to_ignore"
-"""Where DistributedDataParallel looks for names of parameters that are none of its business."""
+from holdfast.methods.base import Method, MethodSession, Plan
+from holdfast.methods.parts.model.matrices import Matrix, matrices
+from holdfast.methods.parts.model.pretrained import body_parameters, refuse_adapters
+from holdfast.methods.requires import Footprint, Order, Part, Requires
 
 
 @dataclass(frozen=True)
@@ -39,7 +33,6 @@ class SIFT(Method):
 
     name: ClassVar[str] = "sift"
     summary: ClassVar[str] = "trains the entries whose first gradient is largest"
-    freezes: ClassVar[bool] = True
 
     rate: float = 0.008
     """Share of each weight's entries; that of the published GLUE scripts (Llama: 0.05)."""
@@ -57,111 +50,61 @@ class SIFT(Method):
             raise HoldfastError(f"sift(lr_factor={self.lr_factor!r}): lr_factor must be a number above 0")
 
     @property
-    def replaces(self) -> frozenset[str]:
-        """Which weights are trained, and how the pre-trained ones move."""
-        return frozenset({CHOICE, UPDATE, GRADIENTS})
+    def requires(self) -> Requires:
+        """Which weights are trained, how the pre-trained ones move, and the gradients of whole matrices."""
+        return Requires(
+            replaces={Part.TRAINED, Part.UPDATE, Part.GRADIENTS},
+            order=Order.MODEL,
+            gradients=True,
+            lr_scale=self.lr_factor,
+        )
 
-    def check(self, model: nn.Module) -> None:
-        """Raise ``HoldfastError`` for adapters, and where there is nothing to choose from."""
+    def check(self, model: nn.Module) -> Footprint:
+        """Return the weights that are trained in part; places and increments are kept for those parts.
+
+        Raises ``HoldfastError`` for adapters, and where there is nothing to choose from.
+        """
         refuse_adapters(model, self.name)
-        for name, parameter in self._chosen(model).items():
-            if not parameter.is_contiguous():
+        weights = self.weights(model)
+        for name, weight in weights.items():
+            if not weight.is_contiguous():
                 raise HoldfastError(
                     f"sift numbers the entries of {name}, which is not contiguous in memory: make it so"
                 )
+        state = sum(self.count(p) * (p.element_size() + (4 if p.numel() < 2**31 else 8)) for p in weights.values())
+        action = f"{self.rate:.2g} of the entries of each trained, the rest of the body frozen"
+        return Footprint(weights, action, state)
 
-    def study_rate(self, base: float) -> float:
-        """Return ``base`` times ``lr_factor``."""
-        return base * self.lr_factor
-
-    def selection(self, model: nn.Module) -> Selection:
-        """Return the weights that are trained in part; places and increments are kept for those parts."""
-        chosen = self._chosen(model)
-        state = sum(self._count(p) * (p.element_size() + (4 if p.numel() < 2**31 else 8)) for p in chosen.values())
-        return Selection(chosen, f"{self.rate:.2g} of the entries of each trained, the rest of the body frozen", state)
-
-    def prepare(self, model: nn.Module, plan: Plan) -> None:
+    def start(self, model: nn.Module, plan: Plan) -> MethodSession["SIFT"]:
         """Freeze what is not chosen and register the vectors that the optimizer trains."""
-        chosen = self._chosen(model)
-        self.memory["flags"] = train_only(model, [*chosen.values(), *new_head(model, self.name).values()])
-        # DDP averages gradients after the hooks of its weights ran.
-        alone = not (torch.distributed.is_available() and torch.distributed.is_initialized())
-        increments = {}
-        for name, parameter in chosen.items():
-            owner, _, attribute = name.rpartition(".")
-            module = model.get_submodule(owner)
-            increments[name] = Increment(module, attribute, self._count(parameter), self.decay, alone)
-        self.memory["increments"] = increments
-        before: Any = getattr(model, _IGNORED, None)
-        self.memory["ignored"] = before
-        # They get their gradient past autograd, and DDP would wait for it.
-        setattr(model, _IGNORED, [*(before or ()), *self._own_names()])
+        from holdfast.methods.sift.session import SIFTSession
 
-    def on_gradients(self, step: Step) -> None:
-        """Choose the entries at the first step; hand gradients that are still dense to the vectors."""
-        for increment in self._increments.values():
-            increment.gather()
+        return SIFTSession(self, model, plan)
 
-    def on_update(self, step: Step) -> None:
-        """Add the vectors to the weights."""
-        for increment in self._increments.values():
-            increment.merge()
+    def count(self, weight: nn.Parameter) -> int:
+        """Return how many entries of ``weight`` are trained."""
+        return min(int(self.rate * weight.numel()) + 1, weight.numel())
 
-    def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
-        """Return the chosen places of each weight, and how many weights have some."""
-        places = {name: part.chosen for name, part in self._increments.items() if part.chosen is not None}
-        return {**places, "chosen": torch.tensor(len(places))}
+    def weights(self, model: nn.Module) -> dict[str, nn.Parameter]:
+        """Return the weights of ``model`` that are trained in part, by name.
 
-    def load_state_dict(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
-        """Restore the places; the weights hold the increments already."""
-        for name, increment in self._increments.items():
-            if name in state:
-                increment.choose(state[name])
-
-    def plain_state(self, model: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Leave out the vectors, which the weights contain."""
-        own = set(self._own_names())
-        return {name: value for name, value in state.items() if name not in own}
-
-    def finish(self, model: nn.Module) -> None:
-        """Remove the vectors and unfreeze what was frozen here."""
-        for increment in self._increments.values():
-            increment.remove()
-        self.memory["increments"] = {}
-        restore_flags(self.memory["flags"])
-        if self.memory["ignored"] is not None:
-            setattr(model, _IGNORED, self.memory["ignored"])
-        elif hasattr(model, _IGNORED):
-            delattr(model, _IGNORED)
-
-    def _count(self, parameter: nn.Parameter) -> int:
-        return min(int(self.rate * parameter.numel()) + 1, parameter.numel())
-
-    def _chosen(self, model: nn.Module) -> dict[str, nn.Parameter]:
-        """Weights and biases of the chosen layers, as the name patterns of the published scripts match both."""
+        Weights and biases of the chosen layers, as the name patterns of the published scripts match both.
+        """
         body = body_parameters(model, self.name)
         inside = _in_attention(model) if self.modules == "attention" else None
-        found: dict[str, nn.Parameter] = {}
+        weights: dict[str, nn.Parameter] = {}
         for matrix in matrices(model, self.name):
             if matrix.name in body and (inside is None or id(matrix.modules[0]) in inside):
-                found[matrix.name] = matrix.weight
-                found |= _bias(matrix)
-        if not found:
+                weights[matrix.name] = matrix.weight
+                weights |= _bias(matrix)
+        if not weights:
             attention = self.modules == "attention"
             where, remedy = ("attention modules", "use modules=linear, or ") if attention else ("pre-trained body", "")
             raise HoldfastError(
                 f"sift(modules={self.modules}) finds no trained linear layer in the {where} of "
                 f"{type(model).__name__}: {remedy}unfreeze some"
             )
-        return found
-
-    def _own_names(self) -> list[str]:
-        return [f"{name}_increment" for name in self._increments]
-
-    @property
-    def _increments(self) -> dict[str, Increment]:
-        found: dict[str, Increment] = self.memory["increments"]
-        return found
+        return weights
 
 
 def _in_attention(model: nn.Module) -> set[int]:

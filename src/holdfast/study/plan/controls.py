@@ -40,7 +40,7 @@ def _validates(text: str) -> bool:
     from holdfast.methods import parse
 
     try:
-        return any(method.needs_validation for method in parse(text))
+        return any(method.requires.validation for method in parse(text))
     except HoldfastError:
         # A method of a package that is not installed any more.
         return False
@@ -52,7 +52,7 @@ def _factor(text: str) -> float:
     factor = 1.0
     try:
         for method in parse(text):
-            factor = method.study_rate(factor)
+            factor *= method.requires.lr_scale
     except HoldfastError:
         # A method of a package that is not installed any more.
         return 1.0
@@ -109,14 +109,14 @@ def _control(method: str, baseline: str) -> str | None:
 def _rate(text: str) -> float | None:
     from holdfast.methods import parse
 
-    rates = [method.model_dropout for method in parse(text) if method.model_dropout is not None]
+    rates = [rate for method in parse(text) if (rate := method.requires.dropout) is not None]
     return rates[0] if rates else None
 
 
 def _leaves_dropout(text: str) -> bool:
-    from holdfast.methods import Method, parse
+    from holdfast.methods import parse
 
-    return all(type(one).model_dropout is Method.model_dropout or one.name == "vanilla" for one in parse(text))
+    return all(one.requires.dropout is None or one.name == "vanilla" for one in parse(text))
 
 
 def _with_dropout(text: str, rate: float) -> str:

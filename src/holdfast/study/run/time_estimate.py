@@ -105,7 +105,6 @@ def _time(spec: RunSpec, task: Task) -> _Timing:
     Where a method trains before the task's own training, a few steps of that are timed, and then a run without it.
     """
     from holdfast.methods import describe, parse
-    from holdfast.training.requirements import trains_first
     from holdfast.training.run.train_run import Progress, run
 
     settings = spec.settings
@@ -138,7 +137,7 @@ def _time(spec: RunSpec, task: Task) -> _Timing:
         try:
             record = run(short, replace(task, splits=few), Path(folder), note, keep_model=False)
         except _SeenEnough:
-            rest = describe([method for method in parse(spec.method) if not trains_first(method)]) or "vanilla"
+            rest = describe([method for method in parse(spec.method) if not method.requires.text]) or "vanilla"
             short = short.model_copy(update={"method": rest})
             record = run(short, replace(task, splits=few), Path(folder), note, keep_model=False)
     # The first step of each kind warms up.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Perturb
+from holdfast.methods.forward import Perturb
 from holdfast.methods.parts.model.layers import bottom_stack
 from holdfast.training.forward.batch_stacking import cut
 from holdfast.training.forward.dropout_replay import SameDropout

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Perturb
+from holdfast.methods.forward import Perturb
 from holdfast.methods.parts.model.embeddings import input_embedding
 from holdfast.training.forward.dropout_replay import SameDropout
 

@@ -1,9 +1,9 @@
-"""The loss of one batch: the task's, and every method's penalty, from as few forward passes as there can be."""
+"""The loss of one batch: the task's, and what every method adds, from as few forward passes as there can be."""
 
 import contextlib
 import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,15 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Forward, Method, Step, View
-from holdfast.methods.parts.padding import TEXTS, is_packed
+from holdfast.methods.base import MethodSession
+from holdfast.methods.forward import Forward, Step, View
+from holdfast.methods.parts.padding import is_packed
+from holdfast.methods.requires import Part
 from holdfast.training.forward.batch_stacking import unstack
 from holdfast.training.forward.block_cache import BlockMemo
 from holdfast.training.forward.embedding_hook import EmbeddingHook
 from holdfast.training.forward.feature_hook import FeatureHook
 from holdfast.training.forward.passes import Passes, Trial, check_view, composed
 from holdfast.training.forward.task_loss import Formula, Head, learn_head, named, refuse_virtual_tokens
-from holdfast.training.requirements import compares
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ class Pass:
     """As in ``Forward``, and so are the following."""
     blocks: Sequence[Tensor] = ()
     view_blocks: Mapping[View, Sequence[Tensor]] = field(default_factory=dict)
+    requested: Sequence[Sequence[View]] = ()
+    """The views of each session, in the order of ``Objective.sessions``."""
 
 
 @dataclass(frozen=True)
@@ -62,27 +65,30 @@ class Objective:
     row with position ids: it may be several texts in a row, which attention kernels tell apart in single rows only.
     """
 
-    def __init__(self, model: nn.Module, methods: Sequence[Method], *, stacked: bool = True) -> None:
+    def __init__(self, model: nn.Module, sessions: Sequence[MethodSession[Any]], *, stacked: bool = True) -> None:
         self.model = model
-        self.methods = methods
+        self.sessions = sessions
+        """Of one training; others of the same methods may take their place."""
         self.head: Head | None = None
         self._hook: EmbeddingHook | None = None
         self._stacked = stacked
         if stacked and (name := _batch_statistics(model)):
             logger.warning("%s normalises over the batch, so copies of a batch run in turn", name)
             self._stacked = False
-        self.compares = next((method.name for method in methods if compares(method)), "")
+        requires = {session.method.name: session.method.requires for session in sessions}
+        comparing = [name for name, needs in requires.items() if needs.outputs]
+        self.compares = comparing[0] if comparing else ""
         """A method that compares outputs, and needs to know what the labels make of them; empty without one."""
-        for method in methods:
-            if compares(method):
-                refuse_virtual_tokens(model, method.name)
-        self._by_text = next((method.name for method in methods if TEXTS in method.uses), "")
-        self._disturbing = [method for method in methods if type(method).disturb is not Method.disturb]
-        self._needs_blocks = any(method.needs_blocks for method in methods)
+        for name in comparing:
+            refuse_virtual_tokens(model, name)
+        self._by_text = next((name for name, needs in requires.items() if Part.TEXTS in needs.uses), "")
+        self._perturbs = any(needs.inputs for needs in requires.values())
+        self._needs_blocks = any(needs.blocks for needs in requires.values())
+        self._block_users = " and ".join(name for name, needs in requires.items() if needs.blocks or needs.views)
         self._memo: BlockMemo | None = None
-        if self._disturbing or self._needs_blocks or any(type(m).views is not Method.views for m in methods):
+        if self._perturbs or self._needs_blocks or any(needs.views for needs in requires.values()):
             self._hook = EmbeddingHook(model)
-        listener = next((method.name for method in methods if method.needs_features), None)
+        listener = next((name for name, needs in requires.items() if needs.features), None)
         self._features = None if listener is None else FeatureHook(model, listener)
         self.acts = bool(self.compares) or self._hook is not None or self._features is not None
         """Whether a method has a hand in the forward passes; else the model may be run by itself."""
@@ -97,9 +103,10 @@ class Objective:
         self.refuse_packed(batch)
         if self.compares:
             self.learn(labelled)
-        wanted = list(dict.fromkeys(self._views(step)))
-        if self._hook is None or not (wanted or self._disturbing or self._needs_blocks):
-            return self._run_clean(call, batch)
+        requested = [self._requested(session, step) for session in self.sessions]
+        wanted = list(dict.fromkeys(view for views in requested for view in views))
+        if self._hook is None or not (wanted or self._perturbs or self._needs_blocks):
+            return self._run_clean(call, batch, requested)
         main = self._main(batch)
         passes = Passes(
             model=self.model,
@@ -113,7 +120,7 @@ class Objective:
             device=main.device,
         )
         trial = Trial(passes, labelled, step, self.head)
-        perturb = composed([method.disturb(trial) for method in self._disturbing])
+        perturb = composed([session.perturb_inputs(trial) for session in self.sessions])
         later = [view for view in wanted if self._waits(view)]
         alone = trial.shared or any(view.same_dropout for view in later)
         together = self._stacked and not alone and not (len(main) == 1 and "position_ids" in batch)
@@ -148,28 +155,28 @@ class Objective:
             views[view], view_blocks[view] = passes.special(view, trial)
         if self._memo is not None:
             self._memo.forget()
-        return Pass(clean, returned, views, features, blocks, view_blocks)
+        return Pass(clean, returned, views, features, blocks, view_blocks, requested)
 
-    def penalties(
+    def losses(
         self,
         result: Pass,
         batch: Mapping[str, Any],
-        step: Step,
         window: Window | None = None,
         own_loss: bool = True,
     ) -> dict[str, Tensor]:
-        """Return each method's penalty, weight included, by method name. ``batch`` holds the labels.
+        """Return what each method adds to the loss, weight included, by its name. ``batch`` holds the labels.
 
         ``own_loss``: whether the task's loss is the one the model returned.
         """
-        found: dict[str, Tensor] = {}
-        for method in self.methods:
-            if not compares(method):
+        losses: dict[str, Tensor] = {}
+        for session, views in zip(self.sessions, result.requested, strict=True):
+            name = session.method.name
+            if not session.method.requires.outputs:
                 continue
-            penalty = method.penalty(self._forward_of(method, result, batch, step, window, own_loss))
-            if penalty is not None:
-                found[method.name] = penalty
-        return found
+            loss = session.loss(self._forward_of(name, views, result, batch, window, own_loss))
+            if loss is not None:
+                losses[name] = loss
+        return losses
 
     def refuse_packed(self, batch: Mapping[str, Any]) -> None:
         """Raise ``HoldfastError`` where rows are several texts, and a method treats each text by itself."""
@@ -187,10 +194,10 @@ class Objective:
 
     def _forward_of(
         self,
-        method: Method,
+        method: str,
+        views: Sequence[View],
         result: Pass,
         batch: Mapping[str, Any],
-        step: Step,
         window: Window | None,
         own_loss: bool,
     ) -> Forward:
@@ -201,7 +208,7 @@ class Objective:
         if isinstance(logits, Tensor) and (logits.ndim > 3 or (mask is not None and logits.shape[:-1] != mask.shape)):
             raise HoldfastError(
                 f"{type(self.model).__name__} gives logits of shape {tuple(logits.shape)}, which do not match its "
-                f"labels: {method.name} compares one row of logits a label, as for classes, values or tokens"
+                f"labels: {method} compares one row of logits a label, as for classes, values or tokens"
             )
         tokens = max(1.0, float(mask.sum())) if mask is not None and window is None else 0.0
         tokens = tokens if window is None else window.tokens
@@ -210,20 +217,18 @@ class Objective:
         task_loss = None
         if own_loss and labels is not None and head is not None and head.formula is not None:
             task_loss = functools.partial(_task_loss, head.formula, labels, share)
-        wanted = method.views(step)
         return Forward(
             outputs=result.outputs,
-            views=[result.views[view] for view in wanted],
+            views=[result.views[view] for view in views],
             batch=batch,
             kind="single_label" if head is None else head.kind,
             rows=mean_rows,
             token_mask=mask,
             tokens=tokens,
-            step=step,
             features=result.features,
             share=share,
             blocks=result.blocks,
-            view_blocks=[result.view_blocks.get(view, ()) for view in wanted],
+            view_blocks=[result.view_blocks.get(view, ()) for view in views],
             task_loss=task_loss,
         )
 
@@ -247,11 +252,11 @@ class Objective:
     def _named(self, outputs: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
         return named(self.model, outputs, *(("loss",) if "labels" in batch else ()))
 
-    def _run_clean(self, call: Call, batch: Mapping[str, Any]) -> Pass:
+    def _run_clean(self, call: Call, batch: Mapping[str, Any], requested: Sequence[Sequence[View]]) -> Pass:
         with self._listening():
             returned = call(**batch)
         outputs = self._named(returned, batch)
-        return Pass(outputs, returned, {}, self._heard(outputs, 0, batch))
+        return Pass(outputs, returned, {}, self._heard(outputs, 0, batch), requested=requested)
 
     def _listening(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext() if self._features is None else self._features.listen()
@@ -262,11 +267,11 @@ class Objective:
         rows = len(self._main(batch))
         return self._features.features(outputs["logits"], rows / (rows + copied), batch)
 
-    def _views(self, step: Step) -> Iterator[View]:
-        for method in self.methods:
-            for view in method.views(step):
-                check_view(view, method.name)
-                yield view
+    def _requested(self, session: MethodSession[Any], step: Step) -> Sequence[View]:
+        views = tuple(session.views(step))
+        for view in views:
+            check_view(view, session.method.name)
+        return views
 
     def _waits(self, view: View) -> bool:
         """Whether ``view`` runs after the clean rows, in a forward of its own."""
@@ -278,8 +283,7 @@ class Objective:
         if not self._needs_blocks and all(view.layer is None for view in wanted):
             return None
         if self._memo is None:
-            users = [m.name for m in self.methods if m.needs_blocks or type(m).views is not Method.views]
-            self._memo = BlockMemo(self.model, " and ".join(users))
+            self._memo = BlockMemo(self.model, self._block_users)
         return self._memo
 
     def _main(self, batch: Mapping[str, Any]) -> Tensor:

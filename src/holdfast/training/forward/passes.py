@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Kind, Perturb, Probe, Step, View
+from holdfast.methods.forward import Kind, Perturb, Step, TrialForward, View
 from holdfast.training.forward.batch_stacking import stack, unstack
 from holdfast.training.forward.block_cache import BlockMemo
 from holdfast.training.forward.dropout_replay import SameDropout
@@ -79,9 +79,9 @@ class Passes:
             found |= dict(zip(part, unstack(named(self.model, outputs), sizes), strict=True))
         return found
 
-    def special(self, view: View, probe: Probe) -> tuple[Outputs, list[Tensor]]:
+    def special(self, view: View, trial: TrialForward) -> tuple[Outputs, list[Tensor]]:
         """Run a view that has to wait for the clean rows; return its outputs and its blocks, where those are kept."""
-        perturb = view.perturb if view.find is None else view.find(probe)
+        perturb = view.perturb if view.find is None else view.find(trial)
         size, embedded = self.size(view), self._embedded(view)
         inputs = stack(self.bare, self.rows, [size])
         late = view.layer is not None
@@ -146,7 +146,7 @@ def _at_every_module(model: nn.Module, values: Mapping[str, Tensor]) -> dict[str
     }
 
 
-class Trial(Probe):
+class Trial(TrialForward):
     """Trial passes, for methods."""
 
     def __init__(self, passes: Passes, batch: Mapping[str, Any], step: Step, head: Head | None) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Kind
+from holdfast.methods.forward import Kind
 
 Formula = Callable[[Tensor, Tensor], Tensor]
 

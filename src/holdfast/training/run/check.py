@@ -56,12 +56,12 @@ def check_run(spec: RunSpec, task: Task) -> None:
         except HoldfastError as error:
             # Of several tasks in a study it may be this one alone.
             raise HoldfastError(f"task {task.name}: {error}") from None
-        if method.needs_text:
+        if method.requires.text:
             check_words(model, tokenizer, method.name)
 
 
 def _train_rows(spec: RunSpec, task: Task, methods: Sequence[Method]) -> int:
-    if any(method.needs_validation for method in methods):
+    if any(method.requires.validation for method in methods):
         return len(training_rows(spec, task, methods)[0])
     rows = len(task.splits["train"])
     rows = min(spec.train_size or rows, rows)

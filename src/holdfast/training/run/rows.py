@@ -24,7 +24,7 @@ def training_rows(spec: RunSpec, task: Task, methods: Sequence[Method]) -> tuple
         train = draw_subset(train, spec.train_size, spec.subset_seed, task.kind)
     if spec.perturb is not None:
         train = remove_rows(train, spec.perturb.remove, spec.perturb.seed, task.label_names)
-    needing = [method.name for method in methods if method.needs_validation]
+    needing = [method.name for method in methods if method.requires.validation]
     if not needing or task.scored_split != "validation":
         return train, None
     return hold_out(train, HELD_OUT, task.kind, f"task {task.name}, for {needing[0]} to choose by")

@@ -115,7 +115,7 @@ def run(
 
     learning_rate = spec.settings.learning_rate
     for method in methods:
-        learning_rate = method.study_rate(learning_rate)
+        learning_rate *= method.requires.lr_scale
     watch = _Watch(report, [method.name for method in methods])
     work = folder / "checkpoints"
     trainer = form.trainer(
@@ -313,7 +313,7 @@ def _arguments(
 
 
 def _validation_facts(methods: Sequence[Method], choosing: Any) -> dict[str, float]:
-    return {f"{method.name}/validation_rows": float(len(choosing)) for method in methods if method.needs_validation}
+    return {f"{method.name}/validation_rows": float(len(choosing)) for method in methods if method.requires.validation}
 
 
 def _be_deterministic() -> None:

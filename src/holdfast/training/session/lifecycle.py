@@ -1,100 +1,133 @@
 """What happens to methods and model before, between and after the steps of a training."""
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from holdfast.errors import HoldfastError
 from holdfast.methods import check_combination
-from holdfast.methods.base import Method, Plan, SelfSupervised, TrainingData
+from holdfast.methods.base import Method, MethodSession, Plan, SelfSupervised, TrainingData
 from holdfast.methods.parsing import check_arguments
+from holdfast.methods.requires import Order
 from holdfast.training.pretraining.language_models import objective_of
-from holdfast.training.requirements import shows, trains_first
 
-CarryOut = Callable[[Method, SelfSupervised], None]
-"""Does a stage of a method."""
+Session = MethodSession[Any]
+
+Pretrain = Callable[[Method, SelfSupervised], None]
+"""Does the training that a method wants first."""
+
+_DECLARED = {
+    "loss": "outputs",
+    "views": "views",
+    "perturb_inputs": "inputs",
+    "on_gradients": "gradients",
+    "on_clipped_gradients": "gradients",
+    "calibrate": "data",
+    "pretraining": "text",
+}
+"""Hooks that are only called where the method requires this: trainers are refused, and models hooked, by it."""
 
 
-def prepare(
+def start(
     model: nn.Module,
     methods: Iterable[Method],
     plan: Plan,
-    carry_out: CarryOut | None = None,
+    pretrain: Pretrain | None = None,
     again: bool = False,
-) -> list[Method]:
-    """Check ``methods`` against each other and the model, train what comes first, and let each prepare the model.
+) -> list[Session]:
+    """Check ``methods`` against each other and the model, and start their sessions, with what they train first.
 
-    ``carry_out`` does the stages; None leaves them out. ``again``: the methods were on this model before, and go on
-    from its weights: none is drawn anew. Returns copies with memory of their own, so that one method object can serve
-    several engines. Raises ``HoldfastError`` before anything was changed.
+    Args:
+        model: The plain module.
+        methods: In the order in which they were given.
+        plan: Of the training.
+        pretrain: Does the training that methods want first; None leaves it out.
+        again: The methods were on this model before, and go on from its weights: none is drawn anew.
+
+    Raises:
+        HoldfastError: Before anything was changed, where methods cannot work together or on this model.
     """
-    own = checked(model, methods, plan)
-    for method in own:
-        for stage in method.stages(model, plan):
-            if carry_out is not None:
-                carry_out(method, stage)
-    for at, method in enumerate(own):
-        try:
+    sessions: list[Session] = []
+    try:
+        for method in checked(model, methods, plan):
             with same_weights(model) if again else nullcontext():
-                method.prepare(model, plan)
-        except BaseException:
-            finish(model, own[:at])
-            raise
-    return own
+                session = method.start(model, plan)
+            sessions.append(session)
+            _check_declared(session)
+            for training in session.pretraining():
+                if pretrain is not None:
+                    pretrain(method, training)
+    except BaseException:
+        finish(sessions)
+        raise
+    return sessions
 
 
 def checked(model: nn.Module, methods: Iterable[Method], plan: Plan) -> list[Method]:
-    """Return copies of ``methods`` in the order in which they act, checked against each other and the model."""
-    own = [dataclasses.replace(method) for method in methods]
-    for method in own:
+    """Return ``methods`` in the order in which they act, checked against each other and the model."""
+    ordered = list(methods)
+    for method in ordered:
         check_arguments(method)
-    check_combination(own)
-    # Those that end with other weights come last, so that they prepare what the others leave and finish first. Of
-    # those that set weights at the start the name decides, so that the order in which they were given does not:
-    # what reinit draws gets no noise of noisytune's.
-    own.sort(
-        key=lambda method: (
-            not trains_first(method),
-            not method.freezes,
-            shows(method),
-            method.name if method.freezes else "",
-        )
-    )
-    for method in own:
+    check_combination(ordered)
+    orders = {method.name: method.requires.order for method in ordered}
+    ordered.sort(key=lambda method: (orders[method.name], method.name if orders[method.name] == Order.MODEL else ""))
+    for method in ordered:
         method.check(model)
         method.check_plan(plan)
-        if method.needs_text:
+        if method.requires.text:
             objective_of(model, method.name)
-    return own
+    return ordered
 
 
-def measure(model: nn.Module, methods: Iterable[Method], data: TrainingData) -> None:
-    """Let ``methods`` look at the training data; random generators and gradients are as before."""
+def _check_declared(session: Session) -> None:
+    requires = session.method.requires
+    for hook, need in _DECLARED.items():
+        if getattr(type(session), hook) is not getattr(MethodSession, hook) and not getattr(requires, need):
+            name = session.method.name
+            raise HoldfastError(
+                f"the session of {name} has {hook}(), which is only called where {name} requires it: return "
+                f"Requires({need}=True, ...) from its property requires"
+            )
+
+
+def replaces_model(session: Session) -> bool:
+    """Return whether the model is not, while ``session`` trains it, the one that is saved."""
+    return type(session).plain_state is not MethodSession.plain_state or replaces_weights(session)
+
+
+def replaces_weights(session: Session) -> bool:
+    """Return whether the weights that ``session`` ends with may be others than those it trains."""
+    return type(session).final_weights is not MethodSession.final_weights
+
+
+def calibrate(model: nn.Module, sessions: Iterable[Session], data: TrainingData) -> None:
+    """Let ``sessions`` look at the training data; random generators and gradients are as before."""
     devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
     with torch.random.fork_rng(devices), same_modes(model):
-        for method in methods:
-            method.measure(model, data)
+        for session in sessions:
+            session.calibrate(data)
             model.zero_grad(set_to_none=True)
 
 
 @contextmanager
-def shown(model: nn.Module, methods: Sequence[Method]) -> Iterator[None]:
-    """Within the block ``model`` computes as the finished one would; for evaluation in the middle of training."""
+def final_weights(sessions: Sequence[Session]) -> Iterator[None]:
+    """Within the block the model computes as the finished one would; for evaluation in the middle of training."""
     with ExitStack() as stack:
-        for method in methods:
-            stack.enter_context(method.shown(model))
+        for session in sessions:
+            stack.enter_context(session.final_weights())
         yield
 
 
-def plain_state(model: nn.Module, methods: Sequence[Method]) -> dict[str, Tensor]:
+def plain_state(model: nn.Module, sessions: Sequence[Session]) -> dict[str, Tensor]:
     """Return the state dict of ``model`` without the methods' surgery, with the weights that it would end with."""
-    with shown(model, methods):
+    with final_weights(sessions):
         state: dict[str, Tensor] = model.state_dict()
-        for method in reversed(methods):
-            state = method.plain_state(model, state)
-        if any(shows(method) for method in methods):
+        for session in reversed(sessions):
+            state = session.plain_state(state)
+        if any(map(replaces_weights, sessions)):
             # The tensors are the model's own, which is about to get its weights back.
             state = _copied(state)
     return state
@@ -103,29 +136,33 @@ def plain_state(model: nn.Module, methods: Sequence[Method]) -> dict[str, Tensor
 def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return a copy in which tied weights stay one tensor, as a checkpoint holds them once."""
     copies: dict[object, Tensor] = {}
-    found = {}
+    copied = {}
     for name, value in state.items():
         key = value.data_ptr(), value.shape, value.stride(), value.dtype
-        found[name] = copies.setdefault(key, value.clone()) if value.numel() else value.clone()
-    return found
+        copied[name] = copies.setdefault(key, value.clone()) if value.numel() else value.clone()
+    return copied
 
 
-def choose(model: nn.Module, methods: Sequence[Method], score: Callable[[], float]) -> None:
-    """Let ``methods`` choose by ``score``, higher is better, which they get for ``model`` in evaluation mode."""
+def select(model: nn.Module, sessions: Sequence[Session], score: Callable[[], float]) -> None:
+    """Let ``sessions`` choose by ``score``, higher is better, which they get for ``model`` in evaluation mode."""
 
     def evaluated() -> float:
-        with same_modes(model), torch.no_grad(), shown(model, methods):
+        with same_modes(model), torch.no_grad(), final_weights(sessions):
             model.eval()
             return float(score())
 
-    for method in methods:
-        method.choose(model, evaluated)
+    for session in sessions:
+        session.select(evaluated)
 
 
-def finish(model: nn.Module, methods: Sequence[Method]) -> None:
-    """Undo the methods' surgery on ``model``, the last first."""
-    for method in reversed(methods):
-        method.finish(model)
+def finish(sessions: Sequence[Session]) -> dict[str, float]:
+    """Undo the surgery of ``sessions``, the last first; return what they tell of the training, ``<method>/<name>``."""
+    facts = {session.method.name: session.finish() for session in reversed(sessions)}
+    return {
+        f"{session.method.name}/{key}": value
+        for session in sessions
+        for key, value in facts[session.method.name].items()
+    }
 
 
 @contextmanager

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Method
+from holdfast.methods.base import MethodSession
 from holdfast.methods.parts.param_groups import Group, unwrapped
-from holdfast.training.requirements import scales_rates
 
 FACTOR = "rate_factor"
 """Key of a group that holds by how much its learning rate was multiplied."""
@@ -39,8 +38,8 @@ def is_outlived(model: nn.Module, optimizer: torch.optim.Optimizer, trained: Ite
     return any(id(p) in gone for group in optimizer.param_groups for p in group["params"])
 
 
-def split_groups(optimizer: torch.optim.Optimizer, model: nn.Module, methods: Sequence[Method]) -> None:
-    """Split the groups of ``optimizer`` in place so that each holds one of the factors that ``methods`` ask for.
+def split_groups(optimizer: torch.optim.Optimizer, model: nn.Module, sessions: Sequence[MethodSession[Any]]) -> None:
+    """Split the groups of ``optimizer`` in place so that each holds one of the factors that ``sessions`` ask for.
 
     Factors of several methods multiply, and multiply the rate that a group has. All else of a group is kept, and so
     is the order of its parameters: the same groups come out each time. Groups that have their factor already are
@@ -49,10 +48,10 @@ def split_groups(optimizer: torch.optim.Optimizer, model: nn.Module, methods: Se
     Raises ``HoldfastError`` for factors that are no numbers of at least 0, an optimizer that sets its rate itself or
     does not hold the model's weights, and one that has a learning-rate schedule, which knows the groups it had.
     """
-    scaling = [method for method in methods if scales_rates(method)]
+    scaling = {session.method.name: given for session in sessions if (given := session.lr_multipliers())}
     if not scaling:
         return
-    names = ", ".join(method.name for method in scaling)
+    names = ", ".join(scaling)
     plain = unwrapped(optimizer)
     factors = _factors(model, scaling)
     groups: list[Group] = plain.param_groups
@@ -78,17 +77,17 @@ def split_groups(optimizer: torch.optim.Optimizer, model: nn.Module, methods: Se
     groups[:] = split
 
 
-def _factors(model: nn.Module, methods: Iterable[Method]) -> Mapping[int, float]:
+def _factors(model: nn.Module, scaling: Mapping[str, Mapping[str, float]]) -> Mapping[int, float]:
     # Tied weights go by several names.
     named = dict(model.named_parameters(remove_duplicate=False))
     factors: dict[int, float] = {}
-    for method in methods:
+    for method, multipliers in scaling.items():
         given = {}
-        for name, factor in method.rates(model).items():
+        for name, factor in multipliers.items():
             if name not in named:
-                raise HoldfastError(f"{method.name} gives {name} a learning rate, and the model has no such parameter")
+                raise HoldfastError(f"{method} gives {name} a learning rate, and the model has no such parameter")
             if not (math.isfinite(factor) and factor >= 0):
-                raise HoldfastError(f"{method.name} multiplies the learning rate of {name} by {factor}: at least 0")
+                raise HoldfastError(f"{method} multiplies the learning rate of {name} by {factor}: at least 0")
             given[id(named[name])] = factor
         for key, factor in given.items():
             factors[key] = factors.get(key, 1.0) * factor

@@ -13,15 +13,14 @@ from holdfast.errors import HoldfastError
 from holdfast.methods import describe
 from holdfast.methods.base import Method, Plan, TrainingData
 from holdfast.training.forward.objective import Objective
-from holdfast.training.requirements import alters_gradients, measures, operates, trains_first
-from holdfast.training.session.lifecycle import finish, measure, prepare, same_weights
+from holdfast.training.session.lifecycle import calibrate, finish, replaces_model, start
 from holdfast.training.session.param_groups import check_covered, is_outlived, split_groups, uncovered
 from holdfast.training.session.unwrapping import guard_hooks, is_compiled
 from holdfast.training.trainer.checkpoints import Saving
 from holdfast.training.trainer.checks import check_length, check_trainer
 from holdfast.training.trainer.evaluation import Evaluating
 from holdfast.training.trainer.loss import Computing
-from holdfast.training.trainer.pretraining import carry_out, check_stages
+from holdfast.training.trainer.pretraining import check_pretraining, pretrain
 from holdfast.training.trainer.state import Attachment
 
 _TALLIES = ("_metrics", "_total_train_tokens")
@@ -43,10 +42,13 @@ def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
     It also mends the gradient of heads that ignore ``num_items_in_batch``, which the Trainer of Transformers 5
     multiplies by the number of accumulation steps and processes.
 
-    ``stacked=False`` runs a batch's copies in turn: half the activation memory, more forward passes.
+    Args:
+        trainer: A ``Trainer`` or one of a subclass.
+        methods: Configurations, in the order in which they act where they do not say otherwise.
+        stacked: False runs a batch's copies in turn: half the activation memory, more forward passes.
 
-    Raises ``HoldfastError`` when the methods cannot work together, on this model, on this kind of trainer or in this
-    set-up.
+    Raises:
+        HoldfastError: Where the methods cannot work together, on this model, on this kind of trainer or in this set-up.
 
     Example:
         >>> trainer = attach(Trainer(model, args, train_dataset=data), R3F(weight=0.5), DPS(drop=0.2))
@@ -60,9 +62,9 @@ def attach(trainer: Trainer, *methods: Method, stacked: bool = True) -> Trainer:
     attached = cast(_Attached, trainer)
     attached._holdfast = Attachment(methods, stacked, trainer.optimizer is None)
     try:
-        if any(trains_first(method) for method in methods):
-            # Only train() knows whether the training is resumed, and whether those stages are done.
-            check_stages(trainer, methods)
+        if any(method.requires.text for method in methods):
+            # Only train() knows whether the training is resumed, and whether the texts are trained on already.
+            check_pretraining(trainer, methods)
         elif not attached._holdfast_model_is_made_anew():
             attached._holdfast_prepare(attached.model)
     except BaseException:
@@ -85,22 +87,19 @@ class _Attached(Saving, Evaluating, Computing):
         total = self.args.max_steps if self.args.max_steps > 0 else None
         plan = Plan(total, self.args.seed)
         given = {id(p) for p in model.parameters()}
+        again = own.pretrained is model
+        first = functools.partial(pretrain, self, model, self._holdfast_batches)
+        own.sessions = start(model, own.given, plan, None if own.resumed or again else first, again)
+        own.pretrained = model
         if own.objective is None or own.objective.model is not model:
-            again = own.staged is model
-            stages = functools.partial(carry_out, self, model, self._holdfast_batches)
-            own.methods = prepare(model, own.given, plan, None if own.resumed or again else stages, again)
-            own.staged = model
             try:
-                own.objective = Objective(model, own.methods, stacked=own.stacked)
+                own.objective = Objective(model, own.sessions, stacked=own.stacked)
             except BaseException:
-                finish(model, own.methods)
+                finish(own.sessions)
                 raise
         else:
             # Compiled, trained, finished and now trained again: the hook must stay the one that was compiled in.
-            for method in own.methods:
-                method.stages(model, plan)
-                with same_weights(model):
-                    method.prepare(model, plan)
+            own.objective.sessions = own.sessions
         own.prepared = True
         if self._holdfast_optimizer_is_outlived(model, given):
             self.optimizer, self.model_wrapped = None, model
@@ -108,7 +107,7 @@ class _Attached(Saving, Evaluating, Computing):
         if self.optimizer is not None:
             try:
                 check_covered(model, self.optimizer, given, _OPTIMIZER)
-                split_groups(self.optimizer, model, own.methods)
+                split_groups(self.optimizer, model, own.sessions)
             except HoldfastError:
                 self._holdfast_finish()
                 raise
@@ -137,22 +136,22 @@ class _Attached(Saving, Evaluating, Computing):
         if not own.prepared and not self._holdfast_model_is_made_anew():
             self._holdfast_prepare(self.model)
         own.terms, own.logged_step, own.skipped, own.fresh = {}, 0, 0, {}
-        own.reduction, own.computed = None, False
+        own.reduction, own.computed, own.facts = None, False, {}
         try:
             result = super().train(resume_from_checkpoint, *args, **kwargs)
-            self._holdfast_choose()
+            self._holdfast_select()
         finally:
             self.is_in_train = False
             # Also after Ctrl-C: what the user does next with the model must not see the surgery.
             self._holdfast_finish()
-        if facts := {f"{method.name}/{key}": value for method in own.methods for key, value in method.facts().items()}:
-            self.log(facts)
+        if own.facts:
+            self.log(own.facts)
         return result
 
     def _holdfast_finish(self) -> None:
         own = self._holdfast
         if own.objective is not None and own.prepared:
-            finish(own.objective.model, own.methods)
+            own.facts, own.sessions = finish(own.sessions), []
         if own.objective is not None and not self.args.torch_compile:
             own.objective.remove()
             own.objective = None
@@ -162,35 +161,35 @@ class _Attached(Saving, Evaluating, Computing):
         made = super().create_optimizer(*args, **kwargs)
         objective = self._holdfast.objective
         if objective is not None and self.optimizer is not None:
-            split_groups(self.optimizer, objective.model, self._holdfast.methods)
+            split_groups(self.optimizer, objective.model, self._holdfast.sessions)
         return made
 
     def _holdfast_begin(self) -> None:
         """Before the first step, with everything loaded: what needs the training's length or its data."""
         own = self._holdfast
         assert own.objective is not None
-        for method in own.methods:
+        for method in own.given:
             method.check_plan(Plan(self.state.max_steps, self.args.seed))
         if self.state.global_step > 0:
             return
         model = own.objective.model
         # Out of memory in the middle, the Trainer begins again and counts from 0, and so must the methods.
         own.terms, own.logged_step, own.skipped = {}, 0, 0
-        for method in own.methods:
-            if method.name in own.fresh:
-                method.load_state_dict(model, {k: v.clone() for k, v in own.fresh[method.name].items()})
+        for session in own.sessions:
+            if session.method.name in own.fresh:
+                session.load_state_dict({k: v.clone() for k, v in own.fresh[session.method.name].items()})
         if own.fresh:
             return
-        methods = [method for method in own.methods if measures(method)]
-        if methods:
-            check_length(self.get_train_dataloader(), methods)
+        looking = [session for session in own.sessions if session.method.requires.data]
+        if looking:
+            check_length(self.get_train_dataloader(), [session.method for session in looking])
             tallies = {name: copy.deepcopy(vars(self)[name]) for name in _TALLIES if name in vars(self)}
-            measure(model, methods, TrainingData(self._holdfast_batches, self._holdfast_plain_loss))
+            calibrate(model, looking, TrainingData(self._holdfast_batches, self._holdfast_plain_loss))
             vars(self).update(tallies)
         if self.args.auto_find_batch_size:
-            for method in own.methods:
-                if not operates(method):
-                    own.fresh[method.name] = {k: v.cpu() for k, v in method.state_dict(model).items()}
+            for session in own.sessions:
+                if not replaces_model(session):
+                    own.fresh[session.method.name] = {k: v.cpu() for k, v in session.state_dict().items()}
 
     def _holdfast_batches(self, loader: Any = None) -> Iterator[Mapping[str, Any]]:
         loader = self.get_train_dataloader() if loader is None else loader
@@ -207,7 +206,7 @@ class _Attached(Saving, Evaluating, Computing):
     # One optimizer step
 
     def _clip_grad_norm(self, model: nn.Module) -> Any:
-        if not any(alters_gradients(method) for method in self._holdfast.methods):
+        if not any(method.requires.gradients for method in self._holdfast.given):
             return super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
         finite = self._holdfast_gradients(model)
         norm = nn.utils.clip_grad_norm_(model.parameters(), self.args.max_grad_norm)
@@ -223,7 +222,7 @@ class _Attached(Saving, Evaluating, Computing):
         return norm
 
     def _holdfast_norm(self, model: nn.Module, grad_norm: Any) -> Any:
-        if grad_norm is None and any(alters_gradients(method) for method in self._holdfast.methods):
+        if grad_norm is None and any(method.requires.gradients for method in self._holdfast.given):
             finite = self._holdfast_gradients(model)
             norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
             if finite:
@@ -236,13 +235,13 @@ class _Attached(Saving, Evaluating, Computing):
         norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
         finite = bool(torch.isfinite(norm))
         if finite:
-            for method in self._holdfast.methods:
-                method.on_gradients(self._holdfast_step())
+            for session in self._holdfast.sessions:
+                session.on_gradients(self._holdfast_step())
         return finite
 
     def _holdfast_clipped(self) -> None:
-        for method in self._holdfast.methods:
-            method.on_clipped_gradients(self._holdfast_step())
+        for session in self._holdfast.sessions:
+            session.on_clipped_gradients(self._holdfast_step())
 
     # Logging
 
@@ -274,7 +273,7 @@ class _Events(TrainerCallback):
         if not own.computed and own.objective.acts:
             raise HoldfastError(
                 f"training_step of {type(self.trainer).__name__} does not call self.compute_loss, where "
-                f"{describe(own.methods)} acts: compute the loss there, or use methods on weights or gradients alone"
+                f"{describe(own.given)} acts: compute the loss there, or use methods on weights or gradients alone"
             )
-        for method in own.methods:
-            method.on_update(self.trainer._holdfast_step())
+        for session in own.sessions:
+            session.after_step(self.trainer._holdfast_step())

@@ -13,7 +13,6 @@ from holdfast.errors import HoldfastError
 from holdfast.methods import check_combination, describe
 from holdfast.methods.base import Method
 from holdfast.training.forward.task_loss import learn_head
-from holdfast.training.requirements import alters_gradients, compares, needs_whole
 
 _OTHERS = {
     "RewardTrainer": "learns which of two texts is the better one",
@@ -56,12 +55,14 @@ def check_trainer(trainer: Trainer, methods: Sequence[Method]) -> None:
             "the trainer replicates the model over GPUs with DataParallel, which copies no hooks: "
             "start it with torchrun or accelerate launch, or set CUDA_VISIBLE_DEVICES to one GPU"
         )
-    if trainer.is_deepspeed_enabled and any(alters_gradients(method) for method in methods):
+    if trainer.is_deepspeed_enabled and any(method.requires.gradients for method in methods):
         raise HoldfastError(f"{describe(methods)}: DeepSpeed keeps gradients out of reach, use DDP")
-    if (trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled) and any(needs_whole(method) for method in methods):
+    if (trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled) and any(
+        method.requires.whole_weights for method in methods
+    ):
         raise HoldfastError(f"{describe(methods)}: the method works on whole weights, not on their shards, use DDP")
     check_combination(methods)
-    needing = [method for method in methods if method.needs_validation]
+    needing = [method for method in methods if method.requires.validation]
     if needing and trainer.eval_dataset is None:
         raise HoldfastError(
             f"{describe(needing[:1])} chooses by validation, and the trainer has no eval_dataset: give it one, "
@@ -76,7 +77,7 @@ def check_trainer(trainer: Trainer, methods: Sequence[Method]) -> None:
 
 def check_length(data: Any, methods: Sequence[Method]) -> None:
     """Raise ``HoldfastError`` where a method goes over ``data``, a dataset or loader, which may never end."""
-    passing = next((method for method in methods if method.needs_whole_pass), None)
+    passing = next((method for method in methods if method.requires.full_pass), None)
     if passing is not None and not has_length(data):
         raise HoldfastError(
             f"{passing.name} goes over the training data before it trains, and the trainer's {type(data).__name__} has "
@@ -114,7 +115,7 @@ def _check_signature(trainer: Trainer) -> None:
 
 
 def _check_labels(trainer: Trainer, methods: Sequence[Method]) -> None:
-    comparing = next((method.name for method in methods if compares(method)), "")
+    comparing = next((method.name for method in methods if method.requires.outputs), "")
     if not comparing:
         return
     other = "use methods that work on weights or gradients, such as mixout"
@@ -147,7 +148,11 @@ def _try_own_model(trainer: Trainer, methods: Sequence[Method]) -> None:
     """Look at what a model that is none of Transformers' returns for two rows, where that is easily had."""
     model, data, made = trainer.model, trainer.train_dataset, cast(Any, trainer.model_init)
     known = made is not None or isinstance(getattr(model, "base_model", model), PreTrainedModel)
-    if known or not any(map(compares, methods)) or not (has_length(data) and hasattr(data, "__getitem__")):
+    if (
+        known
+        or not any(method.requires.outputs for method in methods)
+        or not (has_length(data) and hasattr(data, "__getitem__"))
+    ):
         return
     devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
     with torch.random.fork_rng(devices):

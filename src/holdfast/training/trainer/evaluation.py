@@ -9,8 +9,7 @@ from typing import Any
 from transformers import Trainer
 
 from holdfast.errors import HoldfastError
-from holdfast.training.requirements import chooses
-from holdfast.training.session.lifecycle import choose, shown
+from holdfast.training.session.lifecycle import final_weights, select
 from holdfast.training.trainer.state import Attachment
 
 
@@ -24,16 +23,15 @@ class Evaluating(Trainer):
         own = self._holdfast
         if own.objective is None or not own.prepared:
             return super().evaluation_loop(*args, **kwargs)
-        with shown(own.objective.model, own.methods):
+        with final_weights(own.sessions):
             return super().evaluation_loop(*args, **kwargs)
 
-    def _holdfast_choose(self) -> None:
+    def _holdfast_select(self) -> None:
         """After the last step and the loading of the best checkpoint."""
         own = self._holdfast
-        if self.eval_dataset is not None and any(chooses(method) for method in own.methods):
-            assert own.objective is not None
+        if self.eval_dataset is not None and own.objective is not None:
             with self._holdfast_unnoticed():
-                choose(own.objective.model, own.methods, self._holdfast_score)
+                select(own.objective.model, own.sessions, self._holdfast_score)
 
     def _holdfast_score(self) -> float:
         """Return the metric that the trainer selects models by, turned so that higher is better."""

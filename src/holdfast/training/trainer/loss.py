@@ -1,4 +1,4 @@
-"""The loss of a ``Trainer`` with methods: the one that its ``compute_loss`` gives, put right, and the penalties."""
+"""The loss of a ``Trainer`` with methods: the one that its ``compute_loss`` gives, put right, and what methods add."""
 
 import contextlib
 import copy
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import Trainer
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Step
+from holdfast.methods.forward import Step
 from holdfast.training.forward.batches import no_labels
 from holdfast.training.forward.objective import Window
 from holdfast.training.trainer.item_counts import Uses, divides
@@ -37,7 +37,7 @@ class Computing(Trainer):
         *args: Any,
         **kwargs: Any,
     ) -> Any:
-        """Return what the trainer's own gives, in training with the penalties added and as ``training_step`` takes it.
+        """Return what the trainer's own gives, in training with what methods add and as ``training_step`` takes it.
 
         Raises ``HoldfastError`` where a method that compares outputs cannot get them.
         """
@@ -80,11 +80,9 @@ class Computing(Trainer):
             own_loss = loss is result.outputs.get("loss")
             if stand_in.fused:
                 own_loss = self._holdfast_fused_is_own(part.detach(), result.outputs, stand_in.batch)
-            for name, penalty in objective.penalties(
-                result, stand_in.batch, step, self._holdfast_window(), own_loss
-            ).items():
-                self._holdfast_note(name, penalty.detach() / accumulation)
-                total = total + (penalty / accumulation if divided else penalty)
+            for name, added in objective.losses(result, stand_in.batch, self._holdfast_window(), own_loss).items():
+                self._holdfast_note(name, added.detach() / accumulation)
+                total = total + (added / accumulation if divided else added)
         return (total, outputs) if return_outputs else total
 
     def _loss_is_scaled(self, num_items_in_batch: Any) -> bool:
@@ -157,7 +155,7 @@ class Computing(Trainer):
     def _holdfast_step(self) -> Step:
         assert self._holdfast.objective is not None
         index = self.state.global_step - self._holdfast.skipped
-        return Step(index, self.state.max_steps, self._holdfast.objective.model, self.optimizer)
+        return Step(index, self.state.max_steps, self.optimizer)
 
     def _holdfast_window(self) -> Window:
         own = self._holdfast

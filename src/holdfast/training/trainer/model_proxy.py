@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Step
+from holdfast.methods.forward import Step
 from holdfast.training.forward.objective import Objective, Pass
 from holdfast.training.trainer.item_counts import Uses
 

@@ -15,7 +15,7 @@ from holdfast.training.pretraining.self_supervised import StageProgress, Text, r
 from holdfast.training.session.lifecycle import checked
 
 
-def check_stages(trainer: Trainer, methods: Sequence[Method]) -> None:
+def check_pretraining(trainer: Trainer, methods: Sequence[Method]) -> None:
     """Raise ``HoldfastError`` when ``methods`` cannot train first what ``trainer`` has; not for a model made later."""
     made: Any = trainer.model_init
     if made is not None:
@@ -23,18 +23,18 @@ def check_stages(trainer: Trainer, methods: Sequence[Method]) -> None:
     assert trainer.model is not None
     total = trainer.args.max_steps if trainer.args.max_steps > 0 else None
     for method in checked(trainer.model, methods, Plan(total, trainer.args.seed)):
-        if method.needs_text:
+        if method.requires.text:
             check_words(trainer.model, _tokenizer(trainer), method.name)
 
 
-def carry_out(
+def pretrain(
     trainer: Trainer,
     model: nn.Module,
     batches: Callable[[Any], Iterator[Mapping[str, Any]]],
     method: Method,
-    stage: SelfSupervised,
+    training: SelfSupervised,
 ) -> None:
-    """Do ``stage`` on ``model``, with the texts of ``trainer``; ``batches`` gives a pass over a loader of them.
+    """Do ``training`` on ``model``, with the texts of ``trainer``; ``batches`` gives a pass over a loader of them.
 
     Shows a bar where the Trainer shows its own. Callbacks with a method ``on_stage`` are told of every step, with
     a ``StageProgress``.
@@ -66,7 +66,7 @@ def carry_out(
                 if told is not None:
                     told(progress)
 
-        retrain(model, stage, text, trainer.args.seed, method.name, report)
+        retrain(model, training, text, trainer.args.seed, method.name, report)
 
 
 def _tokenizer(trainer: Trainer) -> Any:

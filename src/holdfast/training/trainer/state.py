@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from holdfast.methods.base import Method
+from holdfast.methods.base import Method, MethodSession
 from holdfast.training.forward.objective import Objective, Window
 
 
@@ -30,12 +30,15 @@ class Attachment:
         """Whether the Trainer makes the optimizer, which the user did not give."""
         self.trained: list[nn.Parameter] = []
         """All parameters of the model as it was prepared last."""
-        self.methods: list[Method] = []
+        self.sessions: list[MethodSession[Any]] = []
+        """Of the training in progress, in the order in which the methods act."""
+        self.facts: dict[str, float] = {}
+        """What the methods told when it ended."""
         self.objective: Objective | None = None
         self.prepared = False
         self.resumed = False
-        self.staged: nn.Module | None = None
-        """The model whose stages are done."""
+        self.pretrained: nn.Module | None = None
+        """The model whose pre-training is done."""
         self.samples: list[Mapping[str, Any]] = []
         """The micro-batches of the current optimizer step."""
         self.window: Window | None = None

@@ -20,8 +20,8 @@ def check_dropout(method: str, dropout: float | None) -> None:
         )
 
 
-def set_dropout(model: nn.Module, p: float) -> Undo:
-    """Set every dropout probability of ``model`` to ``p`` and return what ``restore_dropout`` needs.
+def set_dropout(model: nn.Module, p: float | None) -> Undo:
+    """Set every dropout probability of ``model`` to ``p``, None leaving them, and return what restores them.
 
     Set are dropout modules, the numbers that attention and feed-forward code keeps beside them
     (``attention_dropout``), and what they read from their configuration during the forward pass. With ``p`` = 0
@@ -30,6 +30,8 @@ def set_dropout(model: nn.Module, p: float) -> Undo:
     itself stays as it is, so checkpoints save what the model was loaded with.
     """
     undo: Undo = []
+    if p is None:
+        return undo
     shadows: dict[int, Any] = {}
     for module in model.modules():
         for attribute, value in vars(module).items():

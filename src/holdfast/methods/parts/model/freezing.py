@@ -7,18 +7,6 @@ from torch import nn
 from holdfast.errors import HoldfastError
 from holdfast.methods.parts.model.layers import body_of
 
-CHOICE = "choice of what is trained"
-"""What methods that freeze replace, so that only one of them acts on a model."""
-
-BODY = "pre-trained body"
-"""What methods replace that answer for it in training, and methods use that need it to run or to train."""
-
-MATRICES = "weight matrices"
-"""What methods replace that freeze all of them, and methods use that work on nothing else."""
-
-INPUTS = "gradient down to the input embeddings"
-"""What methods replace that end the backward pass above them, and methods use that follow it to there."""
-
 Flags = list[tuple[nn.Parameter, bool]]
 """Parameters, and whether they were trained."""
 
@@ -40,9 +28,8 @@ def train_only(model: nn.Module, chosen: Iterable[nn.Parameter]) -> Flags:
 
 
 def restore_flags(flags: Flags) -> None:
-    """Put back what ``train_only`` changed, and forget it."""
-    while flags:
-        parameter, trained = flags.pop()
+    """Put back what ``train_only`` changed."""
+    for parameter, trained in flags:
         parameter.requires_grad_(trained)
 
 

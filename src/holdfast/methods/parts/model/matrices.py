@@ -7,9 +7,6 @@ from torch import nn
 
 from holdfast.errors import HoldfastError
 
-GRADIENTS = "gradients of whole matrices"
-"""What methods that mask them use."""
-
 
 @dataclass(frozen=True)
 class Matrix:

@@ -8,9 +8,6 @@ from torch import Tensor, nn
 from holdfast.errors import HoldfastError
 from holdfast.methods.parts.model.layers import body_of
 
-UPDATE = "update of the pre-trained weights"
-"""What methods replace that decide how those weights move, so that only one of them acts on a model."""
-
 
 def body_parameters(model: nn.Module, method: str) -> dict[str, nn.Parameter]:
     """Return the parameters that came with the checkpoint, by name, frozen ones too.

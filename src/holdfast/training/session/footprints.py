@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from holdfast.methods.base import Method, Plan
+from holdfast.methods.requires import Footprint, Order
 
 
 @dataclass(frozen=True)
@@ -21,52 +22,42 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class Selected:
-    """What one method works on in a model."""
+class ModelFootprint:
+    """What one method works on in a model of ``parameters`` parameters."""
 
     method: str
-    rows: list[Weights]
-    """In the order of the model; empty where the method works on all weights."""
-    weights: int
-    """How many weights are selected, entries and not tensors."""
+    footprint: Footprint
     parameters: int
-    """How many the model has."""
-    doing: str
-    """What is done with the selected ones, in a few words; empty where the method works on all."""
-    state_bytes: int
-    """Most bytes kept at once, beside the model, its gradients and the optimizer's state."""
     trained: tuple[int, int] | None
     """How many parameters have gradients, and how many there then are; None where the method decides nothing there."""
 
+    @property
+    def rows(self) -> list[Weights]:
+        """The weights that it works on, in the order of the model; empty where it works on all."""
+        return grouped([(name, tuple(weight.shape)) for name, weight in (self.footprint.weights or {}).items()])
 
-def selected(methods: Sequence[Method], model: nn.Module) -> list[Selected]:
-    """Return what each of ``methods`` works on in ``model``, in the order in which they prepare it.
+    @property
+    def weights(self) -> int:
+        """How many entries, not tensors, those are."""
+        return _count((self.footprint.weights or {}).values())
 
-    ``model`` may be without memory, and is prepared by the methods that decide what is trained, since others
-    work on what those leave. Raises ``HoldfastError`` when a method cannot work on it.
+
+def footprints(methods: Sequence[Method], model: nn.Module) -> list[ModelFootprint]:
+    """Return what each of ``methods`` works on in ``model``, in the order in which they act.
+
+    ``model`` may be without memory, and is changed by the methods that decide what is trained, since others work on
+    what those leave. Raises ``HoldfastError`` when a method cannot work on it.
     """
     for method in methods:
         method.check(model)
-    found = []
-    for method in sorted(methods, key=lambda method: not method.freezes):
-        selection, parameters = method.selection(model), _count(model.parameters())
-        weights = {} if selection is None else dict(selection.weights)
-        trained = None
-        if method.freezes:
-            method.prepare(model, Plan(None))
+    results = []
+    for method in sorted(methods, key=lambda method: method.requires.order):
+        footprint, parameters, trained = method.check(model), _count(model.parameters()), None
+        if method.requires.order == Order.MODEL:
+            method.start(model, Plan(None))
             trained = (_count(p for p in model.parameters() if p.requires_grad), _count(model.parameters()))
-        found.append(
-            Selected(
-                method=method.name,
-                rows=grouped([(name, tuple(weight.shape)) for name, weight in weights.items()]),
-                weights=_count(weights.values()),
-                parameters=parameters,
-                doing="" if selection is None else selection.doing,
-                state_bytes=0 if selection is None else selection.state_bytes,
-                trained=trained,
-            )
-        )
-    return found
+        results.append(ModelFootprint(method.name, footprint, parameters, trained))
+    return results
 
 
 def grouped(weights: Iterable[tuple[str, tuple[int, ...]]]) -> list[Weights]:

@@ -1,45 +1,15 @@
 """R3F: keep the prediction where it is when the input embedding trembles."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from holdfast.errors import HoldfastError
-from holdfast.methods.base import Forward, Kind, Method, Plan, Step, View
-from holdfast.methods.parts.divergence import divergence
-from holdfast.methods.parts.model.embeddings import embedding_scale, input_embedding
-from holdfast.methods.parts.model.freezing import BODY
+from holdfast.methods.base import Method, MethodSession, Plan
+from holdfast.methods.parts.model.embeddings import input_embedding
 from holdfast.methods.parts.model.layers import bottom_stack
-from holdfast.methods.parts.noise.embedding_noise import EmbeddingNoise
-from holdfast.methods.parts.noise.rounding import warn_of_lost_embedding_noise, warn_of_lost_noise
-from holdfast.methods.parts.outputs import logits_of
-from holdfast.methods.parts.padding import TEXTS
-
-
-def r3f_penalty(clean: Tensor, noised: Tensor, kind: Kind, rows: float | None = None) -> Tensor:
-    """Return KL_S(P_clean || P_noised), the mean over rows of the symmetric divergence: a scalar in nats.
-
-    ``clean``, ``noised``: (rows, classes) logits; for regression (rows,) or (rows, 1) values, where KL is
-    undefined and the squared difference takes its place. ``rows``: what the sum is divided by, if not their
-    number. Aghajanyan et al. 2020, equations 3 to 5, without the weight lambda.
-    """
-    return divergence(kind, clean, noised).sum() / (len(clean) if rows is None else rows)
-
-
-def r3f_token_penalty(
-    clean: Tensor, noised: Tensor, mask: Tensor, positions: Literal["mean", "sum"], rows: float, tokens: float
-) -> Tensor:
-    """Return the penalty for outputs a token, (rows, positions, classes): a scalar in nats.
-
-    ``positions="mean"``: sum over the labelled positions (``mask``, (rows, positions)) over ``tokens``, the
-    scale of the cross entropy. ``positions="sum"``: sum over all positions, padding included, over ``rows``, as
-    the published code for generation does; it grows with the length the batch is padded to.
-    """
-    apart = divergence("tokens", clean, noised)
-    return (apart * mask).sum() / tokens if positions == "mean" else apart.sum() / rows
+from holdfast.methods.requires import Footprint, Part, Requires
 
 
 @dataclass(frozen=True)
@@ -105,61 +75,26 @@ class R3F(Method):
             self._check_layers(self.layers)
 
     @property
-    def uses(self) -> frozenset[str]:
+    def requires(self) -> Requires:
         """The body, which runs on the copies; texts, where it counts them."""
         counts = self.rows < 1 or self.positions == "sum"
-        return frozenset({BODY, TEXTS} if counts else {BODY})
+        uses = {Part.BODY, Part.TEXTS} if counts else {Part.BODY}
+        return Requires(uses=uses, outputs=True, views=True, whole_weights=False)
 
-    def check(self, model: nn.Module) -> None:
+    def check(self, model: nn.Module) -> Footprint:
         """Raise ``HoldfastError`` when the model does not say where its input embedding is, or has too few blocks."""
         input_embedding(model)
         if self.layers is not None and self.layers > (blocks := len(bottom_stack(model, self.name))):
             raise HoldfastError(
                 f"{self.name}(layers={self.layers}): {type(model).__name__} has {blocks} blocks, give at most that"
             )
+        return Footprint()
 
-    def prepare(self, model: nn.Module, plan: Plan) -> None:
+    def start(self, model: nn.Module, plan: Plan) -> MethodSession["R3F"]:
         """Measure the embedding's scale where sigma is relative to it; warn of noise that rounds away."""
-        if self.layers is not None:
-            self.memory["branch"] = len(bottom_stack(model, self.name)) - self.layers
-        scale = embedding_scale(input_embedding(model)) if self.relative else 1.0
-        self.memory["scale"] = scale
-        if self.layers is not None:
-            warn_of_lost_noise(model, self.sigma, self.name)
-        else:
-            remedy = "relative=True with a larger sigma"
-            warn_of_lost_embedding_noise(model, self.sigma * scale, self.name, remedy)
+        from holdfast.methods.r3f.session import R3FSession
 
-    def views(self, step: Step) -> Sequence[View]:
-        """One noised copy at the steps where the penalty applies."""
-        if self.weight == 0 or step.index % self.every:
-            return ()
-        noise = EmbeddingNoise(self.sigma * self.memory["scale"], self.noise, self.detach)
-        return (
-            View(
-                noise,
-                grad=self.gradient == "both",
-                share=self.rows,
-                layer=self.memory.get("branch"),
-                same_dropout=self.same_dropout,
-            ),
-        )
-
-    def penalty(self, forward: Forward) -> Tensor | None:
-        """Weight times the symmetric divergence between the clean and the noised outputs."""
-        if not forward.views:
-            return None
-        clean, noised = logits_of(forward.outputs, self.name), logits_of(forward.views[0], self.name)
-        # The mean over the rows that have a copy stands for that over all.
-        part = len(noised) / len(clean)
-        clean, rows, mask = clean[: len(noised)], forward.rows * part, forward.token_mask
-        if mask is None:
-            value = r3f_penalty(clean, noised, forward.kind, rows)
-        else:
-            labelled, mask = mask.sum(), mask[: len(noised)]
-            tokens = forward.tokens * float(mask.sum() / labelled.clamp(min=1)) if part < 1 else forward.tokens
-            value = r3f_token_penalty(clean, noised, mask, self.positions, rows, max(tokens, 1e-9))
-        return self.weight * self.every * value
+        return R3FSession(self, model, plan)
 
     def _check_layers(self, layers: int) -> None:
         if layers < 1:
@@ -170,11 +105,3 @@ class R3F(Method):
                     f"{self.name}(layers={layers}, {field}=True): {field} speaks of the embeddings, and with layers "
                     "the noise is added further up; use one of the two"
                 )
-
-    def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
-        """The scale measured before training, which a resumed run could not measure again."""
-        return {"scale": torch.tensor(self.memory["scale"], dtype=torch.float64)}
-
-    def load_state_dict(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
-        """Restore the scale."""
-        self.memory["scale"] = float(state["scale"])

@@ -5,7 +5,8 @@ import torch
 
 from holdfast import DPS, R3F, BitFit, TopKLayers
 from holdfast.errors import HoldfastError
-from holdfast.training.session.selected import Weights, grouped, selected
+from holdfast.methods.requires import Footprint
+from holdfast.training.session.footprints import Weights, footprints, grouped
 from tiny import CLASSIFIERS, classifier
 
 
@@ -46,25 +47,25 @@ def test_numbers_within_numbers_are_joined_where_they_are_regular():
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_rows_and_counts_agree_on_every_architecture(name):
     model = on_meta(name)
-    (found,) = selected([DPS()], model)
+    (found,) = footprints([DPS()], model)
     assert sum(row.count * torch.Size(row.shape).numel() for row in found.rows) == found.weights
     assert found.parameters == sum(p.numel() for p in model.parameters())
     assert 0 < found.weights < found.parameters
-    assert found.state_bytes == 4 * found.weights
+    assert found.footprint.state_bytes == 4 * found.weights
     assert found.trained is None
     # BART and T5 have one layer a stack here, the others two.
     assert any(row.count == 2 for row in found.rows) == (name not in ("bart", "t5"))
 
 
-def test_a_method_that_works_on_everything_selects_nothing():
-    (found,) = selected([R3F()], on_meta("bert"))
-    assert (found.rows, found.doing, found.state_bytes, found.trained) == ([], "", 0, None)
+def test_a_method_that_works_on_everything_names_no_weights():
+    (found,) = footprints([R3F()], on_meta("bert"))
+    assert (found.rows, found.footprint, found.trained) == ([], Footprint(), None)
 
 
 def test_what_freezes_comes_first_and_says_what_is_trained():
     model = on_meta("bert")
     every = {name: p.numel() for name, p in model.named_parameters()}
-    kept, dps = selected([DPS(), TopKLayers(k=1)], model)
+    kept, dps = footprints([DPS(), TopKLayers(k=1)], model)
     assert (kept.method, dps.method) == ("top_k_layers", "dps")
     in_top = sum(n for name, n in every.items() if "layer.1." in name or "pooler" in name or "classifier" in name)
     assert kept.trained == (in_top, sum(every.values()))
@@ -74,10 +75,10 @@ def test_what_freezes_comes_first_and_says_what_is_trained():
 def test_biases_are_counted_in_entries():
     model = on_meta("bert", labels=3)
     biases = sum(p.numel() for name, p in model.named_parameters() if name.endswith("bias"))
-    (found,) = selected([BitFit()], model)
+    (found,) = footprints([BitFit()], model)
     assert found.weights == biases + 3 * 32  # the head's weight, too
 
 
 def test_a_method_that_cannot_work_on_the_model_is_refused():
     with pytest.raises(HoldfastError, match="top_k_layers"):
-        selected([TopKLayers(k=99)], on_meta("bert"))
+        footprints([TopKLayers(k=99)], on_meta("bert"))

@@ -1,0 +1,1 @@
+"""Linear probing, then fine-tuning."""
