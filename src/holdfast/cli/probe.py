@@ -9,6 +9,7 @@ import typer
 
 from holdfast.cli import options as o
 from holdfast.errors import HoldfastError
+from holdfast.records.model_source import ModelSource
 from holdfast.study.options import read_data, task_names
 
 
@@ -58,7 +59,7 @@ def probe(
 
     from holdfast.cli import display
     from holdfast.collapse.probes.cache import FeatureCache, default_cache
-    from holdfast.collapse.probes.checkpoints import ModelSource
+    from holdfast.collapse.probes.checkpoints import check_checkpoint
     from holdfast.collapse.probes.probe_checkpoints import ProbePlan, probe_checkpoints
     from holdfast.collapse.probes.probe_reading import sentences
     from holdfast.report.probes import probe_report
@@ -86,7 +87,7 @@ def probe(
     models = [ModelSource(checkpoint, None, remote_code, pickled_weights) for checkpoint in checkpoints]
     for model in (start, *models):
         # First, since data may take long to load.
-        model.check()
+        check_checkpoint(model)
     loaded = [load_task(spec, data_dir) for spec in study.tasks]
     if threads is not None:
         import torch

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from holdfast.records.model_source import ModelSource
 from holdfast.records.task import TaskSpec
 
 
@@ -143,6 +144,11 @@ class RunSpec(BaseModel):
     """Optimizer steps between looks at the representation during training; None: none."""
     role: Role = Field(default_factory=_role_of)
     """No part of the identity. By default what the other fields suggest, which is never ``search``."""
+
+    @property
+    def source(self) -> ModelSource:
+        """The model, and what may be done to load it."""
+        return ModelSource(self.model, self.revision, self.remote_code, self.pickled_weights)
 
     @property
     def arm(self) -> tuple[str, int | None]:

@@ -42,10 +42,8 @@ def load_inputs(spec: RunSpec, task: Task) -> Inputs:
     from transformers import DataCollatorWithPadding, set_seed
 
     set_seed(spec.seed)
-    tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
-    model = load_model(
-        spec.model, task.num_outputs, task.label_names, spec.revision, spec.remote_code, spec.pickled_weights
-    )
+    tokenizer = load_tokenizer(spec.source)
+    model = load_model(spec.source, task.num_outputs, task.label_names)
     if model.config.pad_token_id is None:
         # Decoder classifiers find the last real token by it.
         model.config.pad_token_id = tokenizer.pad_token_id

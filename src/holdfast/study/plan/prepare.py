@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from holdfast.errors import HoldfastError
+from holdfast.records.model_source import ModelSource
 from holdfast.records.run import RunSpec
 from holdfast.records.summary import TaskInfo
 from holdfast.records.task import OodSpec, TaskSpec
@@ -101,8 +102,9 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
     study = resolve_methods(study)
     check_followed(study)
     # First, since data may take long to load.
-    check_model(study.model, study.revision, study.remote_code, study.pickled_weights)
-    load_tokenizer(study.model, study.revision, study.remote_code)
+    source = ModelSource(study.model, study.revision, study.remote_code, study.pickled_weights)
+    check_model(source)
+    load_tokenizer(source)
     tasks = [load_task(spec, data_dir) for spec in study.tasks]
     _refuse_same_names(study.tasks, tasks)
     _check_writing(study, tasks)

@@ -27,7 +27,7 @@ def tuned_layers(spec: RunSpec, task: Task, folder: Path) -> list[LayerState]:
         return []
     with np.load(path) as saved:
         states, ids = saved["states"], saved["ids"].tolist()
-    tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
+    tokenizer = load_tokenizer(spec.source)
     form = form_of(spec, task)
     # That heads are drawn anew was told when the run began.
     with quiet():

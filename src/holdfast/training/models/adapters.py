@@ -27,7 +27,7 @@ BY_HAND = (
 
 def has_adapters(source: str) -> bool:
     """Return whether ``source`` is a folder of adapters."""
-    return (Path(source).expanduser() / ADAPTERS).is_file()
+    return (Path(source) / ADAPTERS).is_file()
 
 
 def base_of(source: str) -> tuple[str, str | None]:
@@ -36,7 +36,7 @@ def base_of(source: str) -> tuple[str, str | None]:
     Raises ``HoldfastError`` where none is named.
     """
     try:
-        found = json.loads((Path(source).expanduser() / ADAPTERS).read_text(encoding="utf-8"))
+        found = json.loads((Path(source) / ADAPTERS).read_text(encoding="utf-8"))
         base, revision = found.get("base_model_name_or_path"), found.get("revision")
     except (ValueError, OSError, AttributeError) as problem:
         raise HoldfastError(f"model folder {source}: {ADAPTERS} cannot be read ({problem})") from problem

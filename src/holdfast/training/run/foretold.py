@@ -26,7 +26,7 @@ def load_notes(run: RunSpec, task: Task) -> list[str]:
 
 def count_cuts(run: RunSpec, task: Task, splits: Mapping[str, Split]) -> dict[str, dict[str, int]]:
     """Return how many rows of each of ``splits`` are cut, by the option that would keep them whole and by split."""
-    tokenizer = load_tokenizer(run.model, run.revision, run.remote_code)
+    tokenizer = load_tokenizer(run.source)
     form = form_of(run, task)
     counts = {name: form.count_cut(split, tokenizer) for name, split in splits.items()}
     options = next(iter(counts.values()), {})
@@ -35,7 +35,7 @@ def count_cuts(run: RunSpec, task: Task, splits: Mapping[str, Split]) -> dict[st
 
 def learned(run: RunSpec, task: Task, rows: Sequence[int]) -> list[str]:
     """Return the tokens that the model sees of some training rows of ``task``, as text, special ones included."""
-    tokenizer = load_tokenizer(run.model, run.revision, run.remote_code)
+    tokenizer = load_tokenizer(run.source)
     encoded, _ = form_of(run, task).encode(task.splits["train"].take(list(rows)), tokenizer, training=True)
     # Choices have a list of tokens each.
     texts = [row["input_ids"] if task.kind == "choice" else [row["input_ids"]] for row in encoded.rows]
@@ -44,4 +44,4 @@ def learned(run: RunSpec, task: Task, rows: Sequence[int]) -> list[str]:
 
 def reading(run: RunSpec, task: Task, splits: Mapping[str, Split]) -> tuple[list[str], list[str]]:
     """Return notes and warnings of what the model's tokenizer cannot see of ``splits`` of ``task``."""
-    return unknown_told(splits, load_tokenizer(run.model, run.revision, run.remote_code), task.kind)
+    return unknown_told(splits, load_tokenizer(run.source), task.kind)

@@ -89,7 +89,7 @@ def run(
     check_run(spec, task)
     _be_deterministic()
     set_seed(spec.seed)
-    tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
+    tokenizer = load_tokenizer(spec.source)
     form = form_of(spec, task)
     model = form.load()
     if around.start is not None:

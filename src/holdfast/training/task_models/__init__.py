@@ -32,7 +32,7 @@ def form_of(spec: RunSpec, task: Task) -> Form:
         from holdfast.training.task_models.encoder_decoder import EncoderPair
 
         return EncoderPair(spec, task)
-    if getattr(model_config(spec.model, spec.revision, spec.remote_code), "is_encoder_decoder", False):
+    if getattr(model_config(spec.source), "is_encoder_decoder", False):
         from holdfast.training.task_models.seq2seq import Rewriter
 
         return Rewriter(spec, task)

@@ -49,15 +49,14 @@ class Form(ABC):
 
     def empty(self) -> Any:
         """Return the model without memory for its weights. Raises ``HoldfastError`` where it does not fit the task."""
-        return empty_model(self.kind, self.spec.model, self.config(), self.what, self.spec.remote_code)
+        return empty_model(self.kind, self.spec.source, self.config(), self.what)
 
     def load(self) -> Any:
         """Return the pre-trained model with a head for the task, in float32; what is new in it is drawn at random.
 
         Seed the global random generator first. Raises ``HoldfastError`` as ``load_weights`` does.
         """
-        spec = self.spec
-        return load_weights(self.kind, spec.model, self.config(), spec.revision, spec.remote_code, spec.pickled_weights)
+        return load_weights(self.kind, self.spec.source, self.config())
 
     def notes(self) -> list[str]:
         """Return what the user should know of how ``load`` fits the model to the task."""

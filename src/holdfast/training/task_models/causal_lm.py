@@ -37,7 +37,7 @@ class Continuer(Writer):
     def config(self) -> Any:
         """Return the model's configuration. Raises ``HoldfastError`` for an encoder."""
         spec = self.spec
-        config = model_config(spec.model, spec.revision, spec.remote_code)
+        config = model_config(spec.source)
         if type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False):
             raise HoldfastError(
                 f"model {spec.model}: it is an encoder, and {self.task.name} asks for texts to be written; make an "
@@ -47,7 +47,7 @@ class Continuer(Writer):
 
     def load(self) -> Any:  # noqa: D102
         spec = self.spec
-        tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
+        tokenizer = load_tokenizer(spec.source)
         return self.ask(
             super().load(),
             eos_token_id=_end(spec.model, tokenizer),

@@ -21,8 +21,7 @@ class Classifier(Scorer):
     what = "classify sequences"
 
     def config(self) -> Any:  # noqa: D102
-        spec, task = self.spec, self.task
-        return classifier_config(spec.model, task.num_outputs, task.label_names, spec.revision, spec.remote_code)
+        return classifier_config(self.spec.source, self.task.num_outputs, self.task.label_names)
 
     def encode(self, split: Split, tokenizer: Any, *, training: bool) -> tuple[EncodedSplit, int]:  # noqa: D102
         return encode(split, tokenizer, self.spec.settings.max_length, self.task.kind)

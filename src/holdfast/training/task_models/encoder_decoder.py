@@ -34,7 +34,7 @@ class EncoderPair(Rewriter):
     def config(self) -> Any:
         """Return the configuration of the pair. Raises ``HoldfastError`` for models that are no such encoder."""
         spec = self.spec
-        encoder = model_config(spec.model, spec.revision, spec.remote_code)
+        encoder = model_config(spec.source)
         if type(encoder) not in MODEL_FOR_MASKED_LM_MAPPING or encoder.is_encoder_decoder:
             raise HoldfastError(
                 f"--seq2seq-from-encoder {spec.model}: it is no encoder ({encoder.model_type}); give it as --model"
@@ -43,7 +43,7 @@ class EncoderPair(Rewriter):
         encoder.is_decoder = encoder.add_cross_attention = False
         decoder = copy.deepcopy(encoder)
         decoder.is_decoder = decoder.add_cross_attention = True
-        tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
+        tokenizer = load_tokenizer(spec.source)
         marks = _marks(spec.model, tokenizer)
         config = EncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder, **marks)
         config.vocab_size = decoder.vocab_size
@@ -56,9 +56,8 @@ class EncoderPair(Rewriter):
 
     def load(self) -> Any:  # noqa: D102
         spec, config = self.spec, self.config()
-        further = spec.revision, spec.remote_code, spec.pickled_weights
-        encoder = load_weights(AutoModel, spec.model, config.encoder, *further)
-        decoder = load_weights(AutoModelForCausalLM, spec.model, config.decoder, *further)
+        encoder = load_weights(AutoModel, spec.source, config.encoder)
+        decoder = load_weights(AutoModelForCausalLM, spec.source, config.decoder)
         model = EncoderDecoderModel(config, encoder, decoder)
         marks = {name: getattr(config, name) for name in ("decoder_start_token_id", "eos_token_id", "pad_token_id")}
         return self.ask(model, **marks)

@@ -19,7 +19,7 @@ class Scorer(Form):
     """A model with a head of its own for the task, trained by a plain ``Trainer``."""
 
     def config(self) -> Any:  # noqa: D102
-        config = model_config(self.spec.model, self.spec.revision, self.spec.remote_code)
+        config = model_config(self.spec.source)
         # The checkpoint's own problem type must not meet the new classes: some pairs are refused.
         config.problem_type = None
         name_classes(config, self.task.label_names)
@@ -27,15 +27,11 @@ class Scorer(Form):
 
     def load(self) -> Any:
         """Return the model as ``Form.load`` does, with its own head where that is one of the task's classes."""
-        spec = self.spec
-        return load_with_head(
-            self.kind, spec.model, self.config(), spec.revision, spec.remote_code, spec.pickled_weights
-        )
+        return load_with_head(self.kind, self.spec.source, self.config())
 
     def notes(self) -> list[str]:
         """Return what becomes of the model's own head, where it has one."""
-        spec = self.spec
-        fate = fate_of_head(self.kind, spec.model, self.config(), spec.revision, spec.remote_code)
+        fate = fate_of_head(self.kind, self.spec.source, self.config())
         return [fate.told] if fate is not None and fate.told else []
 
     def trainer(self, arguments: Mapping[str, Any], **parts: Any) -> Trainer:  # noqa: D102

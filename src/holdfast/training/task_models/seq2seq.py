@@ -17,7 +17,7 @@ class Rewriter(PairWriter):
     what = "write texts from texts"
 
     def config(self) -> Any:  # noqa: D102
-        return model_config(self.spec.model, self.spec.revision, self.spec.remote_code)
+        return model_config(self.spec.source)
 
     def load(self) -> Any:  # noqa: D102
         return self.ask(super().load())
