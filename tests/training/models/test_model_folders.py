@@ -132,7 +132,7 @@ def test_every_command_refuses_a_folder_without_tokenizer(tmp_path, bare, rows, 
         "compare": ("compare", rows, "--model", bare, *length, *out),
         "dry-run": ("compare", rows, "--model", bare, *length, "--dry-run", *out),
         "tune": ("tune", rows, "--model", bare, *length, *out),
-        "collapse": ("collapse", "probe", "--source", rows, "--tasks", rows, "--model", bare, *length, *out),
+        "collapse": ("collapse", "chain", "--source", rows, "--chain", rows, "--model", bare, *length, *out),
         "probe": ("probe", bare, "--tasks", rows, "--pretrained", whole, *length),
         "probe --pretrained": ("probe", whole, "--tasks", rows, "--pretrained", bare, *length),
     }

@@ -147,7 +147,7 @@ def _basis(found: ProbeResults) -> list[str]:
     return [
         seeds,
         "A checkpoint is one run of its method: whether the method keeps more than another takes several training "
-        "seeds of both, which holdfast collapse probe runs.",
+        "seeds of both, which holdfast compare --probe runs.",
     ]
 
 
