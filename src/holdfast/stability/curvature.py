@@ -1,8 +1,7 @@
 """The curvature of a model's loss: its extremes by Lanczos' method, from products of the Hessian with vectors."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from holdfast.errors import HoldfastError
+from holdfast.modes import evaluating
 
 Loss = Callable[[nn.Module, Any], Tensor]
 """(model, batch) -> the mean loss over the rows of the batch, a scalar."""
@@ -62,7 +62,7 @@ def hessian_curvature(
     def product(vector: Tensors) -> Tensors:
         return hessian_product(model, batches, vector, loss=loss)
 
-    with steady(model):
+    with evaluating(model):
         return lanczos(product, parameters, steps=steps, seed=seed)
 
 
@@ -137,18 +137,6 @@ def trainable(model: nn.Module) -> Tensors:
     if not found:
         raise HoldfastError(f"{type(model).__name__} has no trainable weights: unfreeze what is to be measured")
     return found
-
-
-@contextmanager
-def steady(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, so that two passes see the same model; each module's own mode comes back afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def row_count(batch: Any) -> int:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.stability.curvature import Loss, labelled_loss, row_count, steady, trainable
+from holdfast.modes import evaluating
+from holdfast.stability.curvature import Loss, labelled_loss, row_count, trainable
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def gradient_norms(model: nn.Module, examples: Iterable[Any], *, loss: Loss = la
     """
     parameters = trainable(model)
     found = []
-    with steady(model):
+    with evaluating(model):
         for position, example in enumerate(examples):
             if row_count(example) != 1:
                 raise HoldfastError(

@@ -12,7 +12,7 @@ from holdfast.measures.layers import measure_layers
 from holdfast.methods.parts.model.layers import is_encoder_decoder
 from holdfast.records.run import LayerState, RunSpec
 from holdfast.tasks.task import Task
-from holdfast.training.models.loading import load_tokenizer, load_tuned
+from holdfast.training.models.loading import fill_padding, load_tokenizer, load_tuned
 from holdfast.training.quiet import quiet
 from holdfast.training.task_models import form_of
 
@@ -33,8 +33,7 @@ def tuned_layers(spec: RunSpec, task: Task, folder: Path) -> list[LayerState]:
     with quiet():
         start = form.load()
         tuned = load_tuned(folder / "model", spec.remote_code)
-    if start.config.pad_token_id is None:
-        start.config.pad_token_id = tokenizer.pad_token_id
+    fill_padding(start, tokenizer)
     drift = layer_drift(tuned, start)
     del tuned
     split = task.splits[task.scored_split]

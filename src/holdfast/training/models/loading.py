@@ -286,6 +286,15 @@ def load_tokenizer(source: ModelSource) -> Any:
     return tokenizer
 
 
+def fill_padding(model: Any, tokenizer: Any) -> None:
+    """Give ``model`` the padding token of ``tokenizer`` where it has none.
+
+    Decoder classifiers find the last real token by it.
+    """
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id
+
+
 def _has_words(tokenizer: Any) -> bool:
     """Return whether the vocabulary has more than special tokens and the mark that SentencePiece puts before words."""
     words = set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens) - {"\u2581", "\u0120"}

@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import SelfSupervised
 from holdfast.methods.parts.rng import own_generator
+from holdfast.modes import same_modes
 from holdfast.training.pretraining.corruption import check_words, corruption
 from holdfast.training.pretraining.language_models import LanguageModel, language_model
 from holdfast.training.pretraining.questions import IGNORED, Question, real_tokens
@@ -82,10 +83,9 @@ def retrain(model: nn.Module, stage: SelfSupervised, text: Text, seed: int, meth
     check_words(model, text.tokenizer, method)
     rank = torch.distributed.get_rank() if _distributed() else 0
     devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
-    modes = [(module, module.training) for module in model.modules()]
     before = [(p, p.detach().cpu().clone()) for p in model.parameters() if p.requires_grad]
     try:
-        with torch.random.fork_rng(devices):
+        with torch.random.fork_rng(devices), same_modes(model):
             torch.manual_seed(seed)
             whole = language_model(model, method)
             # Processes draw the same output layer and different masks.
@@ -99,8 +99,6 @@ def retrain(model: nn.Module, stage: SelfSupervised, text: Text, seed: int, meth
         raise
     finally:
         model.zero_grad(set_to_none=True)
-        for module, training in modes:
-            module.training = training
 
 
 def _train(

@@ -26,7 +26,7 @@ from holdfast.tasks.scoring.mapping import aligned, map_labels, metrics_of
 from holdfast.tasks.scoring.metrics import constant_score
 from holdfast.tasks.task import Task
 from holdfast.training.models.hidden_states import spread_rows, write_states
-from holdfast.training.models.loading import load_tokenizer, take_body
+from holdfast.training.models.loading import fill_padding, load_tokenizer, take_body
 from holdfast.training.models.weight_distance import distance_from
 from holdfast.training.pretraining.self_supervised import StageProgress
 from holdfast.training.run.check import check_run
@@ -94,9 +94,7 @@ def run(
     model = form.load()
     if around.start is not None:
         take_body(model, around.start, spec.remote_code)
-    if model.config.pad_token_id is None:
-        # Decoder classifiers find the last real token by it.
-        model.config.pad_token_id = tokenizer.pad_token_id
+    fill_padding(model, tokenizer)
     methods = parse(spec.method)
     splits = dict(task.splits)
     splits["train"], held_out = training_rows(spec, task, methods)
