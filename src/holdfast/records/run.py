@@ -229,7 +229,7 @@ class ProbeScore(BaseModel):
     """Wall time of features and probes."""
 
 
-WRITERS = ("Rewriter", "EncoderPair", "Continuer")
+WRITERS = ("Seq2Seq", "EncoderDecoder", "CausalLM")
 """``RunRecord.form`` of models that write texts."""
 
 

@@ -16,7 +16,7 @@ from holdfast.study.plan.prepare import prepare
 from holdfast.tasks.load import load_task
 from holdfast.training.models.kept_head import places_by_name
 from holdfast.training.models.loading import load_model, name_classes
-from holdfast.training.task_models import form_of
+from holdfast.training.task_models import task_model_of
 from tiny import CLASSIFIERS, batch, classifier, save_model
 
 
@@ -138,7 +138,7 @@ def told(tmp_path, rows, kind, classes):
     file.write_text(FILES[rows])
     study = from_options({"tasks": [str(file)], "model": model, "settings": {"max_length": 16}, "seeds": 1})
     prepared = prepare(study)
-    loaded = form_of(prepared.grid[0], prepared.tasks[0]).load()
+    loaded = task_model_of(prepared.grid[0], prepared.tasks[0]).load()
     kept = torch.equal(loaded.classifier.weight.sort(0).values, before.classifier.weight.sort(0).values)
     return " | ".join(note for note in prepared.stored[0].info.notes if "the model's own head" in note), kept
 

@@ -38,12 +38,12 @@ class Fate:
     """What to tell the user; empty where no file says whether there is such a head."""
 
 
-def fate_of_head(kind: Any, source: ModelSource, config: Any) -> Fate | None:
-    """Return what becomes of the head of ``source`` where it is loaded as ``kind`` with ``config``.
+def fate_of_head(auto_class: Any, source: ModelSource, config: Any) -> Fate | None:
+    """Return what becomes of the head of ``source`` where it is loaded as ``auto_class`` with ``config``.
 
     None where it has none, as a pre-trained body or language model of Transformers. No weights are loaded.
 
-    ``kind``: one of Transformers' auto classes; ``config``: the model's, with the classes of the task.
+    ``auto_class``: one of Transformers' auto classes; ``config``: the model's, with the classes of the task.
     """
     own = model_config(source)
     had = (getattr(own, "architectures", None) or [None])[0]
@@ -51,7 +51,7 @@ def fate_of_head(kind: Any, source: ModelSource, config: Any) -> Fate | None:
         return Fate(None, "")
     if hasattr(transformers, had) and not had.endswith(_HEADS):
         return None
-    empty = empty_model(kind, source, config, _NEEDED)
+    empty = empty_model(auto_class, source, config, _NEEDED)
     theirs = [str(own.id2label[place]) for place in range(own.num_labels)]
     if had != type(empty).__name__:
         return Fate(None, f"the model's own head ({had}) is none for this task: {_DRAWN}")
@@ -87,17 +87,17 @@ def places_by_name(theirs: Sequence[str], ours: Sequence[str]) -> tuple[int, ...
     return None
 
 
-def load_with_head(kind: Any, source: ModelSource, config: Any) -> Any:
+def load_with_head(auto_class: Any, source: ModelSource, config: Any) -> Any:
     """Return the model ``source`` as ``load_weights`` does, its head as ``fate_of_head`` says.
 
     Raises ``HoldfastError`` as ``load_weights`` does.
     """
-    fate = fate_of_head(kind, source, config)
+    fate = fate_of_head(auto_class, source, config)
     if fate is None:
-        return load_weights(kind, source, config)
+        return load_weights(auto_class, source, config)
     logger.info("model %s: %s", source.name, fate.told)
-    outputs = _outputs(kind, source, config)
-    model, drawn = load_parts(kind, source, config)
+    outputs = _outputs(auto_class, source, config)
+    model, drawn = load_parts(auto_class, source, config)
     kept = {key: axis for key, axis in outputs.items() if key not in drawn}
     with torch.no_grad():
         if fate.rows is None:
@@ -118,7 +118,7 @@ def _draw(model: nn.Module, outputs: Collection[str]) -> None:
                 model.get_parameter(key).copy_(value)
 
 
-def _outputs(kind: Any, source: ModelSource, config: Any) -> dict[str, int]:
+def _outputs(auto_class: Any, source: ModelSource, config: Any) -> dict[str, int]:
     """Return the parameters that make the outputs, by their names, each with the axis along which these lie.
 
     Found by what has another size where there is one class more. A head that scores choices has one output always.
@@ -126,8 +126,8 @@ def _outputs(kind: Any, source: ModelSource, config: Any) -> dict[str, int]:
     more = deepcopy(config)
     more.problem_type = None
     name_classes(more, tuple(f"LABEL_{place}" for place in range(config.num_labels + 1)))
-    empty = empty_model(kind, source, config, _NEEDED)
-    wider = dict(empty_model(kind, source, more, _NEEDED).named_parameters())
+    empty = empty_model(auto_class, source, config, _NEEDED)
+    wider = dict(empty_model(auto_class, source, more, _NEEDED).named_parameters())
     found = {}
     for key, parameter in empty.named_parameters():
         axes = [

@@ -120,24 +120,24 @@ def load_model(source: ModelSource, num_outputs: int, label_names: tuple[str, ..
     return load_with_head(AutoModelForSequenceClassification, source, config)
 
 
-def load_weights(kind: Any, source: ModelSource, config: Any) -> Any:
-    """Return the model ``source`` with the head that ``kind``, a class with ``from_pretrained``, gives it, in float32.
+def load_weights(auto_class: Any, source: ModelSource, config: Any) -> Any:
+    """Return the model ``source`` with the head that ``auto_class`` gives it, in float32.
 
     Its head is the checkpoint's own where that has one of the right size, else drawn from the global random
     generator: seed it first. Raises ``HoldfastError`` as ``check_model`` does, and when the weights cannot be read or
     are of another size than the configuration says.
     """
-    return load_parts(kind, source, config)[0]
+    return load_parts(auto_class, source, config)[0]
 
 
-def load_parts(kind: Any, source: ModelSource, config: Any) -> tuple[Any, set[str]]:
+def load_parts(auto_class: Any, source: ModelSource, config: Any) -> tuple[Any, set[str]]:
     """Return what ``load_weights`` does, and the names of the parameters that are not the checkpoint's but drawn."""
     from safetensors import SafetensorError
 
     check_model(source)
     name = source.name
     try:
-        model, loaded = kind.from_pretrained(
+        model, loaded = auto_class.from_pretrained(
             **_from(*_origin(source), source),
             config=config,
             use_safetensors=None if source.pickled_weights else True,
@@ -221,24 +221,24 @@ def load_tuned(folder: Path, remote_code: bool = False) -> Any:
     config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=remote_code, local_files_only=True)
     name = (getattr(config, "architectures", None) or [""])[0]
     # A class of the model's own code is none of Transformers'.
-    kind = getattr(transformers, name, transformers.AutoModelForSequenceClassification)
-    return kind.from_pretrained(folder, dtype="float32", local_files_only=True, trust_remote_code=remote_code)
+    own_class = getattr(transformers, name, transformers.AutoModelForSequenceClassification)
+    return own_class.from_pretrained(folder, dtype="float32", local_files_only=True, trust_remote_code=remote_code)
 
 
-def empty_model(kind: Any, source: ModelSource, config: Any, what: str) -> Any:
-    """Return the model that ``config`` and the auto class ``kind`` describe, without memory for its weights.
+def empty_model(auto_class: Any, source: ModelSource, config: Any, ability: str) -> Any:
+    """Return the model that ``config`` and ``auto_class`` describe, without memory for its weights.
 
-    Raises ``HoldfastError``, naming the model, when there is no such architecture; ``what`` it cannot do then.
+    Raises ``HoldfastError``, naming the model, when there is no such architecture, which then lacks the ``ability``.
     """
     import torch
 
     try:
         with torch.device("meta"):
-            return kind.from_config(config, trust_remote_code=source.remote_code)
+            return auto_class.from_config(config, trust_remote_code=source.remote_code)
     except ValueError as problem:
         # Transformers lists the hundreds of configurations it knows after the first line.
         reason = str(problem).strip().splitlines()[0]
-        raise HoldfastError(f"model {source.name}: it cannot {what} ({reason}); choose another") from problem
+        raise HoldfastError(f"model {source.name}: it cannot {ability} ({reason}); choose another") from problem
 
 
 def empty_classifier(source: ModelSource, config: Any) -> Any:

@@ -14,7 +14,7 @@ from holdfast.tasks.task import Task
 from holdfast.training.models.loading import check_model, classifier_config, empty_classifier, load_tokenizer, own_body
 from holdfast.training.pretraining.corruption import check_words
 from holdfast.training.run.rows import training_rows
-from holdfast.training.task_models import form_of
+from holdfast.training.task_models import task_model_of
 
 
 def check_run(spec: RunSpec, task: Task) -> None:
@@ -35,8 +35,8 @@ def check_run(spec: RunSpec, task: Task) -> None:
             "classes to spread it over; leave it out"
         )
     check_model(spec.source)
-    form = form_of(spec, task)
-    model = form.empty()
+    task_model = task_model_of(spec, task)
+    model = task_model.empty()
     config = model.config
     tokenizer = load_tokenizer(spec.source)
     check_lengths(spec.model, getattr(config, "encoder", config), tokenizer, spec.settings.max_length)

@@ -31,7 +31,7 @@ from holdfast.training.models.weight_distance import distance_from
 from holdfast.training.pretraining.self_supervised import StageProgress
 from holdfast.training.run.check import check_run
 from holdfast.training.run.rows import training_rows
-from holdfast.training.task_models import Form, form_of
+from holdfast.training.task_models import TaskModel, task_model_of
 from holdfast.training.trainer.attach import attach
 
 
@@ -73,7 +73,7 @@ def run(
 ) -> RunRecord:
     """Train and score one model; return what came of it.
 
-    Writes ``predictions.npz`` (of the scored split what ``Form.kept`` says) and, for models that give
+    Writes ``predictions.npz`` (of the scored split what ``TaskModel.prediction_arrays`` says) and, for models that give
     hidden states, ``representations.npz`` (see ``write_states``; of at most 512 of these rows) into ``folder``, and
     with ``keep_model`` the plain checkpoint with its tokenizer into ``folder/model``. Where the task has labelled
     test data, the epoch with the best validation score is scored on it; otherwise the last weights are scored
@@ -90,8 +90,8 @@ def run(
     _be_deterministic()
     set_seed(spec.seed)
     tokenizer = load_tokenizer(spec.source)
-    form = form_of(spec, task)
-    model = form.load()
+    task_model = task_model_of(spec, task)
+    model = task_model.load()
     if around.start is not None:
         take_body(model, around.start, spec.remote_code)
     fill_padding(model, tokenizer)
@@ -101,22 +101,22 @@ def run(
     data, truncated = {}, {}
     for name, split in splits.items():
         if split.labels is not None:
-            data[name], truncated[name] = form.encode(split, tokenizer, training=name == "train")
+            data[name], truncated[name] = task_model.encode(split, tokenizer, training=name == "train")
     selects = task.scored_split != "validation"
     choosing, chosen_by = (data["validation"], splits["validation"]) if selects else (None, None)
     if held_out is not None:
-        (choosing, _), chosen_by = form.encode(held_out, tokenizer, training=False), held_out
+        (choosing, _), chosen_by = task_model.encode(held_out, tokenizer, training=False), held_out
 
     def rank(output: Any) -> dict[str, float]:
         assert chosen_by is not None
-        return _rankable(form.score(form.read(output, tokenizer), chosen_by, task.metrics))
+        return _rankable(task_model.score(task_model.read(output, tokenizer), chosen_by, task.metrics))
 
     learning_rate = spec.settings.learning_rate
     for method in methods:
         learning_rate = method.study_rate(learning_rate)
     watch = _Watch(report, [method.name for method in methods])
     work = folder / "checkpoints"
-    trainer = form.trainer(
+    trainer = task_model.trainer(
         _arguments(spec, len(splits["train"]), learning_rate, task.metrics[0], selects, work),
         model=model,
         train_dataset=data["train"],
@@ -140,24 +140,24 @@ def run(
     # From here on splits are scored as they are predicted.
     trainer.compute_metrics = None
     scored = splits[task.scored_split]
-    outputs = form.read(trainer.predict(data[task.scored_split]), tokenizer)
-    metrics = form.score(outputs, scored, task.metrics)
+    outputs = task_model.read(trainer.predict(data[task.scored_split]), tokenizer)
+    metrics = task_model.score(outputs, scored, task.metrics)
     others = {name: part for name, part in data.items() if name not in ("train", "validation", task.scored_split)}
 
     def score(name: str, part: Any) -> dict[str, float | None]:
-        return form.score(form.read(trainer.predict(part), tokenizer), splits[name], task.metrics)
+        return task_model.score(task_model.read(trainer.predict(part), tokenizer), splits[name], task.metrics)
 
     extra = {name: score(name, part) for name, part in others.items()}
     for target in spec.ood:
         other = around.elsewhere[target]
-        extra[other.name] = _score_elsewhere(trainer, form, target, other, tokenizer)
+        extra[other.name] = _score_elsewhere(trainer, task_model, target, other, tokenizer)
     validation = score("validation", data["validation"]) if selects else metrics
     folder.mkdir(parents=True, exist_ok=True)
-    kept: dict[str, Any] = form.kept(scored, outputs)
+    kept: dict[str, Any] = task_model.prediction_arrays(scored, outputs)
     # Texts have as many places in the file as the longest of them.
     np.savez_compressed(folder / "predictions.npz", **kept)
     rows = spread_rows(len(scored))
-    states = form.states(model, trainer.get_test_dataloader(Subset(data[task.scored_split], rows)))
+    states = task_model.states(model, trainer.get_test_dataloader(Subset(data[task.scored_split], rows)))
     if states is not None:
         write_states(folder / "representations.npz", states, [scored.ids[row] for row in rows])
     if keep_model:
@@ -166,20 +166,20 @@ def run(
     _let_go(trainer, model)
     # What the checkpoint lacks, and the head, are drawn as they were at the start.
     set_seed(spec.seed)
-    distance = distance_from(model, form.load)
+    distance = distance_from(model, task_model.load)
     return RunRecord(
         id=spec.id,
         spec=spec,
         status="finished",
-        form=type(form).__name__,
+        form=type(task_model).__name__,
         task_name=task.name,
         scored_split=task.scored_split,
         metrics=metrics,
         primary=task.metrics[0],
         selection_score=validation[task.metrics[0]],
         constant_scores={name: constant_score(name, scored.labels or []) for name in task.metrics},
-        dominant_share=form.dominant_share(outputs),
-        diverged=watch.diverged or not form.finite(outputs),
+        dominant_share=task_model.dominant_share(outputs),
+        diverged=watch.diverged or not task_model.finite(outputs),
         extra_metrics=extra,
         losses=watch.losses,
         evaluations=watch.evaluations,
@@ -339,15 +339,15 @@ def _chosen_step(trainer: Trainer) -> int:
 
 
 def _score_elsewhere(
-    trainer: Trainer, form: Form, target: OtherTask, other: Task, tokenizer: Any
+    trainer: Trainer, task_model: TaskModel, target: OtherTask, other: Task, tokenizer: Any
 ) -> dict[str, float | None]:
-    mapped = map_labels(form.task, other, target.labels)
-    other = aligned(form.task, other)
+    mapped = map_labels(task_model.task, other, target.labels)
+    other = aligned(task_model.task, other)
     split = other.splits[other.scored_split]
     if mapped is None:
-        rows, _ = form.encode(split, tokenizer, training=False)
-        return form.score(form.read(trainer.predict(rows), tokenizer), split, metrics_of(mapped, other))
+        rows, _ = task_model.encode(split, tokenizer, training=False)
+        return task_model.score(task_model.read(trainer.predict(rows), tokenizer), split, metrics_of(mapped, other))
     # Without its labels: the model's loss would read them as classes of its own.
-    rows, _ = form.encode(replace(split, labels=None), tokenizer, training=False)
-    outputs = mapped.outputs(form.read(trainer.predict(rows), tokenizer))
-    return form.score(outputs, replace(split, labels=mapped.labels(split.classes)), metrics_of(mapped, other))
+    rows, _ = task_model.encode(replace(split, labels=None), tokenizer, training=False)
+    outputs = mapped.outputs(task_model.read(trainer.predict(rows), tokenizer))
+    return task_model.score(outputs, replace(split, labels=mapped.labels(split.classes)), metrics_of(mapped, other))

@@ -25,14 +25,14 @@ from holdfast.training.task_models.base import on_one_gpu
 from holdfast.training.task_models.writing import IGNORED, Writer
 
 
-class Continuer(Writer):
+class CausalLM(Writer):
     """A language model that learns to go on from a prompt and a line break with the response and an end token.
 
     Only the response is learnt. Rows to be scored hold the prompt, as ``prompt``, apart from the labels.
     """
 
-    kind: ClassVar[Any] = AutoModelForCausalLM
-    what = "write texts"
+    auto_class: ClassVar[Any] = AutoModelForCausalLM
+    ability = "write texts"
 
     def config(self) -> Any:
         """Return the model's configuration. Raises ``HoldfastError`` for an encoder."""
@@ -48,7 +48,7 @@ class Continuer(Writer):
     def load(self) -> Any:  # noqa: D102
         spec = self.spec
         tokenizer = load_tokenizer(spec.source)
-        return self.ask(
+        return self.set_generation(
             super().load(),
             eos_token_id=_end(spec.model, tokenizer),
             pad_token_id=tokenizer.pad_token_id,

@@ -17,8 +17,8 @@ from holdfast.training.task_models.scoring import Scorer
 class Classifier(Scorer):
     """A sequence classifier, for regression with one output. Outputs are logits, (rows, classes) or (rows, 1)."""
 
-    kind: ClassVar[Any] = AutoModelForSequenceClassification
-    what = "classify sequences"
+    auto_class: ClassVar[Any] = AutoModelForSequenceClassification
+    ability = "classify sequences"
 
     def config(self) -> Any:  # noqa: D102
         return classifier_config(self.spec.source, self.task.num_outputs, self.task.label_names)
@@ -47,7 +47,7 @@ class Classifier(Scorer):
         counts = np.bincount(outputs.argmax(-1))
         return float(counts.max() / counts.sum())
 
-    def kept(self, split: Split, outputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    def prediction_arrays(self, split: Split, outputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Return ``ids``, ``labels`` and ``logits``."""
         return {
             "ids": np.asarray(split.ids),

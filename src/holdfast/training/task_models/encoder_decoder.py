@@ -21,10 +21,10 @@ from transformers import (
 from holdfast.errors import HoldfastError
 from holdfast.tasks.task import Split
 from holdfast.training.models.loading import load_tokenizer, load_weights, model_config
-from holdfast.training.task_models.seq2seq import Rewriter
+from holdfast.training.task_models.seq2seq import Seq2Seq
 
 
-class EncoderPair(Rewriter):
+class EncoderDecoder(Seq2Seq):
     """Transformers' ``EncoderDecoderModel`` of one encoder's checkpoint, taken twice (Rothe et al. 2020).
 
     The decoder's attention to the encoder is in no encoder's checkpoint and drawn at random; so is what the
@@ -60,10 +60,10 @@ class EncoderPair(Rewriter):
         decoder = load_weights(AutoModelForCausalLM, spec.source, config.decoder)
         model = EncoderDecoderModel(config, encoder, decoder)
         marks = {name: getattr(config, name) for name in ("decoder_start_token_id", "eos_token_id", "pad_token_id")}
-        return self.ask(model, **marks)
+        return self.set_generation(model, **marks)
 
     def collator(self, tokenizer: Any, model: Any) -> Any:
-        """Return what ``Rewriter.collator`` does, with a mask of the decoder's padding."""
+        """Return what ``Seq2Seq.collator`` does, with a mask of the decoder's padding."""
         plain = super().collator(tokenizer, model)
         return _Masking(plain, tokenizer.pad_token_id)
 

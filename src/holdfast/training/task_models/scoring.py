@@ -7,7 +7,7 @@ from transformers import Trainer, TrainingArguments
 
 from holdfast.training.models.kept_head import fate_of_head, load_with_head
 from holdfast.training.models.loading import model_config, name_classes
-from holdfast.training.task_models.base import Form, on_one_gpu
+from holdfast.training.task_models.base import TaskModel, on_one_gpu
 
 
 def only_logits(outputs: Any, labels: Any) -> Any:
@@ -15,7 +15,7 @@ def only_logits(outputs: Any, labels: Any) -> Any:
     return outputs[0] if isinstance(outputs, tuple) else outputs
 
 
-class Scorer(Form):
+class Scorer(TaskModel):
     """A model with a head of its own for the task, trained by a plain ``Trainer``."""
 
     def config(self) -> Any:  # noqa: D102
@@ -26,12 +26,12 @@ class Scorer(Form):
         return config
 
     def load(self) -> Any:
-        """Return the model as ``Form.load`` does, with its own head where that is one of the task's classes."""
-        return load_with_head(self.kind, self.spec.source, self.config())
+        """Return the model as ``TaskModel.load`` does, with its own head where that is one of the task's classes."""
+        return load_with_head(self.auto_class, self.spec.source, self.config())
 
     def notes(self) -> list[str]:
         """Return what becomes of the model's own head, where it has one."""
-        fate = fate_of_head(self.kind, self.spec.source, self.config())
+        fate = fate_of_head(self.auto_class, self.spec.source, self.config())
         return [fate.told] if fate is not None and fate.told else []
 
     def trainer(self, arguments: Mapping[str, Any], **parts: Any) -> Trainer:  # noqa: D102

@@ -28,11 +28,11 @@ _AT_A_TIME = 1000
 """Rows whose tokens are held while counting."""
 
 
-class Tagger(Scorer):
+class TokenClassifier(Scorer):
     """A token classifier; a word's class is read at its first piece, the others count nowhere."""
 
-    kind: ClassVar[Any] = AutoModelForTokenClassification
-    what = "classify words"
+    auto_class: ClassVar[Any] = AutoModelForTokenClassification
+    ability = "classify words"
 
     def encode(self, split: Split, tokenizer: Any, *, training: bool) -> tuple[EncodedSplit, int]:
         """Return rows whose ``labels`` hold a word's class at its first piece, and how many were cut.
@@ -93,7 +93,7 @@ class Tagger(Scorer):
         counts = np.bincount(np.concatenate([logits.argmax(-1) for logits in outputs]))
         return float(counts.max() / counts.sum())
 
-    def kept(self, split: Split, outputs: WordLogits) -> dict[str, NDArray[Any]]:
+    def prediction_arrays(self, split: Split, outputs: WordLogits) -> dict[str, NDArray[Any]]:
         """Return ``ids`` (a row's, a colon, and which of its words), ``labels`` and ``logits`` of words not cut off."""
         rows = list(zip(split.ids, split.tags, outputs, strict=True))
         return {

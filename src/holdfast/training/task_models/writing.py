@@ -13,13 +13,13 @@ from holdfast.tasks.encode import EncodedSplit, count_cut, encode
 from holdfast.tasks.scoring.rouge import rouge
 from holdfast.tasks.task import Split
 from holdfast.training.models.hidden_states import layer_states
-from holdfast.training.task_models.base import Form
+from holdfast.training.task_models.base import TaskModel
 
 IGNORED = -100
 """Label of what is not learnt, and what the Trainer fills predictions of different lengths with."""
 
 
-class Writer(Form):
+class Writer(TaskModel):
     """Writes a text. Outputs are the texts."""
 
     def read(self, prediction: Any, tokenizer: Any) -> list[str]:  # noqa: D102
@@ -37,7 +37,7 @@ class Writer(Form):
     def dominant_share(self, outputs: list[str]) -> float | None:  # noqa: D102
         return Counter(outputs).most_common(1)[0][1] / len(outputs) if outputs else None
 
-    def kept(self, split: Split, outputs: list[str]) -> dict[str, NDArray[Any]]:
+    def prediction_arrays(self, split: Split, outputs: list[str]) -> dict[str, NDArray[Any]]:
         """Return ``ids``, ``texts`` and ``references``, (rows, the most of a row), filled up with empty texts."""
         most = max(map(len, split.accepted), default=0)
         references = [[*right, *[""] * (most - len(right))] for right in split.accepted]
@@ -47,7 +47,7 @@ class Writer(Form):
             "references": np.asarray(references, dtype=str),
         }
 
-    def ask(self, model: Any, **more: Any) -> Any:
+    def set_generation(self, model: Any, **more: Any) -> Any:
         """Return ``model``, set to write by the run's settings, whatever task its checkpoint was made for.
 
         It is saved with them. Of what the checkpoint says about writing only the special tokens stay: the least
@@ -104,10 +104,10 @@ class PairWriter(Writer):
         longest = self.spec.settings.max_target_length
         return sum(len(ids) > longest for ids in tokenizer(text_target=split.targets, verbose=False)["input_ids"])
 
-    def ask(self, model: Any, **more: Any) -> Any:
-        """Return ``model`` as ``Writer.ask`` does; it writes as many tokens as are kept of texts to learn from."""
+    def set_generation(self, model: Any, **more: Any) -> Any:
+        """Return ``model`` as ``Writer`` does; it writes as many tokens as are kept of texts to learn from."""
         # The token that the decoder starts from counts as written, and is no label.
-        return super().ask(model, max_length=self.spec.settings.max_target_length + 1, **more)
+        return super().set_generation(model, max_length=self.spec.settings.max_target_length + 1, **more)
 
     def states(self, model: Any, batches: Iterable[Mapping[str, Any]]) -> NDArray[np.float32] | None:
         """Return the encoder's hidden states, the mean over the tokens of the text that was read."""
