@@ -225,7 +225,7 @@ def test_failed_runs_are_listed_and_all_failed_is_a_failure(fakes, tickets, tmp_
 
 
 def test_a_dry_run_shows_the_grid_and_writes_nothing(fakes, tickets, tmp_path, holdfast, monkeypatch):
-    monkeypatch.setitem(sys.modules, "holdfast.training.run.train_run", SimpleNamespace(run=short_run, Progress=None))
+    monkeypatch.setitem(sys.modules, "holdfast.training.run.train_run", SimpleNamespace(run=short_run))
     monkeypatch.setattr("holdfast.study.run.time_estimate._start_up", lambda: 2.0)
     before = sorted(tmp_path.rglob("*"))
     told = holdfast("compare", tickets, "--seeds", "0,5", "--methods", "vanilla,r3f", "--epochs", 4, "--dry-run")
@@ -303,7 +303,7 @@ def test_several_tasks_share_a_default_folder(fakes, tickets, tmp_path, holdfast
 
 
 def test_a_dry_run_counts_and_names_the_runs_on_perturbed_data(fakes, tickets, tmp_path, holdfast, monkeypatch):
-    monkeypatch.setitem(sys.modules, "holdfast.training.run.train_run", SimpleNamespace(run=short_run, Progress=None))
+    monkeypatch.setitem(sys.modules, "holdfast.training.run.train_run", SimpleNamespace(run=short_run))
     monkeypatch.setattr("holdfast.study.run.time_estimate._start_up", lambda: 2.0)
     arguments = ["--seeds", "4,5", "--methods", "vanilla,r3f", "--perturb", "data"]
     told = holdfast("compare", tickets, *arguments, "--dry-run")

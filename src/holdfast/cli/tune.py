@@ -9,7 +9,7 @@ import typer
 from holdfast.cli import options as o
 
 if TYPE_CHECKING:
-    from holdfast.training.run.train_run import Progress
+    from holdfast.training.run.progress import Progress
 
 
 @o.taking(o.READING, o.TRAINING, o.ARITHMETIC, o.TRUST)

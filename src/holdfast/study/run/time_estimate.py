@@ -106,7 +106,8 @@ def _time(spec: RunSpec, task: Task) -> _Timing:
     """
     from holdfast.methods import describe, parse
     from holdfast.training.requirements import trains_first
-    from holdfast.training.run.train_run import Progress, run
+    from holdfast.training.run.progress import Progress
+    from holdfast.training.run.train_run import run
 
     settings = spec.settings
     rows = {"train": (STEPS + 1) * settings.batch_size * settings.accumulation}

@@ -16,7 +16,8 @@ from holdfast.records.model_source import ModelSource
 from holdfast.records.run import Monitored, OtherTask, ProbeScore, RunRecord, RunSpec
 from holdfast.study.run.layer_drift import tuned_layers
 from holdfast.tasks.task import Task
-from holdfast.training.run.train_run import OnProgress, Progress, Surroundings
+from holdfast.training.run.progress import OnProgress, Progress
+from holdfast.training.run.train_run import RunContext
 from holdfast.training.run.train_run import run as train
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def run(
             monitors.append(CollapseMonitor(trainer, every=spec.monitor))
         return monitors
 
-    around = Surroundings(start=_start(spec, folder), elsewhere=elsewhere, watch=watch)
-    record = train(spec, task, folder, on_progress, around=around)
+    context = RunContext(start=_start(spec, folder), eval_tasks=elsewhere, callbacks=watch)
+    record = train(spec, task, folder, on_progress, context=context)
     on_progress(Progress(record.steps, record.steps, "probing", None))
     found: dict[str, Any] = {
         "layers": tuned_layers(spec, task, folder),
