@@ -188,7 +188,7 @@ def test_what_was_decided_about_the_data_is_told_before_the_runs(fakes, tmp_path
     (tmp_path / "odd.csv").write_text("body,kind\n" + "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(40)))
     (tmp_path / "held.csv").write_text("body,kind\ntext 0,a\ntext 99,b\n")
     monkeypatch.setattr(
-        "holdfast.training.run.foretold.count_cuts",
+        "holdfast.training.run.preview.count_truncated",
         lambda run, task, splits: {"--max-length": {name: len(split) // 20 or 1 for name, split in splits.items()}},
     )
     told = holdfast("compare", "odd.csv", "--validation", "held.csv", "--seeds", 1, "--workers", 0)

@@ -75,7 +75,7 @@ def count_unknown(split: Split, tokenizer: PreTrainedTokenizerBase, kind: Kind) 
     return found
 
 
-def unknown_told(
+def unknown_notes(
     splits: Mapping[str, Split], tokenizer: PreTrainedTokenizerBase, kind: Kind
 ) -> tuple[list[str], list[str]]:
     """Return notes and warnings of what ``tokenizer`` cannot see of ``splits``, with counts and an example each."""

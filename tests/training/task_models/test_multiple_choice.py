@@ -11,7 +11,7 @@ from holdfast import HoldfastError
 from holdfast.records.run import RunSpec, TrainingSettings
 from holdfast.records.task import TaskSpec
 from holdfast.tasks.task import Split, Task
-from holdfast.training.run.foretold import learned
+from holdfast.training.run.preview import decoded_rows
 from holdfast.training.run.train_run import run
 from holdfast.training.task_models import task_model_of
 from tiny import WORDS, save_model
@@ -125,7 +125,7 @@ def test_predictions_are_scored_by_the_place_of_the_largest():
 def test_what_the_model_will_see_of_a_row_is_shown(tmp_path):
     source = save_model(tmp_path, "bert")
     given = task()
-    told = learned(spec(source, max_length=6), given, [3])
+    told = decoded_rows(spec(source, max_length=6), given, [3])
     train = given.splits["train"]
     read = t.AutoTokenizer.from_pretrained(source)
     expected = [

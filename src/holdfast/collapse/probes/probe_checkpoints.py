@@ -160,7 +160,7 @@ def _refuse_same_names(tasks: Sequence[Task]) -> None:
 def _probed_on(task: Task, train: Split, scored: Split, plan: ProbePlan, pretrained: ModelSource) -> ProbedOn:
     from holdfast.tasks.encode import count_cut
     from holdfast.tasks.scoring.metrics import constant_score
-    from holdfast.tasks.unknown import unknown_told
+    from holdfast.tasks.unknown import unknown_notes
     from holdfast.training.models.loading import load_tokenizer
 
     warnings = list(task.warnings)
@@ -175,7 +175,7 @@ def _probed_on(task: Task, train: Split, scored: Split, plan: ProbePlan, pretrai
             f"{cut['train']} of {len(train)} training and {cut['scored']} of {len(scored)} scored texts are longer "
             f"than {plan.max_length} tokens and are cut; see --max-length"
         )
-    notes, unread = unknown_told({"train": train, "scored": scored}, tokenizer, task.kind)
+    notes, unread = unknown_notes({"train": train, "scored": scored}, tokenizer, task.kind)
     metric = task.metrics[0]
     return ProbedOn(
         task=task.name,
