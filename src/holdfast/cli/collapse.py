@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.cli import options as o
+from holdfast.cli.help import show_help
 from holdfast.study.options import read_data, study_keys, task_names
 
 _Source = Annotated[str, o.option("Task to tune on first: a name, hub id, file or folder.")]
@@ -44,10 +45,7 @@ app = typer.Typer(
 )
 
 
-@app.callback(invoke_without_command=True)
-def _start(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+app.callback(invoke_without_command=True)(show_help)
 
 
 @app.command()
