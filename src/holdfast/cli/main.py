@@ -44,8 +44,8 @@ app.add_typer(collapse)
 app.add_typer(stability)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"holdfast {holdfast.__version__}")
         raise typer.Exit
 

@@ -46,7 +46,7 @@ def gradient_norms(model: nn.Module, examples: Iterable[Any], *, loss: Loss = la
             trainable weights.
     """
     parameters = trainable(model)
-    found = []
+    norms = []
     with evaluating(model):
         for position, example in enumerate(examples):
             if row_count(example) != 1:
@@ -55,10 +55,10 @@ def gradient_norms(model: nn.Module, examples: Iterable[Any], *, loss: Loss = la
                     "as the mean of several gradients is shorter than they are"
                 )
             gradients = torch.autograd.grad(loss(model, example), parameters, materialize_grads=True)
-            found.append(float(torch.stack(torch._foreach_norm([one.float() for one in gradients])).norm()))
-    if not found:
+            norms.append(float(torch.stack(torch._foreach_norm([one.float() for one in gradients])).norm()))
+    if not norms:
         raise HoldfastError("there are no examples: give at least one")
-    return GradientNorms(tuple(found))
+    return GradientNorms(tuple(norms))
 
 
 def feature_norm(x: Tensor) -> float:

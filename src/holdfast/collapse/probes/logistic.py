@@ -136,7 +136,7 @@ def _solve(
     """Return the members' weights, with the biases last, and whether each converged."""
     import numpy as np
 
-    found, converged = weights.copy(), np.zeros(len(weights), dtype=bool)
+    solution, converged = weights.copy(), np.zeros(len(weights), dtype=bool)
     # Weights w are the axes times ``scale`` times the coordinates that L-BFGS works in.
     scale = np.concatenate(
         [
@@ -154,7 +154,7 @@ def _solve(
         done = (size <= tolerance) | (step == max_steps)
         if done.any():
             ended, keep = members[done], ~done
-            found[ended], converged[ended] = weights[done], size[done] <= tolerance
+            solution[ended], converged[ended] = weights[done], size[done] <= tolerance
             if done.all():
                 break
             members, penalties, weights, scale = members[keep], penalties[keep], weights[keep], scale[keep]
@@ -173,7 +173,7 @@ def _solve(
         weights = weights + lengths * direction
         gradient = logits.gradient() + _penalty(penalties, weights)
         history.add(lengths * heading, _inward(problem.axes, gradient) * scale - inner)
-    return found, converged
+    return solution, converged
 
 
 def _penalty(penalties: Array, weights: Array) -> Array:
@@ -194,7 +194,7 @@ def _outward(axes: Array, coordinates: Array) -> Array:
 
 
 def _times(values: Array, matrix: Array) -> Array:
-    found = values.copy()
+    products = values.copy()
     # One product of all rows: NumPy would do a small one for each member.
-    found[:, :, :-1] = (values[:, :, :-1].reshape(-1, len(matrix)) @ matrix).reshape(*values.shape[:2], -1)
-    return found
+    products[:, :, :-1] = (values[:, :, :-1].reshape(-1, len(matrix)) @ matrix).reshape(*values.shape[:2], -1)
+    return products

@@ -98,12 +98,12 @@ def load_with_head(auto_class: Any, source: ModelSource, config: Any) -> Any:
     logger.info("model %s: %s", source.name, fate.told)
     outputs = _outputs(auto_class, source, config)
     model, drawn = load_parts(auto_class, source, config)
-    kept = {key: axis for key, axis in outputs.items() if key not in drawn}
+    pretrained = {key: axis for key, axis in outputs.items() if key not in drawn}
     with torch.no_grad():
         if fate.rows is None:
-            _draw(model, kept)
+            _draw(model, pretrained)
         else:
-            for key, axis in kept.items():
+            for key, axis in pretrained.items():
                 parameter = model.get_parameter(key)
                 parameter.copy_(parameter.index_select(axis, torch.tensor(fate.rows)))
     return model
@@ -128,15 +128,15 @@ def _outputs(auto_class: Any, source: ModelSource, config: Any) -> dict[str, int
     name_classes(more, tuple(f"LABEL_{place}" for place in range(config.num_labels + 1)))
     empty = empty_model(auto_class, source, config, _NEEDED)
     wider = dict(empty_model(auto_class, source, more, _NEEDED).named_parameters())
-    found = {}
+    axes_by_name = {}
     for key, parameter in empty.named_parameters():
         axes = [
             axis for axis, pair in enumerate(zip(parameter.shape, wider[key].shape, strict=True)) if len(set(pair)) > 1
         ]
         if axes:
-            found[key] = axes[0]
-    if found:
-        return found
+            axes_by_name[key] = axes[0]
+    if axes_by_name:
+        return axes_by_name
     body = {id(parameter) for parameter in body_of(empty).parameters()}
     return {key: 0 for key, one in empty.named_parameters() if id(one) not in body and one.shape[0] == 1}
 

@@ -330,10 +330,10 @@ def _adapters_on_hub(place: str, revision: str | None) -> bool:
     from transformers.utils.peft_utils import find_adapter_config_file
 
     try:
-        found = find_adapter_config_file(place, revision=revision, local_files_only=only_local(place))
+        config_file = find_adapter_config_file(place, revision=revision, local_files_only=only_local(place))
     except (OSError, ValueError):
         return False
-    return found is not None
+    return config_file is not None
 
 
 @cache

@@ -166,35 +166,35 @@ def _accumulate(
 
 def _summed_loss(whole: LanguageModel, question: Question) -> Tensor:
     """Return the sum of the losses of the tokens asked for."""
-    asked = question.labels != IGNORED
+    scored = question.labels != IGNORED
     arguments = dict(question.batch)
     if whole.objective == "masked":
-        logits = _masked_logits(whole, arguments, asked)
+        logits = _masked_logits(whole, arguments, scored)
     elif whole.objective == "spans":
-        logits = whole.model(**arguments, labels=question.labels, use_cache=False).logits[asked]
+        logits = whole.model(**arguments, labels=question.labels, use_cache=False).logits[scored]
     else:
-        logits = whole.model(**arguments, use_cache=False).logits[asked]
-    return F.cross_entropy(logits.float(), question.labels[asked], reduction="sum")
+        logits = whole.model(**arguments, use_cache=False).logits[scored]
+    return F.cross_entropy(logits.float(), question.labels[scored], reduction="sum")
 
 
-def _masked_logits(whole: LanguageModel, arguments: Mapping[str, Any], asked: Tensor) -> Tensor:
+def _masked_logits(whole: LanguageModel, arguments: Mapping[str, Any], scored: Tensor) -> Tensor:
     """Return the logits, (tokens asked for, vocabulary), at those positions alone.
 
     An output layer of 30,000 words costs as much as the rest of a small model, and all but a seventh of it would
     be thrown away: it gets those positions as one row.
     """
 
-    def only_asked(module: nn.Module, args: Any, output: Any) -> Any:
-        output.last_hidden_state = output.last_hidden_state[asked][None]
+    def only_scored(module: nn.Module, args: Any, output: Any) -> Any:
+        output.last_hidden_state = output.last_hidden_state[scored][None]
         return output
 
-    handle = whole.body.register_forward_hook(only_asked)
+    handle = whole.body.register_forward_hook(only_scored)
     try:
         logits: Tensor = whole.model(**arguments, return_dict=True).logits
     finally:
         handle.remove()
     # Models that do not call their body as a module give all.
-    return logits[asked] if logits.shape[:2] == asked.shape else logits[0]
+    return logits[scored] if logits.shape[:2] == scored.shape else logits[0]
 
 
 @torch.no_grad()

@@ -135,7 +135,7 @@ def _tokenise(
     side = tokenizer.truncation_side
     tokenizer.truncation_side = "right"
     try:
-        found = tokenizer(
+        encoded = tokenizer(
             words,
             is_split_into_words=True,
             truncation=max_length is not None,
@@ -145,10 +145,10 @@ def _tokenise(
         )
     finally:
         tokenizer.truncation_side = side
-    places = [found.word_ids(row) for row in range(len(words))]
+    places = [encoded.word_ids(row) for row in range(len(words))]
     lost = [_lost(row, of, max_length) for row, of in zip(words, places, strict=True)]
     if not any(lost):
-        return dict(found), places
+        return dict(encoded), places
     if tokenizer.unk_token is None:
         row = next(row for row, gone in enumerate(lost) if gone)
         raise HoldfastError(

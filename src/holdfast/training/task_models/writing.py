@@ -68,14 +68,14 @@ class Writer(TaskModel):
     def _ended(self, split: Split, tokenizer: Any, end: int) -> list[list[int]]:
         """Return the ids of the texts to write, cut, with ``end`` alone of all special tokens."""
         longest = self.spec.settings.max_target_length
-        found = tokenizer(split.targets, add_special_tokens=False, truncation=True, max_length=longest - 1)
-        return [[*ids, end] for ids in found["input_ids"]]
+        encoded = tokenizer(split.targets, add_special_tokens=False, truncation=True, max_length=longest - 1)
+        return [[*ids, end] for ids in encoded["input_ids"]]
 
     def _ended_cut(self, split: Split, tokenizer: Any) -> int:
         """Return how many texts ``_ended`` cuts."""
         longest = self.spec.settings.max_target_length
-        found = tokenizer(split.targets, add_special_tokens=False, verbose=False)
-        return sum(len(ids) + 1 > longest for ids in found["input_ids"])
+        encoded = tokenizer(split.targets, add_special_tokens=False, verbose=False)
+        return sum(len(ids) + 1 > longest for ids in encoded["input_ids"])
 
 
 class PairWriter(Writer):
@@ -97,8 +97,8 @@ class PairWriter(Writer):
     def _targets(self, split: Split, tokenizer: Any) -> list[list[int]]:
         """Return the ids of the texts to write, cut, each with the token that ends it."""
         longest = self.spec.settings.max_target_length
-        found: list[list[int]] = tokenizer(text_target=split.targets, truncation=True, max_length=longest)["input_ids"]
-        return found
+        ids: list[list[int]] = tokenizer(text_target=split.targets, truncation=True, max_length=longest)["input_ids"]
+        return ids
 
     def _targets_cut(self, split: Split, tokenizer: Any) -> int:
         longest = self.spec.settings.max_target_length
