@@ -118,8 +118,8 @@ def _local(path: Path, spec: TaskSpec, training: bool) -> Source:
     notes: list[str] = []
     if spec.label is None or spec.label.lower() != ANSWER:
         for split, table in tables.items():
-            tables[split], told = accepted(table, spec.label, spec.read.rejected if spec.read else None)
-            notes += told
+            tables[split], remarks = accepted(table, spec.label, spec.read.rejected if spec.read else None)
+            notes += remarks
     source = _read_columns(name, tables, spec, editable=True)
     return replace(source, notes=(*notes, *source.notes))
 

@@ -83,7 +83,7 @@ def unknown_notes(
     notes: list[str] = []
     warnings: list[str] = []
     unit = "words" if kind == "tokens" else "rows"
-    if told := _told(counts, "lost"):
+    if count := _rows_with(counts, "lost"):
         example = next(one.lost_example for one in counts.values() if one.lost)
         train = counts.get("train", Unknown())
         so = "so this model cannot learn the task" if 2 * train.lost > train.rows else "nothing can be learnt from them"
@@ -91,12 +91,13 @@ def unknown_notes(
             so += "; choose a model with a vocabulary for these characters, or one that reads bytes"
         what = "are" if kind == "tokens" else "hold a text that is"
         warnings.append(
-            f"{told} {unit} {what} nothing but unknown tokens to the model's tokenizer, such as {_shown(example)}: {so}"
+            f"{count} {unit} {what} nothing but unknown tokens to the model's tokenizer, "
+            f"such as {_shown(example)}: {so}"
         )
-    if told := _told(counts, "merged"):
+    if count := _rows_with(counts, "merged"):
         first, second = next(one.merged_example for one in counts.values() if one.merged)
         warnings.append(
-            f"{told} {unit} are the same to the model's tokenizer as one with another label, "
+            f"{count} {unit} are the same to the model's tokenizer as one with another label, "
             f"such as {_shown(first)} and {_shown(second)}"
         )
     tokens, unknown = (sum(getattr(one, name) for one in counts.values()) for name in ("tokens", "unknown"))
@@ -106,11 +107,11 @@ def unknown_notes(
         percent = f"{share:.1%}" if share >= 0.0005 else "less than 0.1%"
         line = f"{percent} of the tokens ({unknown} of {tokens}) are unknown to the model's tokenizer, such as in "
         (warnings if share >= _WORTH_A_WARNING else notes).append(line + _shown(example))
-    if told := _told(counts, "dropped"):
+    if count := _rows_with(counts, "dropped"):
         characters = list(dict.fromkeys(sign for one in counts.values() for sign in one.dropped_characters))
         more = f" and {len(characters) - 5} more" if len(characters) > 5 else ""
         line = (
-            f"{told} {unit} hold characters that the model's tokenizer drops or takes the marks off: "
+            f"{count} {unit} hold characters that the model's tokenizer drops or takes the marks off: "
             f"{', '.join(map(repr, characters[:5]))}{more}"
         )
         if _share(counts, "dropped") >= _WORTH_A_WARNING:
@@ -219,7 +220,7 @@ def _is_dropped(sign: str, normaliser: Any) -> bool:
     return bool(normaliser.normalize_str(f"a{sign}a") == normaliser.normalize_str(f"a{left}a"))
 
 
-def _told(counts: Mapping[str, Unknown], what: str) -> str:
+def _rows_with(counts: Mapping[str, Unknown], what: str) -> str:
     """Return, as ``3 of 64 train, 1 of 16 validation``, how many rows of each split are so."""
     numbers = {name: (getattr(one, what), one.rows) for name, one in counts.items()}
     return ", ".join(f"{count} of {rows} {name}" for name, (count, rows) in numbers.items() if count)

@@ -50,7 +50,7 @@ def refuse_other_bodies(pretrained: ModelSource, checkpoints: list[ModelSource])
         body = _body(checkpoint)
         if body != start:
             raise HoldfastError(
-                f"{checkpoint.name} is {_told(body)}, and --pretrained {pretrained.name} is {_told(start)}: "
+                f"{checkpoint.name} is {_described(body)}, and --pretrained {pretrained.name} is {_described(start)}: "
                 "give --pretrained the model that the checkpoint was tuned from"
             )
 
@@ -63,6 +63,6 @@ def _body(model: ModelSource) -> tuple[str, int | None, int | None]:
     return config.model_type, getattr(inner, "num_hidden_layers", None), getattr(inner, "hidden_size", None)
 
 
-def _told(body: tuple[str, int | None, int | None]) -> str:
+def _described(body: tuple[str, int | None, int | None]) -> str:
     kind, layers, width = body
     return kind + (f" of {layers} layers" if layers else "") + (f" and width {width}" if width else "")

@@ -94,7 +94,7 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
     """
     from holdfast.study.define.recipe import check_followed
     from holdfast.tasks import load_task
-    from holdfast.tasks.kinds.asked import check_labels_rows
+    from holdfast.tasks.kinds.predicted import check_labels_rows
     from holdfast.training.models.loading import check_model, load_tokenizer
     from holdfast.training.run.check import check_run
 

@@ -128,7 +128,7 @@ def interpret(table: Table, column: str, kind: Kind | None) -> Labels:
     numeric = None not in numbers.values()
     declared = table.class_names.get(column)
     if kind is None and declared is None:
-        kind = _told_kind(table, column, texts, numbers)
+        kind = _kind_of_numbers(table, column, texts, numbers)
     if kind == "regression":
         note = f"label: {len(counts)} different numbers, to be predicted as such (regression)"
         how = spelling(text for text in counts if numbers[text] is not None)
@@ -146,7 +146,7 @@ def interpret(table: Table, column: str, kind: Kind | None) -> Labels:
     return Labels("classification", tuple(min(classes[name], key=len) for name in names), index, tuple(notes))
 
 
-def _told_kind(table: Table, column: str, texts: Sequence[str], numbers: dict[str, float | None]) -> Kind | None:
+def _kind_of_numbers(table: Table, column: str, texts: Sequence[str], numbers: dict[str, float | None]) -> Kind | None:
     """Return what labels that are numbers are for; None where they may as well be names of classes.
 
     Raises ``HoldfastError`` where numbers and classes are equally possible.

@@ -167,12 +167,12 @@ def _joined(texts: Sequence[str], joint: str) -> list[str]:
     Labels come back in other company or alone, and not always as many: no name of a class does so.
     """
     parts = {text: [part.strip() for part in text.split(joint)] for text in dict.fromkeys(texts) if text}
-    parts = {text: found if all(found) else [text] for text, found in parts.items()}
-    if len({len(found) for found in parts.values()}) < 2 or (joint in ",/" and all(map(_DECIMAL.fullmatch, parts))):
+    parts = {text: pieces if all(pieces) else [text] for text, pieces in parts.items()}
+    if len({len(pieces) for pieces in parts.values()}) < 2 or (joint in ",/" and all(map(_DECIMAL.fullmatch, parts))):
         return []
-    alone = {text for text, found in parts.items() if len(found) == 1}
-    uses = Counter(part for found in parts.values() for part in set(found))
-    joined = [text for text, found in parts.items() if len(found) > 1]
+    alone = {text for text, pieces in parts.items() if len(pieces) == 1}
+    uses = Counter(part for pieces in parts.values() for part in set(pieces))
+    joined = [text for text, pieces in parts.items() if len(pieces) > 1]
     again = [text for text in joined if all(uses[part] > 1 for part in parts[text])]
     whole = [text for text in joined if alone.issuperset(parts[text])]
     if joint in _DOUBTFUL_JOINTS or len(again) < 2:

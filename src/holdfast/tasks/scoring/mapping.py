@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError, nearest
-from holdfast.tasks.kinds.asked import ASKED
+from holdfast.tasks.kinds.predicted import PREDICTED
 from holdfast.tasks.numbers import is_number
 from holdfast.tasks.overlap import plain
 from holdfast.tasks.table import listed
@@ -88,7 +88,7 @@ def map_labels(tuned: Task, target: Task, declared: Sequence[tuple[str, str]] = 
     if target.kind != "classification":
         if declared:
             raise HoldfastError(
-                f"--ood {target.name}: it asks for {ASKED[target.kind]}, and only classes of rows can be mapped; "
+                f"--ood {target.name}: it asks for {PREDICTED[target.kind]}, and only classes of rows can be mapped; "
                 f"leave the names out"
             )
         if aligned(tuned, target).label_names != tuned.label_names:
@@ -147,9 +147,9 @@ def metrics_of(mapped: LabelMap | None, target: Task) -> tuple[str, ...]:
 def _check_kinds(tuned: Task, target: Task) -> None:
     if tuned.kind != target.kind:
         raise HoldfastError(
-            f"--ood {target.name}: it asks for {ASKED[target.kind]} and {tuned.name} for {ASKED[tuned.kind]}, so a "
-            f"model tuned on {tuned.name} cannot be scored there; leave it out, or give its kind in a study file where "
-            f"its labels were misread"
+            f"--ood {target.name}: it asks for {PREDICTED[target.kind]} and {tuned.name} for {PREDICTED[tuned.kind]}, "
+            f"so a model tuned on {tuned.name} cannot be scored there; leave it out, or give its kind in a study file "
+            f"where its labels were misread"
         )
     if _paired(tuned) != _paired(target):
         texts = {True: "pairs of texts", False: "single texts"}

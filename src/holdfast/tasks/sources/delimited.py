@@ -130,10 +130,10 @@ def _choose(
             raise _two_layouts(place, fitting)
         refused += tried
     # Of what does not fit, the layout with several columns that was tried first says best what is wrong.
-    told = next((one for one in refused if one.width > 1), refused[0])
-    if not told.problem:
-        return told
-    raise HoldfastError(f"{place}: {told.problem}")
+    refusal = next((one for one in refused if one.width > 1), refused[0])
+    if not refusal.problem:
+        return refusal
+    raise HoldfastError(f"{place}: {refusal.problem}")
 
 
 def _likelier(attempts: list[_Attempt]) -> list[_Attempt]:

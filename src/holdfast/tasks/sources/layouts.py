@@ -75,8 +75,8 @@ def is_spans(column: Column) -> bool:
     if not counts:
         return False
     most, times = counts.most_common(1)[0]
-    told = any(value == "O" or len(value) > 1 for value in counts)
-    return (told and all(map(_SPAN.fullmatch, counts))) or (most == "O" and _MOSTLY * times >= counts.total())
+    marked = any(value == "O" or len(value) > 1 for value in counts)
+    return (marked and all(map(_SPAN.fullmatch, counts))) or (most == "O" and _MOSTLY * times >= counts.total())
 
 
 def running(column: Column) -> bool:

@@ -34,8 +34,8 @@ class Fate:
 
     rows: tuple[int, ...] | None
     """Of each output of the task, which one of the checkpoint's it is; None: the output layer is drawn anew."""
-    told: str
-    """What to tell the user; empty where no file says whether there is such a head."""
+    note: str
+    """What the user should know; empty where no file says whether there is such a head."""
 
 
 def fate_of_head(auto_class: Any, source: ModelSource, config: Any) -> Fate | None:
@@ -62,10 +62,10 @@ def fate_of_head(auto_class: Any, source: ModelSource, config: Any) -> Fate | No
         return Fate((0,), f"the model's own head, which gives a number, is kept, with its scale; {_SEEDS}")
     rows = places_by_name(theirs, ours)
     if rows is None:
-        told = f"the model's own head is of other classes ({_listed(theirs)}): {_DRAWN}"
+        note = f"the model's own head is of other classes ({_listed(theirs)}): {_DRAWN}"
         if len(theirs) == len(ours) and all(map(_MADE_UP.fullmatch, theirs)):
-            told += "; to keep it, give them their names in id2label of its config.json"
-        return Fate(None, told)
+            note += "; to keep it, give them their names in id2label of its config.json"
+        return Fate(None, note)
     order = "" if rows == tuple(range(len(ours))) else f" in another order ({_listed(theirs)}), put in the task's,"
     return Fate(rows, f"the model's own head is of these classes{order} and is kept; {_SEEDS}")
 
@@ -95,7 +95,7 @@ def load_with_head(auto_class: Any, source: ModelSource, config: Any) -> Any:
     fate = fate_of_head(auto_class, source, config)
     if fate is None:
         return load_weights(auto_class, source, config)
-    logger.info("model %s: %s", source.name, fate.told)
+    logger.info("model %s: %s", source.name, fate.note)
     outputs = _outputs(auto_class, source, config)
     model, drawn = load_parts(auto_class, source, config)
     pretrained = {key: axis for key, axis in outputs.items() if key not in drawn}

@@ -32,7 +32,7 @@ class Scorer(TaskModel):
     def notes(self) -> list[str]:
         """Return what becomes of the model's own head, where it has one."""
         fate = fate_of_head(self.auto_class, self.spec.source, self.config())
-        return [fate.told] if fate is not None and fate.told else []
+        return [fate.note] if fate is not None and fate.note else []
 
     def trainer(self, arguments: Mapping[str, Any], **parts: Any) -> Trainer:  # noqa: D102
         collator = self.collator(parts.pop("processing_class"), parts["model"])
