@@ -79,13 +79,12 @@ def _describe(method: "Method") -> None:
 
 
 def _selected(parsed: list["Method"], model: ModelSource) -> list[str]:
-    from holdfast.training.models.loading import check_model, classifier_config, empty_classifier
+    from holdfast.training.models.loading import check_model, empty_classifier
     from holdfast.training.session.selected import selected
 
     check_model(model)
-    config = classifier_config(model, _CLASSES)
     lines = []
-    for found in selected(parsed, empty_classifier(model, config)):
+    for found in selected(parsed, empty_classifier(model, _CLASSES)):
         lines += ["", f"{found.method} in {model.name}, as a classifier of {_CLASSES} classes:", *_lines(found)]
     return lines
 

@@ -78,7 +78,7 @@ def test_a_language_model_gives_the_logits_that_peft_gives(tmp_path):
     tuned.save_pretrained(tmp_path / "adapters")
     source = ModelSource(str(tmp_path / "adapters"))
     config = models.model_config(source)
-    loaded = load_weights(t.AutoModelForCausalLM, source, config)
+    loaded, _ = load_weights(t.AutoModelForCausalLM, source, config)
     with torch.no_grad():
         torch.testing.assert_close(loaded.eval()(**rows()).logits, tuned.eval()(**rows()).logits)
 

@@ -19,7 +19,7 @@ from torch import nn
 from holdfast.methods.parts.model.initialisation import fresh_weights
 from holdfast.methods.parts.model.layers import body_of
 from holdfast.records.model_source import ModelSource
-from holdfast.training.models.loading import empty_model, load_parts, load_weights, model_config, name_classes
+from holdfast.training.models.loading import empty_model, load_weights, model_config, name_classes
 
 logger = logging.getLogger(__name__)
 
@@ -94,10 +94,10 @@ def load_with_head(auto_class: Any, source: ModelSource, config: Any) -> Any:
     """
     fate = fate_of_head(auto_class, source, config)
     if fate is None:
-        return load_weights(auto_class, source, config)
+        return load_weights(auto_class, source, config)[0]
     logger.info("model %s: %s", source.name, fate.note)
     outputs = _outputs(auto_class, source, config)
-    model, drawn = load_parts(auto_class, source, config)
+    model, drawn = load_weights(auto_class, source, config)
     pretrained = {key: axis for key, axis in outputs.items() if key not in drawn}
     with torch.no_grad():
         if fate.rows is None:

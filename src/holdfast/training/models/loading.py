@@ -120,18 +120,13 @@ def load_model(source: ModelSource, num_outputs: int, label_names: tuple[str, ..
     return load_with_head(AutoModelForSequenceClassification, source, config)
 
 
-def load_weights(auto_class: Any, source: ModelSource, config: Any) -> Any:
-    """Return the model ``source`` with the head that ``auto_class`` gives it, in float32.
+def load_weights(auto_class: Any, source: ModelSource, config: Any) -> tuple[Any, set[str]]:
+    """Return the model ``source`` with the head that ``auto_class`` gives it, in float32, and which parameters are new.
 
     Its head is the checkpoint's own where that has one of the right size, else drawn from the global random
     generator: seed it first. Raises ``HoldfastError`` as ``check_model`` does, and when the weights cannot be read or
     are of another size than the configuration says.
     """
-    return load_parts(auto_class, source, config)[0]
-
-
-def load_parts(auto_class: Any, source: ModelSource, config: Any) -> tuple[Any, set[str]]:
-    """Return what ``load_weights`` does, and the names of the parameters that are not the checkpoint's but drawn."""
     from safetensors import SafetensorError
 
     check_model(source)
@@ -241,10 +236,11 @@ def empty_model(auto_class: Any, source: ModelSource, config: Any, ability: str)
         raise HoldfastError(f"model {source.name}: it cannot {ability} ({reason}); choose another") from problem
 
 
-def empty_classifier(source: ModelSource, config: Any) -> Any:
-    """Return the sequence classifier that ``config`` describes, as ``empty_model`` does."""
+def empty_classifier(source: ModelSource, num_outputs: int) -> Any:
+    """Return a sequence classifier without memory for its weights, as ``empty_model`` does."""
     from transformers import AutoModelForSequenceClassification
 
+    config = classifier_config(source, num_outputs)
     return empty_model(AutoModelForSequenceClassification, source, config, "classify sequences")
 
 

@@ -11,7 +11,7 @@ from holdfast.methods.base import Method, Plan
 from holdfast.records.run import RunSpec
 from holdfast.tasks.sampling.removal import rows_removed
 from holdfast.tasks.task import Task
-from holdfast.training.models.loading import check_model, classifier_config, empty_classifier, load_tokenizer, own_body
+from holdfast.training.models.loading import check_model, empty_classifier, load_tokenizer, own_body
 from holdfast.training.pretraining.corruption import check_words
 from holdfast.training.run.rows import training_rows
 from holdfast.training.task_models import task_model_of
@@ -77,7 +77,7 @@ def _check_probed(spec: RunSpec, task: Task) -> None:
             f"--seq2seq-from-encoder: what is made of {spec.model} is a pair, which probes cannot load; "
             "leave the tasks to probe out"
         )
-    empty_classifier(spec.source, classifier_config(spec.source, 2))
+    empty_classifier(spec.source, 2)
 
 
 def _check_layer(config: Any, layer: int) -> None:

@@ -9,7 +9,7 @@ from holdfast.records.run import OtherTask
 from holdfast.tasks.encode import EncodedSplit
 from holdfast.tasks.scoring.mapping import aligned, map_labels, metrics_of
 from holdfast.tasks.task import Task
-from holdfast.training.run.run_data import RunData
+from holdfast.training.run.rows import RunData
 from holdfast.training.task_models import TaskModel
 from holdfast.training.task_models.base import Outputs
 

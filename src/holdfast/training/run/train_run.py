@@ -29,7 +29,7 @@ from holdfast.training.models.loading import fill_padding, load_tokenizer, take_
 from holdfast.training.models.weight_distance import distance_from
 from holdfast.training.run.check import check_run
 from holdfast.training.run.progress import OnProgress, Progress
-from holdfast.training.run.run_data import RunData, encode_run
+from holdfast.training.run.rows import RunData, encode_run
 from holdfast.training.run.scoring import Predictor, Scores
 from holdfast.training.run.trainer_arguments import trainer_arguments
 from holdfast.training.run.training_log import TrainingLog
@@ -95,7 +95,9 @@ def run(
     data = encode_run(task_model, tokenizer, methods)
 
     log = TrainingLog(on_progress, [method.name for method in methods])
-    learning_rate = _scaled(spec.settings.learning_rate, methods)
+    learning_rate = spec.settings.learning_rate
+    for method in methods:
+        learning_rate = method.study_rate(learning_rate)
     trainer = _trainer(model, task_model, tokenizer, data, learning_rate, log, folder)
     # Before methods change the model, which the pre-trained one is to be compared with.
     for callback in context.callbacks(trainer):
@@ -156,12 +158,6 @@ def _be_deterministic() -> None:
     if torch.cuda.is_available():
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
-
-
-def _scaled(learning_rate: float, methods: Sequence[Method]) -> float:
-    for method in methods:
-        learning_rate = method.study_rate(learning_rate)
-    return learning_rate
 
 
 def _trainer(

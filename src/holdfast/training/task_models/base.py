@@ -17,7 +17,8 @@ from holdfast.training.models.loading import empty_model, load_weights
 
 Outputs = Any
 """What a model predicts for the rows of a split, in their order; each task model has a type of its own for it."""
-
+IGNORED = -100
+"""Label of what is not learnt, and what the Trainer fills predictions of different lengths with."""
 
 Arguments = TypeVar("Arguments", bound=TrainingArguments)
 
@@ -56,7 +57,7 @@ class TaskModel(ABC):
 
         Seed the global random generator first. Raises ``HoldfastError`` as ``load_weights`` does.
         """
-        return load_weights(self.auto_class, self.spec.source, self.config())
+        return load_weights(self.auto_class, self.spec.source, self.config())[0]
 
     def notes(self) -> list[str]:
         """Return what the user should know of how ``load`` fits the model to the task."""

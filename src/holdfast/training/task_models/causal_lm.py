@@ -21,8 +21,8 @@ from holdfast.tasks.encode import EncodedSplit, are_cut, count_cut
 from holdfast.tasks.task import Split
 from holdfast.training.models.hidden_states import layer_states
 from holdfast.training.models.loading import load_tokenizer, model_config
-from holdfast.training.task_models.base import on_one_gpu
-from holdfast.training.task_models.writing import IGNORED, Writer
+from holdfast.training.task_models.base import IGNORED, on_one_gpu
+from holdfast.training.task_models.writing import Writer
 
 
 class CausalLM(Writer):

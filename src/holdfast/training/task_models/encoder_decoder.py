@@ -56,8 +56,8 @@ class EncoderDecoder(Seq2Seq):
 
     def load(self) -> Any:  # noqa: D102
         spec, config = self.spec, self.config()
-        encoder = load_weights(AutoModel, spec.source, config.encoder)
-        decoder = load_weights(AutoModelForCausalLM, spec.source, config.decoder)
+        encoder, _ = load_weights(AutoModel, spec.source, config.encoder)
+        decoder, _ = load_weights(AutoModelForCausalLM, spec.source, config.decoder)
         model = EncoderDecoderModel(config, encoder, decoder)
         marks = {name: getattr(config, name) for name in ("decoder_start_token_id", "eos_token_id", "pad_token_id")}
         return self.set_generation(model, **marks)

@@ -17,12 +17,12 @@ from holdfast.tasks.encode import EncodedSplit
 from holdfast.tasks.scoring.entities import entity_f1
 from holdfast.tasks.task import Split
 from holdfast.training.models.hidden_states import layer_states
+from holdfast.training.task_models.base import IGNORED
 from holdfast.training.task_models.scoring import Scorer
 
 WordLogits = list[NDArray[Any]]
 """For each row (words, classes): logits of its first words; those cut off have none."""
 
-_NO_LABEL = -100
 _OUTSIDE = "O"
 _AT_A_TIME = 1000
 """Rows whose tokens are held while counting."""
@@ -64,7 +64,7 @@ class TokenClassifier(Scorer):
 
     def read(self, prediction: Any, tokenizer: Any) -> WordLogits:  # noqa: D102
         rows = zip(prediction.predictions, prediction.label_ids, strict=True)
-        return [logits[labels != _NO_LABEL] for logits, labels in rows]
+        return [logits[labels != IGNORED] for logits, labels in rows]
 
     def score(self, outputs: WordLogits, split: Split, metrics: Sequence[str]) -> dict[str, float | None]:
         """Return accuracy over words and F1 over entities; words cut off count as ``O``, else as wrong."""
@@ -171,7 +171,7 @@ def _lost(words: list[str], places: list[int | None], max_length: int | None) ->
 def _at_first_pieces(places: list[int | None], tags: list[int]) -> list[int]:
     before = [None, *places[:-1]]
     return [
-        tags[place] if place is not None and place != last else _NO_LABEL
+        tags[place] if place is not None and place != last else IGNORED
         for place, last in zip(places, before, strict=True)
     ]
 

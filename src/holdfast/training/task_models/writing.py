@@ -13,10 +13,7 @@ from holdfast.tasks.encode import EncodedSplit, count_cut, encode
 from holdfast.tasks.scoring.rouge import rouge
 from holdfast.tasks.task import Split
 from holdfast.training.models.hidden_states import layer_states
-from holdfast.training.task_models.base import TaskModel
-
-IGNORED = -100
-"""Label of what is not learnt, and what the Trainer fills predictions of different lengths with."""
+from holdfast.training.task_models.base import IGNORED, TaskModel
 
 
 class Writer(TaskModel):
