@@ -24,6 +24,7 @@ from rich.console import Console
 
 from holdfast.errors import HoldfastError
 from holdfast.methods import parse, split
+from holdfast.records.model_source import ModelSource
 from holdfast.training.models.loading import load_tokenizer
 from measuring.contestants import Contestant, methods_of
 from measuring.floors import Frame, blocks_of, floor
@@ -79,7 +80,7 @@ def _run(given: argparse.Namespace) -> None:
         accumulation=given.accumulation,
         total_steps=given.total_steps,
         epochs=given.epochs,
-        tokenizer=load_tokenizer(given.model) if reads else None,
+        tokenizer=load_tokenizer(ModelSource(given.model)) if reads else None,
     )
     asked = lineup(given.methods, given.peers, setup)
     contestants: dict[str, Contestant] = {AGAIN: "vanilla", **asked.contestants}

@@ -11,14 +11,15 @@ import holdfast
 
 ROOT = Path(holdfast.__file__).parent
 
-_GROUND = {"errors", "lazy", "records", "measures"}
+_GROUND = {"errors", "lazy", "modes", "records", "measures"}
 MAY_IMPORT = {
     "errors": set(),
     "lazy": set(),
+    "modes": set(),
     "recipes": set(),
     "records": {"errors"},
     "measures": {"errors"},
-    "methods": {"errors", "lazy"},
+    "methods": {"errors", "lazy", "modes"},
     "tasks": _GROUND,
     "stability": _GROUND,
     "training": _GROUND | {"methods", "tasks"},

@@ -71,6 +71,7 @@ def base_model(name: str, layers: int | None, width: int | None) -> nn.Module:
     from transformers import BertConfig, BertForSequenceClassification
 
     from holdfast.errors import HoldfastError
+    from holdfast.records.model_source import ModelSource
     from holdfast.training.models.loading import load_model
 
     torch.manual_seed(0)
@@ -79,7 +80,7 @@ def base_model(name: str, layers: int | None, width: int | None) -> nn.Module:
             raise HoldfastError(
                 f"--layers and --width resize {' and '.join(RANDOM)}, not {name}: leave them out, or choose one"
             )
-        model: nn.Module = load_model(name, 2)
+        model: nn.Module = load_model(ModelSource(name), 2)
         return model
     sizes: dict[str, Any] = dict(RANDOM[name])
     if layers is not None:

@@ -15,15 +15,15 @@ def second(tmp_path):
     return studies.write_csv(tmp_path / "letters.csv", seed=1)
 
 
-def test_probe_is_a_study_of_one_task_that_probes_others(holdfast, fakes, tickets, second, tmp_path):
+def test_compare_probes_other_tasks_and_the_pretrained_model(holdfast, fakes, tickets, second, tmp_path):
     options = ["--methods", "vanilla,r3f", "--seeds", 1, "--workers", 0, "--train-size", 20, "--out", tmp_path / "out"]
-    probing = ["--probe-rows", 9, "--probe-layer", 1, "--pooling", "mean", "--scored-rows", 7]
-    done = holdfast("collapse", "probe", "--source", tickets, "--tasks", second, *options, *probing)
+    probing = ["--probe-rows", 9, "--probe-layer", 1, "--pooling", "mean"]
+    done = holdfast("compare", tickets, "--probe", second, *options, *probing)
     assert done.code == 0, done.err
     study = load_study(tmp_path / "out" / "study.yaml")
     assert ([task.source for task in study.tasks], study.sequence) == ([str(tickets)], None)
     (probed,) = study.probed
-    assert (probed.source, probed.scored_rows, study.tasks[0].scored_rows) == (str(second), 7, 7)
+    assert probed.source == str(second)
     assert (study.probe.rows, study.probe.layer, study.probe.pooling) == (9, 1, "mean")
     assert study.train_size == 20
     assert [line.split()[1:] for line in studies.begun(fakes)] == [["0"], ["vanilla", "0"], ["r3f", "0"]]
@@ -32,10 +32,11 @@ def test_probe_is_a_study_of_one_task_that_probes_others(holdfast, fakes, ticket
 @pytest.mark.parametrize("protocol", ["chain", "cycles"])
 def test_sequences_take_their_tasks_in_order(holdfast, fakes, tickets, second, tmp_path, protocol):
     out = tmp_path / "out"
-    options = ["--methods", "vanilla", "--seeds", 1, "--workers", 0, "--out", out]
+    options = ["--methods", "vanilla", "--seeds", 1, "--workers", 0, "--scored-rows", 7, "--out", out]
     done = holdfast("collapse", protocol, "--source", tickets, "--chain", second, *options)
     assert done.code == 0, done.err
     study = load_study(out / "study.yaml")
+    assert [task.scored_rows for task in study.tasks] == [7, 7]
     assert ([task.source for task in study.tasks], study.sequence) == ([str(tickets), str(second)], protocol)
     assert json.loads((out / "summary.json").read_text())["protocol"] == protocol
     assert "stage" in done.out
@@ -58,13 +59,13 @@ def test_a_plan_is_shown_before_anything_is_done(holdfast, fakes, tickets, secon
         (["chain", "--source", "tickets.csv"], "Missing option '--chain'"),
         (["cycles", "--source", "tickets.csv", "--chain", "letters.csv", "--cycles", "1"], "--cycles"),
         (
-            ["probe", "--source", "tickets.csv", "--tasks", "letters.csv", "--train-size", "many"],
+            ["chain", "--source", "tickets.csv", "--chain", "letters.csv", "--train-size", "many"],
             "--train-size: 'many'",
         ),
-        (["probe", "--source", "tickets.csv", "--tasks", "leters.csv"], "letters.csv"),
-        (["prob"], "did you mean 'probe'"),
-        (["probe", "--source", "study.yaml", "--tasks", "letters.csv"], "--source study.yaml: this is a study file"),
-        (["probe", "--source", "tickets.csv", "--tasks", "letters.csv,"], "--tasks 'letters.csv,': a name is missing"),
+        (["chain", "--source", "tickets.csv", "--chain", "leters.csv"], "letters.csv"),
+        (["chan"], "did you mean 'chain'"),
+        (["chain", "--source", "study.yaml", "--chain", "letters.csv"], "study.yaml, letters.csv: a study file stands"),
+        (["chain", "--source", "tickets.csv", "--chain", "letters.csv,"], "--chain 'letters.csv,': a name is missing"),
         (["chain", "--source", "tickets.csv", "--chain", "letters.csv,,x.csv"], "a name is missing"),
     ],
 )

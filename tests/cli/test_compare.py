@@ -188,7 +188,7 @@ def test_what_was_decided_about_the_data_is_told_before_the_runs(fakes, tmp_path
     (tmp_path / "odd.csv").write_text("body,kind\n" + "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(40)))
     (tmp_path / "held.csv").write_text("body,kind\ntext 0,a\ntext 99,b\n")
     monkeypatch.setattr(
-        "holdfast.training.run.foretold.count_cuts",
+        "holdfast.training.run.preview.count_truncated",
         lambda run, task, splits: {"--max-length": {name: len(split) // 20 or 1 for name, split in splits.items()}},
     )
     told = holdfast("compare", "odd.csv", "--validation", "held.csv", "--seeds", 1, "--workers", 0)
@@ -225,7 +225,7 @@ def test_failed_runs_are_listed_and_all_failed_is_a_failure(fakes, tickets, tmp_
 
 
 def test_a_dry_run_shows_the_grid_and_writes_nothing(fakes, tickets, tmp_path, holdfast, monkeypatch):
-    monkeypatch.setitem(sys.modules, "holdfast.training.run.train_run", SimpleNamespace(run=short_run, Progress=None))
+    monkeypatch.setitem(sys.modules, "holdfast.training.run.train_run", SimpleNamespace(run=short_run))
     monkeypatch.setattr("holdfast.study.run.time_estimate._start_up", lambda: 2.0)
     before = sorted(tmp_path.rglob("*"))
     told = holdfast("compare", tickets, "--seeds", "0,5", "--methods", "vanilla,r3f", "--epochs", 4, "--dry-run")
@@ -303,7 +303,7 @@ def test_several_tasks_share_a_default_folder(fakes, tickets, tmp_path, holdfast
 
 
 def test_a_dry_run_counts_and_names_the_runs_on_perturbed_data(fakes, tickets, tmp_path, holdfast, monkeypatch):
-    monkeypatch.setitem(sys.modules, "holdfast.training.run.train_run", SimpleNamespace(run=short_run, Progress=None))
+    monkeypatch.setitem(sys.modules, "holdfast.training.run.train_run", SimpleNamespace(run=short_run))
     monkeypatch.setattr("holdfast.study.run.time_estimate._start_up", lambda: 2.0)
     arguments = ["--seeds", "4,5", "--methods", "vanilla,r3f", "--perturb", "data"]
     told = holdfast("compare", tickets, *arguments, "--dry-run")

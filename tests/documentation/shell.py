@@ -21,7 +21,6 @@ _NOTE = '#!{shell}\nprintf "%s\\0" "${{0##*/}}" "$@" >> "$CALLS"; printf "\\36" 
 _PLAN = ("--dry-run", "--workers", "0", "--out", "planned")
 QUICK = {
     ("compare",): _PLAN,
-    ("collapse", "probe"): _PLAN,
     ("collapse", "chain"): _PLAN,
     ("collapse", "cycles"): _PLAN,
     ("reproduce", "--list"): (),

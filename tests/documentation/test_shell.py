@@ -85,5 +85,5 @@ def test_a_command_without_a_small_form_asks_for_one():
 
 def test_the_most_telling_words_make_a_command_quick():
     assert quick(["reproduce", "r3f-glue", "--smoke"])[3:] == [*QUICK["reproduce", "--smoke"]]
-    assert quick(["collapse", "probe", "--source", "a"])[4:] == [*QUICK["collapse", "probe"]]
+    assert quick(["collapse", "chain", "--source", "a"])[4:] == [*QUICK["collapse", "chain"]]
     assert quick(["probe", "a"])[2:] == [*QUICK["probe",]]

@@ -47,11 +47,11 @@ def continuer():
 @pytest.mark.parametrize(
     ("form", "make", "tag"),
     [
-        ("Tagger", tagger, "token-classification"),
-        ("Chooser", chooser, "multiple-choice"),
-        ("Rewriter", rewriter, "text2text-generation"),
-        ("EncoderPair", pair, "text2text-generation"),
-        ("Continuer", continuer, "text-generation"),
+        ("TokenClassifier", tagger, "token-classification"),
+        ("MultipleChoice", chooser, "multiple-choice"),
+        ("Seq2Seq", rewriter, "text2text-generation"),
+        ("EncoderDecoder", pair, "text2text-generation"),
+        ("CausalLM", continuer, "text-generation"),
     ],
 )
 def test_the_lines_run_on_the_saved_model(tmp_path, monkeypatch, form, make, tag):
@@ -73,23 +73,23 @@ def test_the_lines_run_on_the_saved_model(tmp_path, monkeypatch, form, make, tag
     with contextlib.redirect_stdout(printed):
         exec(compile(lines, "card", "exec"), {})
     said = printed.getvalue().strip()
-    if form == "Chooser":
+    if form == "MultipleChoice":
         assert said in ("One choice.", "Another one.")
         return
     answer = ast.literal_eval(said)
-    assert len(answer) == (3 if form == "Tagger" else 1)
-    if form == "Tagger":
+    assert len(answer) == (3 if form == "TokenClassifier" else 1)
+    if form == "TokenClassifier":
         assert set(answer) <= {"O", "B-PER"}
         return
-    ids = torch.tensor([[WORDS.index(word) for word in ("A", "prompt" if form == "Continuer" else "text", ".")]])
+    ids = torch.tensor([[WORDS.index(word) for word in ("A", "prompt" if form == "CausalLM" else "text", ".")]])
     with torch.no_grad():
         written = model.eval().generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=4)[0]
-    written = written[3:] if form == "Continuer" else written[1:]
+    written = written[3:] if form == "CausalLM" else written[1:]
     expected = " ".join(WORDS[int(one)] for one in written if 3 < int(one) < len(WORDS))
     assert [token for token in answer[0].split() if not token.startswith("[")] == expected.split()
 
 
 def test_named_tasks_that_ask_for_a_text_ask_for_a_summary():
-    assert pipeline_tag(record("r3f", 0, "gigaword", form="EncoderPair")) == "summarization"
-    assert pipeline_tag(record("r3f", 0, "gigaword", form="Continuer")) == "text-generation"
+    assert pipeline_tag(record("r3f", 0, "gigaword", form="EncoderDecoder")) == "summarization"
+    assert pipeline_tag(record("r3f", 0, "gigaword", form="CausalLM")) == "text-generation"
     assert pipeline_tag(record("r3f", 0)) == "text-classification"

@@ -28,11 +28,11 @@ class Told(studies.Heard):
 def main(arguments):
     perform.RUNNER = studies.RUNNER
     preparation.resolve_methods = as_written
-    models.check_model = models.load_tokenizer = lambda name, *rest: name
-    sys.modules["holdfast.training.run.foretold"] = SimpleNamespace(
+    models.check_model = models.load_tokenizer = lambda source: None
+    sys.modules["holdfast.training.run.preview"] = SimpleNamespace(
         load_notes=lambda run, task: [],
-        count_cuts=lambda run, task, splits: {},
-        reading=lambda run, task, splits: ([], []),
+        count_truncated=lambda run, task, splits: {},
+        reading_notes=lambda run, task, splits: ([], []),
     )
     sys.modules["holdfast.training.run.check"] = SimpleNamespace(check_run=lambda spec, task: None)
     sys.modules["holdfast.study.plan.controls"] = SimpleNamespace(control_notes=lambda methods, baseline: [])

@@ -7,7 +7,7 @@ from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
 from holdfast.cli.main import main
 from holdfast.tasks.task import Split
-from holdfast.tasks.unknown import count_unknown, unknown_told
+from holdfast.tasks.unknown import count_unknown, unknown_notes
 from tiny import save_model
 
 WORDS = ["good", "bad", "film", "meal", "the"]
@@ -77,7 +77,7 @@ def test_tokenizers_of_bytes_see_everything(kind):
     raw.pre_tokenizer = pre_tokenizers.ByteLevel()
     read = ByT5Tokenizer() if kind == "bytes" else PreTrainedTokenizerFast(tokenizer_object=raw)
     rows = split(["ጥሩ", "መጥፎ", "😀"], [0, 1, 1])
-    assert unknown_told({"train": rows}, read, "classification") == ([], [])
+    assert unknown_notes({"train": rows}, read, "classification") == ([], [])
 
 
 def test_characters_that_the_tokenizer_drops_or_takes_the_marks_off():
@@ -96,10 +96,10 @@ def test_marks_that_are_dropped_make_rows_equal():
 
 def test_a_few_rare_signs_are_a_note_and_many_a_warning():
     many = ["the good film"] * 60
-    notes, warnings = unknown_told({"train": split([*many, "good 😀"], [0] * 61)}, tokenizer(), "classification")
+    notes, warnings = unknown_notes({"train": split([*many, "good 😀"], [0] * 61)}, tokenizer(), "classification")
     assert warnings == []
     assert notes == ["0.5% of the tokens (1 of 182) are unknown to the model's tokenizer, such as in 'good 😀'"]
-    notes, warnings = unknown_told({"train": split(["good 😀"], [0])}, tokenizer(), "classification")
+    notes, warnings = unknown_notes({"train": split(["good 😀"], [0])}, tokenizer(), "classification")
     assert notes == []
     assert len(warnings) == 1
 

@@ -40,15 +40,15 @@ class Study:
         Raises:
             HoldfastError: When there is no model or one for each of several tasks; ``summary.best`` lists them.
         """
-        found = self.summary.best
-        if len(found) != 1:
-            which = ", ".join(f"{one.task}: {one.path}" for one in found) or "none of its runs has a score to choose by"
+        best = self.summary.best
+        if len(best) != 1:
+            which = ", ".join(f"{one.task}: {one.path}" for one in best) or "none of its runs has a score to choose by"
             raise HoldfastError(
-                f"{self.folder} has {len(found)} best models ({which}); take them from study.summary.best by task"
-                if found
+                f"{self.folder} has {len(best)} best models ({which}); take them from study.summary.best by task"
+                if best
                 else f"{self.folder} has no best model: {which}; see study.summary.errors and study.report()"
             )
-        return self.folder / found[0].path
+        return self.folder / best[0].path
 
     def report(self) -> str:
         """Return the tables, the verdicts in words and the warnings as Markdown; ``report.html`` shows more."""

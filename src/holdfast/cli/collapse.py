@@ -1,4 +1,4 @@
-"""``holdfast collapse``: what tuning did to the representation, by the published protocols; its commands."""
+"""``holdfast collapse``: what tuning on tasks in turn does to the representation, by the published protocols."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.cli import options as o
-from holdfast.errors import HoldfastError
+from holdfast.cli.help import show_help
 from holdfast.study.options import read_data, study_keys, task_names
 
 _Source = Annotated[str, o.option("Task to tune on first: a name, hub id, file or folder.")]
@@ -33,11 +33,11 @@ _STUDY: dict[str, Any] = {
 
 app = typer.Typer(
     name="collapse",
-    help="""Measure what tuning does to the representation, and how long what was learned lasts.
+    help="""Measure how long what was learned lasts. What tuning on one task did to others, compare --probe tells.
 
     \b
     Examples:
-      holdfast collapse probe --source sst2 --tasks rte,mrpc,trec
+      holdfast compare sst2 --probe rte,mrpc,trec
       holdfast collapse chain --source sst2 --chain qnli,qqp,rte --methods vanilla,r3f,r4f
       holdfast collapse cycles --source sst2 --chain qnli,qqp,rte --methods vanilla,r4f --cycles 3
     """,
@@ -45,46 +45,19 @@ app = typer.Typer(
 )
 
 
-@app.callback(invoke_without_command=True)
-def _start(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+app.callback(invoke_without_command=True)(show_help)
 
 
 @app.command()
 @o.taking(_STUDY)
-def probe(
-    context: typer.Context,
-    source: _Source,
-    tasks: Annotated[str, o.option("Tasks to probe the tuned models on, separated by commas.")],
-    **more: Any,
-) -> None:
-    """Tune on one task, then probe the frozen models on others: what is left of what the model knew?
-
-    The pre-trained model stands beside them under the same probes. The same as `holdfast compare SOURCE --probe TASKS`.
-
-    \b
-    Example:
-      holdfast collapse probe --source sst2 --tasks rte,mrpc,trec --methods vanilla,r3f,r4f --train-size 2000
-    """
-    _launch(context, f"probe-{source}", [source], {"probed": _tasks(context, tasks)})
-
-
-@app.command()
-@o.taking(_STUDY)
-def chain(
-    context: typer.Context,
-    source: _Source,
-    chain: _Chain,
-    **more: Any,
-) -> None:
+def chain(context: typer.Context, source: _Source, chain: _Chain, **more: Any) -> None:
     """Tune one model on several tasks in turn, and probe the first of them after each.
 
     \b
     Example:
       holdfast collapse chain --source sst2 --chain qnli,qqp,rte --methods vanilla,r3f,r4f --train-size 1000
     """
-    _launch(context, f"chain-{source}", [source, *task_names(chain, "--chain")], {"sequence": "chain"})
+    _launch(context, "chain")
 
 
 @app.command()
@@ -102,26 +75,17 @@ def cycles(
     Example:
       holdfast collapse cycles --source sst2 --chain qnli,qqp,rte --methods vanilla,r4f --train-size 1000
     """
-    _launch(
-        context, f"cycles-{source}", [source, *task_names(chain, "--chain")], {"sequence": "cycles", "cycles": cycles}
-    )
+    _launch(context, "cycles")
 
 
-def _launch(context: typer.Context, name: str, tasks: list[str], keys: dict[str, Any]) -> None:
+def _launch(context: typer.Context, protocol: str) -> None:
     from holdfast.cli.launch import launch
     from holdfast.study.store.best import folder_name
 
-    given = context.params
-    # These are names of keys of a study and of a task, too.
-    options = study_keys({key: value for key, value in given.items() if key not in ("source", "tasks")}) | keys
-    study, study_file = read_data(tasks, options)
-    if study_file is not None:
-        raise HoldfastError(f"--source {tasks[0]}: this is a study file, which holdfast compare runs; give a task")
-    out = given["out"] or Path("holdfast-runs", folder_name(f"collapse-{name}"))
+    # The name of a key of a task, too.
+    given = {name: value for name, value in context.params.items() if name != "source"}
+    source = context.params["source"]
+    tasks = [source, *task_names(given["chain"], "--chain")]
+    study, _ = read_data(tasks, study_keys(given) | {"sequence": protocol})
+    out = given["out"] or Path("holdfast-runs", folder_name(f"collapse-{protocol}-{source}"))
     launch(study, given["data_dir"], out, dry_run=given["dry_run"], retry_failed=given["retry_failed"])
-
-
-def _tasks(context: typer.Context, text: str) -> list[dict[str, Any]]:
-    limit = context.params["scored_rows"]
-    more = {} if limit is None else {"scored_rows": limit}
-    return [{"source": name, **more} for name in task_names(text, "--tasks")]

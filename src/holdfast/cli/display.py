@@ -1,7 +1,7 @@
 """What the user sees while runs go on: live lines on a terminal, a line a run elsewhere."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,9 @@ from holdfast.records.run import RunRecord
 from holdfast.study.plan.prepare import Prepared
 from holdfast.study.run.progress import Board, Listener, Running, ended_line, how_far, name_of, time_left
 
+MoveBar = Callable[[str, int, int | None], None]
+"""Shows what is under way, and how many are done of how many; None where that is not known."""
+
 
 def announce(prepared: Prepared) -> None:
     """Tell what was decided about the data, and what looks wrong with them or the methods, on standard error."""
@@ -23,11 +26,26 @@ def announce(prepared: Prepared) -> None:
 @contextmanager
 def listening() -> Iterator[Listener]:
     """Give a listener that shows progress on standard error, in the way that suits it."""
-    if not (sys.stdout.isatty() and sys.stderr.isatty()):
+    if not _on_terminal():
         yield Lines()
         return
     with live_progress() as progress:
         yield Live(progress)
+
+
+@contextmanager
+def one_bar(name: str) -> Iterator[MoveBar]:
+    """Give what moves a bar on standard error, which is gone when the block ends; it does nothing elsewhere."""
+    if not _on_terminal():
+        yield lambda state, done, total: None
+        return
+    with live_progress() as progress:
+        bar = progress.add_task(name, total=None, state="")
+        yield lambda state, done, total: progress.update(bar, total=total, completed=done, state=state)
+
+
+def _on_terminal() -> bool:
+    return sys.stdout.isatty() and sys.stderr.isatty()
 
 
 def live_progress() -> Progress:

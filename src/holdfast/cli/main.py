@@ -9,6 +9,7 @@ import typer
 import holdfast
 from holdfast.cli.collapse import app as collapse
 from holdfast.cli.compare import compare
+from holdfast.cli.help import show_help
 from holdfast.cli.methods import methods
 from holdfast.cli.probe import probe
 from holdfast.cli.report import report
@@ -43,8 +44,8 @@ app.add_typer(collapse)
 app.add_typer(stability)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"holdfast {holdfast.__version__}")
         raise typer.Exit
 
@@ -56,8 +57,7 @@ def _start(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+    show_help(context)
 
 
 def main(arguments: list[str] | None = None) -> int:

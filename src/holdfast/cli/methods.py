@@ -6,6 +6,7 @@ import typer
 
 from holdfast.cli import options as o
 from holdfast.errors import HoldfastError
+from holdfast.records.model_source import ModelSource
 
 if TYPE_CHECKING:
     from holdfast.methods.base import Method
@@ -48,11 +49,14 @@ def methods(
         typer.echo("\nArguments: holdfast methods NAME. Joined by +: r3f+other. With arguments: r3f(weight=0.5).")
         return
     parsed = parse(name)
-    # First, so that a mistake is not told below pages of text.
-    shown = [] if model is None else _footprints(parsed, model, revision, remote_code)
+    lines = []
+    if model is not None:
+        # Before the methods are described, so that a mistake is not told below pages of text. Weights that are
+        # pickled do no harm, as none are read.
+        lines = _footprints(parsed, ModelSource(model, revision, remote_code, pickled_weights=True))
     for method in parsed:
         _describe(method)
-    for line in shown:
+    for line in lines:
         typer.echo(line)
 
 
@@ -74,16 +78,14 @@ def _describe(method: "Method") -> None:
         typer.echo(f"  {field.name}={getattr(method, field.name)}" + (f"\n      {doc}" if doc else ""))
 
 
-def _footprints(parsed: list["Method"], model: str, revision: str | None, remote_code: bool) -> list[str]:
-    from holdfast.training.models.loading import check_model, classifier_config, empty_classifier
+def _footprints(parsed: list["Method"], model: ModelSource) -> list[str]:
+    from holdfast.training.models.loading import check_model, empty_classifier
     from holdfast.training.session.footprints import footprints
 
-    # Weights that are pickled do no harm, as none are read.
-    check_model(model, revision, remote_code, pickled_weights=True)
-    config = classifier_config(model, _CLASSES, (), revision, remote_code)
+    check_model(model)
     lines = []
-    for one in footprints(parsed, empty_classifier(model, config, remote_code)):
-        lines += ["", f"{one.method} in {model}, as a classifier of {_CLASSES} classes:", *_lines(one)]
+    for one in footprints(parsed, empty_classifier(model, _CLASSES)):
+        lines += ["", f"{one.method} in {model.name}, as a classifier of {_CLASSES} classes:", *_lines(one)]
     return lines
 
 

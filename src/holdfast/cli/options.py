@@ -92,6 +92,7 @@ Delta = Annotated[
 Out = Annotated[Path | None, option("Folder for the results. Default: holdfast-runs/<tasks>.")]
 Workers = Annotated[int | None, option("Runs at a time, each in a process of its own; 0: in this process. Default: 1.")]
 Threads = Annotated[int | None, option("CPU threads of a run. Default: the cores shared by the workers.")]
+AllThreads = Annotated[int | None, option("CPU threads. Default: all cores.")]
 DryRun = Annotated[bool, flag("--dry-run", "Show the runs and roughly how long they take, then stop.")]
 RetryFailed = Annotated[bool, flag("--retry-failed", "Do runs again that stopped with an error.")]
 Text = Annotated[str | None, option("Column with the text. Default: guessed where there is one possible reading.")]

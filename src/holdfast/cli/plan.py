@@ -16,7 +16,7 @@ from holdfast.tasks.show import show_task, two_rows
 
 def show_plan(prepared: Prepared, target: Path) -> None:
     """Print the grid of runs and a rough estimate of their time; write nothing."""
-    from holdfast.training.run.foretold import learned
+    from holdfast.training.run.preview import decoded_rows
 
     study, records = prepared.study, Store(target).records()
     plan = prepared.policy.planned(records)
@@ -41,7 +41,7 @@ def show_plan(prepared: Prepared, target: Path) -> None:
         for line in show_task(task):
             typer.echo(f"         {line}")
         run = next(run for run in grid if run.task == spec)
-        for number, text in enumerate(learned(run, task, two_rows(task.splits["train"])), start=1):
+        for number, text in enumerate(decoded_rows(run, task, two_rows(task.splits["train"])), start=1):
             typer.echo(f"           tokens   of row {number}: {text}")
     targets = [target for stored in prepared.stored for target in stored.info.targets]
     for line in dict.fromkeys(f"{target.kind:8} {_scored(target)}" for target in targets):

@@ -1,14 +1,13 @@
 """``holdfast probe``: what linear probes find in checkpoints, beside the pre-trained model."""
 
-import sys
-from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from holdfast.cli import options as o
+from holdfast.cli.json_file import JsonFile, check_json_file, write_json
 from holdfast.errors import HoldfastError
+from holdfast.records.model_source import ModelSource
 from holdfast.study.options import read_data, task_names
 
 
@@ -38,8 +37,8 @@ def probe(
     batch_size: Annotated[
         int, typer.Option(min=1, help="Rows in a forward pass. Default: 64.", show_default=False)
     ] = 64,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for all numbers.", show_default=False)] = None,
-    threads: Annotated[int | None, o.option("CPU threads. Default: all cores.")] = None,
+    json_file: JsonFile = None,
+    threads: o.AllThreads = None,
     **more: Any,
 ) -> None:
     """Probe checkpoints: what can a linear model still read from their frozen features?
@@ -58,12 +57,12 @@ def probe(
 
     from holdfast.cli import display
     from holdfast.collapse.probes.cache import FeatureCache, default_cache
-    from holdfast.collapse.probes.checkpoints import ModelSource
+    from holdfast.collapse.probes.checkpoints import check_checkpoint
     from holdfast.collapse.probes.probe_checkpoints import ProbePlan, probe_checkpoints
     from holdfast.collapse.probes.probe_reading import sentences
     from holdfast.report.probes import probe_report
     from holdfast.report.terminal import show as show_report
-    from holdfast.study.store.atomic import write_text
+    from holdfast.study.run.executors.environment import use_threads
     from holdfast.tasks import load_task
 
     given = context.params
@@ -72,8 +71,7 @@ def probe(
     study, study_file = read_data(task_names(tasks, "--tasks"), reading)
     if study_file is not None:
         raise HoldfastError(f"--tasks {tasks}: a study file names no tasks to probe; give tasks, files or folders")
-    if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
-        raise HoldfastError(f"--json {json_file}: give a file in a folder that exists")
+    check_json_file(json_file)
     plan = ProbePlan(
         layers=read_layers(layers),
         pooling=pooling or "auto",
@@ -86,32 +84,18 @@ def probe(
     models = [ModelSource(checkpoint, None, remote_code, pickled_weights) for checkpoint in checkpoints]
     for model in (start, *models):
         # First, since data may take long to load.
-        model.check()
+        check_checkpoint(model)
     loaded = [load_task(spec, data_dir) for spec in study.tasks]
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
-    measure = partial(probe_checkpoints, start, models, loaded, plan, FeatureCache(default_cache()))
-    if sys.stdout.isatty() and sys.stderr.isatty():
-        with display.live_progress() as live:
-            bar = live.add_task("probes", total=None, state="")
-
-            def show(state: str, done: int, total: int) -> None:
-                live.update(bar, total=total, completed=done, state=state)
-
-            found = measure(show)
-    else:
-        found = measure()
-    for task in found.tasks:
+    use_threads(threads)
+    with display.one_bar("probes") as move:
+        results = probe_checkpoints(start, models, loaded, plan, FeatureCache(default_cache()), move)
+    for task in results.tasks:
         for note in task.notes:
             typer.echo(f"note: {task.task}: {note}", err=True)
         for warning in task.warnings:
             typer.echo(f"warning: {task.task}: {warning}", err=True)
-    show_report(probe_report(found, sentences(found)), Console())
-    if json_file is not None:
-        write_text(json_file, found.model_dump_json(indent=2))
-        typer.echo(f"numbers: {json_file}")
+    show_report(probe_report(results, sentences(results)), Console())
+    write_json(json_file, results)
 
 
 def read_layers(text: str) -> list[int] | Literal["all"]:

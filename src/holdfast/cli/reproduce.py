@@ -103,12 +103,12 @@ def _list() -> None:
 
     for name in recipe_names():
         recipe = load_recipe(name)
-        said = f"{recipe.results} results of the paper" if recipe.results else "none of the paper's results"
+        results = f"{recipe.results} results of the paper" if recipe.results else "none of the paper's results"
         typer.echo(f"{name}: {recipe.paper.title} (arXiv {recipe.paper.arxiv}), {recipe.table}")
         typer.echo(f"  {recipe.about}: {recipe.study['model']}")
         typer.echo(f"  tasks    {', '.join(recipe.tasks)}")
         typer.echo(f"  methods  {'; '.join(recipe.study['methods'])}")
-        typer.echo(f"  verified {said}; {len(recipe.unverified)} of its keys are not verified")
+        typer.echo(f"  verified {results}; {len(recipe.unverified)} of its keys are not verified")
 
 
 def _tell(recipe: "Recipe", smoke: bool) -> None:
@@ -153,10 +153,10 @@ def _run(
             failed += 1
     if dry_run:
         return
-    found = reproductions(target, next(iter(studies.values())))
-    path, all_tasks = target / "beside-the-paper.md", Report((beside(together(found)),))
+    comparisons = reproductions(target, next(iter(studies.values())))
+    path, all_tasks = target / "beside-the-paper.md", Report((beside(together(comparisons)),))
     write_text(path, markdown(all_tasks))
-    if len(found) > 1:
+    if len(comparisons) > 1:
         show(all_tasks, Console(), {"all tasks beside the paper": path})
     if failed == len(studies):
         raise typer.Exit(1)

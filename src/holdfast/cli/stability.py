@@ -2,6 +2,7 @@
 
 import typer
 
+from holdfast.cli.help import show_help
 from holdfast.cli.stability_synthetic import synthetic
 from holdfast.cli.stability_task import task
 
@@ -20,7 +21,4 @@ for command in (synthetic, task):
     app.command()(command)
 
 
-@app.callback(invoke_without_command=True)
-def _start(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+app.callback(invoke_without_command=True)(show_help)

@@ -1,8 +1,5 @@
 """``holdfast stability synthetic``: the bounds beside what is measured, on hundreds of generated sets."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -34,13 +31,19 @@ def synthetic(
     _check_folder(out)
     from rich.console import Console
 
+    from holdfast.cli.display import one_bar
     from holdfast.report.synthetic.page import write_synthetic
     from holdfast.report.synthetic.terminal import render_synthetic
     from holdfast.report.terminal import put
     from holdfast.stability.synthetic_results import synthetic_results
 
-    with _showing(sets) as progress:
-        results = synthetic_results(sets, seed=seed, progress=progress)
+    with one_bar("sets") as move:
+
+        def show(done: int) -> None:
+            move(f"{done}/{sets} measured" + (", simulations" if done == sets else ""), done, sets)
+
+        show(0)
+        results = synthetic_results(sets, seed=seed, progress=show)
     put(Console(), render_synthetic(results), write_synthetic(results, out))
 
 
@@ -51,21 +54,3 @@ def _check_folder(folder: Path) -> None:
             return
         if place.exists():
             raise HoldfastError(f"--out {folder}: {place} is a file; give a folder")
-
-
-@contextmanager
-def _showing(sets: int) -> Iterator[Callable[[int], None] | None]:
-    """Give what shows the number of sets measured: a bar on a terminal, nothing elsewhere."""
-    from holdfast.cli.display import live_progress
-
-    if not sys.stderr.isatty():
-        yield None
-        return
-    with live_progress() as progress:
-        bar = progress.add_task("sets", total=sets, state=f"0/{sets} measured")
-
-        def show(done: int) -> None:
-            state = f"{done}/{sets} measured" + (", simulations" if done == sets else "")
-            progress.update(bar, completed=done, state=state)
-
-        yield show

@@ -41,8 +41,8 @@ def tasks(
         return
     if name not in entries:
         task = load_task(task_spec(name, context.params), context.params["data_dir"])
-        told = [f"  note     {note}" for note in task.notes] + [f"  warning  {warning}" for warning in task.warnings]
-        for line in [*show_task(task), *told]:
+        remarks = [f"  note     {note}" for note in task.notes] + [f"  warning  {warning}" for warning in task.warnings]
+        for line in [*show_task(task), *remarks]:
             typer.echo(line)
         return
     entry = entries[name]

@@ -1,6 +1,5 @@
 """``holdfast tune``: one run, for its model."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +8,7 @@ import typer
 from holdfast.cli import options as o
 
 if TYPE_CHECKING:
-    from holdfast.training.run.train_run import Progress
+    from holdfast.training.run.progress import Progress
 
 
 @o.taking(o.READING, o.TRAINING, o.ARITHMETIC, o.TRUST)
@@ -27,7 +26,7 @@ def tune(
     data_seed: Annotated[int | None, o.seed("Order of the training rows. Default: the seed.")] = None,
     train_size: o.TrainSize = None,
     subset_seed: o.SubsetSeed = None,
-    threads: Annotated[int | None, o.option("CPU threads. Default: all cores.")] = None,
+    threads: o.AllThreads = None,
     **more: Any,
 ) -> None:
     """Fine-tune one model with one method, and save it as an ordinary checkpoint with a model card.
@@ -43,6 +42,7 @@ def tune(
     from holdfast.report.card import model_card
     from holdfast.study.options import read_tune
     from holdfast.study.plan.prepare import prepare
+    from holdfast.study.run.executors.environment import use_threads
     from holdfast.study.run.tune import check_free, default_folder
     from holdfast.study.run.tune import tune as tune_one
 
@@ -51,21 +51,13 @@ def tune(
     target = out or default_folder(prepared)
     check_free(target)
     display.announce(prepared)
-    if threads is not None:
-        import torch
+    use_threads(threads)
+    with display.one_bar(f"{name}  {prepared.grid[0].method}") as move:
 
-        torch.set_num_threads(threads)
-    if sys.stdout.isatty() and sys.stderr.isatty():
-        with display.live_progress() as live:
-            bar = live.add_task(f"{name}  {prepared.grid[0].method}", total=None, state="")
+        def show(progress: "Progress") -> None:
+            move(display.running_state(progress), progress.step, progress.total or None)
 
-            def show(progress: "Progress") -> None:
-                state = display.running_state(progress)
-                live.update(bar, total=progress.total or None, completed=progress.step, state=state)
-
-            record = tune_one(prepared, target, lambda record: model_card(None, record, None), show)
-    else:
-        record = tune_one(prepared, target, lambda record: model_card(None, record, None), lambda progress: None)
+        record = tune_one(prepared, target, lambda record: model_card(None, record, None), show)
     score = record.metrics.get(record.primary)
     points = "undefined" if score is None else f"{100 * score:.1f}"
     typer.echo(f"{name}: {record.primary} {points} on {record.scored_rows} {record.scored_split} rows")

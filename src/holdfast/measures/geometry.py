@@ -77,11 +77,11 @@ def mean_cosine(x: ArrayLike) -> float:
     ``effective_rank``, and for a row of zeros, which has no direction.
     """
     rows = _checked(x)
-    found = _mean_cosine(rows)
-    if found is None:
+    cosine = _mean_cosine(rows)
+    if cosine is None:
         at = int(np.flatnonzero(~rows.any(axis=1))[0])
         raise HoldfastError(f"row {at} of the representation is zero and has no cosine: leave such rows out")
-    return found
+    return cosine
 
 
 def _effective_rank(sizes: Matrix) -> float:
@@ -116,8 +116,8 @@ def _singular_values(rows: Matrix) -> Matrix:
     # By the smaller Gram matrix: a third of the time of a singular value decomposition.
     wide = centred.shape[1] > len(centred)
     values = np.linalg.eigvalsh(centred @ centred.T if wide else centred.T @ centred)
-    kept = values[values > _SMALLEST**2 * values[-1]]
-    return np.asarray(np.sqrt(kept))
+    nonzero = values[values > _SMALLEST**2 * values[-1]]
+    return np.asarray(np.sqrt(nonzero))
 
 
 def _checked(given: ArrayLike) -> Matrix:

@@ -56,16 +56,16 @@ def linear_cka(x: ArrayLike, y: ArrayLike) -> float:
 def svcca_similarity(x: ArrayLike, y: ArrayLike, share: float = 0.99) -> float:
     """Return the mean canonical correlation of two representations of the same rows.
 
-    Raghu et al. (NeurIPS 2017): of each centred representation the fewest singular directions are kept whose
+    Raghu et al. (NeurIPS 2017): of each centred representation the fewest singular directions are retained whose
     singular values make up ``share`` of their sum; the mean is over as many correlations as the smaller of the two
     subspaces has dimensions. Few rows inflate correlations: unrelated normal representations of r directions over n
-    rows come to about 0.3 at n = 10 r, 0.4 at 4 r, 0.6 at 2 r and 1 at r, so below about ten rows a kept direction
+    rows come to about 0.3 at n = 10 r, 0.4 at 4 r, 0.6 at 2 r and 1 at r, so below about ten rows a retained direction
     values can only be compared with each other.
 
     Args:
         x: (rows, width) representation.
         y: (rows, width) representation; its width may differ.
-        share: Of the sum of the singular values, to be kept; above 0 and up to 1.
+        share: Of the sum of the singular values, to be retained; above 0 and up to 1.
 
     Raises:
         HoldfastError: As in ``linear_cka``, and for a share out of range.
@@ -133,10 +133,10 @@ class _Prepared:
     """Left singular vectors, (rows, rank)."""
     sizes: Matrix
     """Singular values, falling, (rank,)."""
-    kept: int
+    retained: int
     """How many directions hold ``share`` of the sum of the singular values."""
     rest: Matrix | None
-    """A basis of all that is orthogonal to the kept directions, (rows, rows - kept), where it came for nothing."""
+    """A basis of all that is orthogonal to those directions, (rows, rows - retained), where it came for nothing."""
 
     @classmethod
     def of(cls, x: Matrix, share: float = 0.99) -> "_Prepared":
@@ -149,9 +149,9 @@ class _Prepared:
         rank = int((values > _SMALLEST**2 * values[0]).sum())
         sizes = np.sqrt(values[:rank])
         cumulative = np.cumsum(sizes)
-        kept = int(np.searchsorted(cumulative, share * cumulative[-1] * (1 - 1e-12)) + 1)
+        retained = int(np.searchsorted(cumulative, share * cumulative[-1] * (1 - 1e-12)) + 1)
         rows = vectors[:, :rank] if wide else centred @ vectors[:, :rank] / sizes
-        return cls(_hsic_kernel(gram), rows, sizes, kept, vectors[:, kept:] if wide else None)
+        return cls(_hsic_kernel(gram), rows, sizes, retained, vectors[:, retained:] if wide else None)
 
 
 def _unit(x: Matrix) -> Matrix:
@@ -163,10 +163,10 @@ def _svcca(one: _Prepared, other: _Prepared) -> float:
     if one.rest is not None and other.rest is not None:
         # Two subspaces of R^n and what is orthogonal to them have the same angles but for those of 0 degrees; few
         # directions are left out where rows are fewer than dimensions.
-        total = _nuclear_norm(one.rest.T @ other.rest) + one.kept + other.kept - len(one.rest)
+        total = _nuclear_norm(one.rest.T @ other.rest) + one.retained + other.retained - len(one.rest)
     else:
-        total = _nuclear_norm(one.rows[:, : one.kept].T @ other.rows[:, : other.kept])
-    return total / min(one.kept, other.kept)
+        total = _nuclear_norm(one.rows[:, : one.retained].T @ other.rows[:, : other.retained])
+    return total / min(one.retained, other.retained)
 
 
 def _procrustes(one: _Prepared, other: _Prepared) -> float:

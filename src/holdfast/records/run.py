@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from holdfast.records.model_source import ModelSource
 from holdfast.records.task import TaskSpec
 
 
@@ -145,6 +146,11 @@ class RunSpec(BaseModel):
     """No part of the identity. By default what the other fields suggest, which is never ``search``."""
 
     @property
+    def source(self) -> ModelSource:
+        """The model, and what may be done to load it."""
+        return ModelSource(self.model, self.revision, self.remote_code, self.pickled_weights)
+
+    @property
     def arm(self) -> tuple[str, int | None]:
         """What runs that are compared share: the task's source and the training rows asked for."""
         return self.task.source, self.train_size
@@ -223,7 +229,7 @@ class ProbeScore(BaseModel):
     """Wall time of features and probes."""
 
 
-WRITERS = ("Rewriter", "EncoderPair", "Continuer")
+WRITERS = ("Seq2Seq", "EncoderDecoder", "CausalLM")
 """``RunRecord.form`` of models that write texts."""
 
 

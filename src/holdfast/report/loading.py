@@ -1,22 +1,26 @@
-"""What a saved model is called, and the lines that load it, by the form of its run."""
+"""What a saved model is called, and the lines that load it, by the task model of its run."""
 
 from holdfast.records.run import WRITERS, RunRecord
 from holdfast.tasks.catalogue import NAMED
 
 _WHAT = {
-    "Tagger": "A tagger of words",
-    "Chooser": "A model for multiple choice",
-    "Rewriter": "A model that writes a text from a text",
-    "EncoderPair": "A model, its encoder and decoder made of one encoder, that writes a text from a text",
-    "Continuer": "A language model that answers prompts",
+    "TokenClassifier": "A tagger of words",
+    "MultipleChoice": "A model for multiple choice",
+    "Seq2Seq": "A model that writes a text from a text",
+    "EncoderDecoder": "A model, its encoder and decoder made of one encoder, that writes a text from a text",
+    "CausalLM": "A language model that answers prompts",
 }
-_PIPELINES = {"Tagger": "token-classification", "Chooser": "multiple-choice", "Continuer": "text-generation"}
+_PIPELINES = {
+    "TokenClassifier": "token-classification",
+    "MultipleChoice": "multiple-choice",
+    "CausalLM": "text-generation",
+}
 _CLASSES = {
-    "Tagger": "AutoModelForTokenClassification",
-    "Chooser": "AutoModelForMultipleChoice",
-    "Rewriter": "AutoModelForSeq2SeqLM",
-    "EncoderPair": "AutoModelForSeq2SeqLM",
-    "Continuer": "AutoModelForCausalLM",
+    "TokenClassifier": "AutoModelForTokenClassification",
+    "MultipleChoice": "AutoModelForMultipleChoice",
+    "Seq2Seq": "AutoModelForSeq2SeqLM",
+    "EncoderDecoder": "AutoModelForSeq2SeqLM",
+    "CausalLM": "AutoModelForCausalLM",
 }
 
 
@@ -27,7 +31,7 @@ def what(record: RunRecord, regression: bool) -> str:
 
 def pipeline_tag(record: RunRecord) -> str:
     """Return the hub's name for what the model does."""
-    if record.form in ("Rewriter", "EncoderPair"):
+    if record.form in ("Seq2Seq", "EncoderDecoder"):
         # All named tasks that ask for a text ask for a summary.
         return "summarization" if record.spec.task.source in NAMED else "text2text-generation"
     return _PIPELINES.get(record.form, "text-classification")
@@ -36,7 +40,7 @@ def pipeline_tag(record: RunRecord) -> str:
 def loading(record: RunRecord, regression: bool, paired: bool) -> str:
     """Return Python that loads the model from its folder and runs it on a text, or with ``paired`` on two."""
     trust = ", trust_remote_code=True" if record.spec.remote_code else ""
-    side = ', padding_side="left"' if record.form == "Continuer" else ""
+    side = ', padding_side="left"' if record.form == "CausalLM" else ""
     kind = _CLASSES.get(record.form, "AutoModelForSequenceClassification")
     return f"""import torch
 from transformers import {kind}, AutoTokenizer
@@ -53,13 +57,13 @@ def _use(record: RunRecord, regression: bool, paired: bool) -> str:
     kept = f'truncation=True, max_length={length}, padding=True, return_tensors="pt"'
     if record.form in WRITERS:
         # What was read is part of what a decoder returns.
-        text, start = ("A prompt.\\n", "inputs.input_ids.shape[1]") if record.form == "Continuer" else ("A text.", "")
+        text, start = ("A prompt.\\n", "inputs.input_ids.shape[1]") if record.form == "CausalLM" else ("A text.", "")
         written = f"written[:, {start} :]" if start else "written"
         return f"""inputs = tokenizer(["{text}"], {kept})
 with torch.no_grad():
     written = model.generate(inputs.input_ids, attention_mask=inputs.attention_mask)
 print(tokenizer.batch_decode({written}, skip_special_tokens=True))"""
-    if record.form == "Tagger":
+    if record.form == "TokenClassifier":
         return f"""words = ["A", "text", "."]
 inputs = tokenizer([words], is_split_into_words=True, {kept})
 with torch.no_grad():
@@ -67,7 +71,7 @@ with torch.no_grad():
 places = inputs.word_ids(0)
 # A word has the class of its first token.
 print([model.config.id2label[classes[places.index(word)]] for word in range(len(words))])"""
-    if record.form == "Chooser":
+    if record.form == "MultipleChoice":
         return f"""text, choices = "A text.", ["One choice.", "Another one."]
 inputs = tokenizer([text] * len(choices), choices, {kept})
 with torch.no_grad():

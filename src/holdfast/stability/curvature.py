@@ -1,8 +1,7 @@
 """The curvature of a model's loss: its extremes by Lanczos' method, from products of the Hessian with vectors."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from holdfast.errors import HoldfastError
+from holdfast.modes import evaluating
 
 Loss = Callable[[nn.Module, Any], Tensor]
 """(model, batch) -> the mean loss over the rows of the batch, a scalar."""
@@ -62,7 +62,7 @@ def hessian_curvature(
     def product(vector: Tensors) -> Tensors:
         return hessian_product(model, batches, vector, loss=loss)
 
-    with steady(model):
+    with evaluating(model):
         return lanczos(product, parameters, steps=steps, seed=seed)
 
 
@@ -110,7 +110,7 @@ def lanczos(
     _scale_(current, 1 / _norm(current))
     previous = [torch.zeros_like(one) for one in current]
     diagonal: list[float] = []
-    beside: list[float] = []
+    off_diagonal: list[float] = []
     size = sum(one.numel() for one in like)
     for _ in range(min(steps, size)):
         image = product(current)
@@ -118,37 +118,25 @@ def lanczos(
         if not math.isfinite(diagonal[-1]):
             raise HoldfastError("the curvature is not finite: take smaller weights, or float32 instead of float16")
         torch._foreach_sub_(image, torch._foreach_mul(current, diagonal[-1]))
-        if beside:
-            torch._foreach_sub_(image, torch._foreach_mul(previous, beside[-1]))
-        beside.append(_norm(image))
-        scale = max(map(abs, diagonal)) + max(beside)
+        if off_diagonal:
+            torch._foreach_sub_(image, torch._foreach_mul(previous, off_diagonal[-1]))
+        off_diagonal.append(_norm(image))
+        scale = max(map(abs, diagonal)) + max(off_diagonal)
         # The vectors so far span all that the matrix does to the start.
-        if beside[-1] <= scale * torch.finfo(current[0].dtype).eps * size**0.5:
+        if off_diagonal[-1] <= scale * torch.finfo(current[0].dtype).eps * size**0.5:
             break
         previous, current = current, image
-        _scale_(current, 1 / beside[-1])
-    found = np.linalg.eigvalsh(np.diag(diagonal) + np.diag(beside[: len(diagonal) - 1], -1))
-    return Curvature(least=float(found[0]), largest=float(found[-1]), steps=len(diagonal))
+        _scale_(current, 1 / off_diagonal[-1])
+    eigenvalues = np.linalg.eigvalsh(np.diag(diagonal) + np.diag(off_diagonal[: len(diagonal) - 1], -1))
+    return Curvature(least=float(eigenvalues[0]), largest=float(eigenvalues[-1]), steps=len(diagonal))
 
 
 def trainable(model: nn.Module) -> Tensors:
     """Return the weights that are trained; raises ``HoldfastError`` when there are none."""
-    found: Tensors = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not found:
+    parameters: Tensors = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not parameters:
         raise HoldfastError(f"{type(model).__name__} has no trainable weights: unfreeze what is to be measured")
-    return found
-
-
-@contextmanager
-def steady(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, so that two passes see the same model; each module's own mode comes back afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    return parameters
 
 
 def row_count(batch: Any) -> int:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.stability.curvature import Loss, labelled_loss, row_count, steady, trainable
+from holdfast.modes import evaluating
+from holdfast.stability.curvature import Loss, labelled_loss, row_count, trainable
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ def gradient_norms(model: nn.Module, examples: Iterable[Any], *, loss: Loss = la
             trainable weights.
     """
     parameters = trainable(model)
-    found = []
-    with steady(model):
+    norms = []
+    with evaluating(model):
         for position, example in enumerate(examples):
             if row_count(example) != 1:
                 raise HoldfastError(
@@ -54,10 +55,10 @@ def gradient_norms(model: nn.Module, examples: Iterable[Any], *, loss: Loss = la
                     "as the mean of several gradients is shorter than they are"
                 )
             gradients = torch.autograd.grad(loss(model, example), parameters, materialize_grads=True)
-            found.append(float(torch.stack(torch._foreach_norm([one.float() for one in gradients])).norm()))
-    if not found:
+            norms.append(float(torch.stack(torch._foreach_norm([one.float() for one in gradients])).norm()))
+    if not norms:
         raise HoldfastError("there are no examples: give at least one")
-    return GradientNorms(tuple(found))
+    return GradientNorms(tuple(norms))
 
 
 def feature_norm(x: Tensor) -> float:

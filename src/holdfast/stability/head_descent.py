@@ -90,9 +90,9 @@ def descend(
     products = rows @ rows.T
     total = torch.zeros_like(scores)
     for _ in range(steps):
-        found = residuals(scores)
-        scores.addmm_(products, found, alpha=-rate)
-        total.add_(found)
+        gradients = residuals(scores)
+        scores.addmm_(products, gradients, alpha=-rate)
+        total.add_(gradients)
     return heads.addmm_(rows.T, total, alpha=-rate).view(initial.shape)
 
 
@@ -107,13 +107,13 @@ class _Residuals:
 
     def __call__(self, scores: Tensor) -> Tensor:
         """Return a new tensor of the shape of ``scores``, (n, m) or (n, k * m)."""
-        found = scores.view(self._shape)
-        found = found.sigmoid() if found.ndim == 2 else torch.softmax(found, dim=1).sub_(self._targets)
-        if self._left_out is not None and found.ndim == 2:
-            found[self._left_out, self._columns] = 0
+        errors = scores.view(self._shape)
+        errors = errors.sigmoid() if errors.ndim == 2 else torch.softmax(errors, dim=1).sub_(self._targets)
+        if self._left_out is not None and errors.ndim == 2:
+            errors[self._left_out, self._columns] = 0
         elif self._left_out is not None:
-            found[self._left_out, :, self._columns] = 0
-        return found.view(scores.shape)
+            errors[self._left_out, :, self._columns] = 0
+        return errors.view(scores.shape)
 
 
 def draw_heads(shape: tuple[int, ...], heads: int, init_scale: float, seed: int, device: torch.device) -> Tensor:

@@ -179,13 +179,13 @@ def leave_one_out_full(
     """
     if not 2 <= sample <= n:
         raise HoldfastError(f"sample is {sample}: leave out between 2 rows and all {n}")
-    tell = progress or (lambda done: None)
+    report = progress or (lambda done: None)
     # A training may go on to change the tensors that it returned.
     whole = {name: weight.detach().clone() for name, weight in train_function(()).items()}
-    tell(1)
+    report(1)
     drawn = torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:sample].tolist()
     distances = []
     for done, row in enumerate(drawn, 2):
         distances.append(weight_distance(whole, train_function((row,))))
-        tell(done)
+        report(done)
     return FullStability(tuple(drawn), tuple(distances))

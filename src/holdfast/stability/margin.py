@@ -75,8 +75,8 @@ def _class_differences(x: Tensor, y: Tensor, classes: int) -> tuple[Tensor, Tens
     """Return x_i in the place of its class and -x_i in that of another, (n (k-1), d k), and the i of each."""
     owners = torch.arange(len(x), device=x.device).repeat_interleave(classes)
     others = torch.arange(classes, device=x.device).repeat(len(x))
-    kept = others != y[owners]
-    owners, others = owners[kept], others[kept]
+    other_class = others != y[owners]
+    owners, others = owners[other_class], others[other_class]
     pairs = torch.arange(len(owners), device=x.device)
     rows = x.new_zeros(len(owners), x.shape[1], classes)
     rows[pairs, :, y[owners]] = x[owners]
@@ -93,17 +93,17 @@ def _least_norm(rows: Tensor) -> tuple[Tensor, Tensor] | None:
     target = np.zeros(len(problem))
     target[-1] = 1
     try:
-        found, _ = nnls(problem, target, maxiter=30 * len(rows))
+        solution, _ = nnls(problem, target, maxiter=30 * len(rows))
     except RuntimeError as error:
         raise HoldfastError(
             f"the margin of {len(rows)} rows was not found within {30 * len(rows)} steps: "
             "leave out duplicated rows, or take fewer"
         ) from error
     # 1 - sum(u) is the squared residual, which is gamma^2 / (1 + gamma^2): 0 when nothing separates the rows.
-    residual = 1 - found.sum()
+    residual = 1 - solution.sum()
     if residual < _LEAST**2:
         return None
-    multipliers = torch.from_numpy(found / residual).to(rows.device)
+    multipliers = torch.from_numpy(solution / residual).to(rows.device)
     weights = rows.T @ multipliers
     if float((rows @ weights).min()) < 1 - 1e-3:
         return None

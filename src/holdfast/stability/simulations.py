@@ -87,12 +87,12 @@ def simulate(seed: int = 0, *, repetitions: int = REPETITIONS) -> Simulations:
     """Run all simulations; some seconds. Deterministic in ``seed``."""
     rows = (10, 20, 40, 80)
     # Several numbers of rows with one seed would share draws.
-    found = [
+    simulated = [
         [quadratic_stability(n, seed=_draw(seed, repetition, n)) for n in rows] for repetition in range(repetitions)
     ]
     shares = [
         distance / bound
-        for line in found
+        for line in simulated
         for one in line
         for distance, bound in zip(one.largest_distances, one.bounds, strict=True)
     ]
@@ -104,8 +104,8 @@ def simulate(seed: int = 0, *, repetitions: int = REPETITIONS) -> Simulations:
 
     return Simulations(
         seed=seed,
-        quadratics=sweep(rows, [[max(one.mean_distances) for one in line] for line in found]),
-        quadratic_bounds=tuple(one.bound for one in found[0]),
+        quadratics=sweep(rows, [[max(one.mean_distances) for one in line] for line in simulated]),
+        quadratic_bounds=tuple(one.bound for one in simulated[0]),
         quadratic_share=max(shares),
         rows=swept(lambda draw, n: _left_out(draw, n=int(n)), (20, 40, 80, 160)),
         centre_distance=swept(lambda draw, distance: _left_out(draw, distance=distance), (1.0, 2.0, 3.0, 4.0)),

@@ -171,30 +171,30 @@ def synthetic_study(
     if sets < least:
         raise HoldfastError(f"sets is {sets}: correlations need at least {least}")
     ranges = ranges or SyntheticRanges()
-    kept: list[SyntheticSet] = []
+    measured: list[SyntheticSet] = []
     drawn = 0
-    while len(kept) < sets:
+    while len(measured) < sets:
         if drawn == _DRAWS * sets:
             raise HoldfastError(
-                f"only {len(kept)} of {drawn} sets drawn are separable: "
+                f"only {len(measured)} of {drawn} sets drawn are separable: "
                 "raise centre_distance or dimension, or lower noise or n"
             )
-        found = synthetic_set(ranges, seed, drawn)
+        measured_set = synthetic_set(ranges, seed, drawn)
         drawn += 1
-        if found is not None:
-            kept.append(found)
+        if measured_set is not None:
+            measured.append(measured_set)
             if progress is not None:
-                progress(len(kept))
-    shared = _shared_bounds(kept)
+                progress(len(measured))
+    shared = _shared_bounds(measured)
     return SyntheticStudy(
         seed=seed,
         ranges=ranges,
         drawn=drawn,
-        sets=tuple(kept),
+        sets=tuple(measured),
         shared_bounds=shared,
-        correlations=_correlations(kept, shared),
-        above_bound=sum(one.leave_one_out > one.bound for one in kept),
-        vacuous=sum(one.bound > 2 for one in kept),
+        correlations=_correlations(measured, shared),
+        above_bound=sum(one.leave_one_out > one.bound for one in measured),
+        vacuous=sum(one.bound > 2 for one in measured),
     )
 
 
@@ -278,10 +278,10 @@ def _shared_bounds(sets: list[SyntheticSet]) -> tuple[float, ...]:
 def _correlations(sets: list[SyntheticSet], shared: tuple[float, ...]) -> tuple[Correlation, ...]:
     columns = {name: [float(getattr(one, name)) for one in sets] for name in (*FACTORS, *MEASURES, "bound")}
     columns["shared_bound"] = list(shared)
-    found = []
+    correlations = []
     for measure in (*MEASURES, *BOUNDS):
         for factor in FACTORS:
-            found.append(rank_correlation(columns, factor, measure))
-            found.append(rank_correlation(columns, factor, measure, [one for one in FACTORS if one != factor]))
-    found.extend(rank_correlation(columns, bound, measure) for measure in MEASURES for bound in BOUNDS)
-    return tuple(one for one in found if one is not None)
+            correlations.append(rank_correlation(columns, factor, measure))
+            correlations.append(rank_correlation(columns, factor, measure, [one for one in FACTORS if one != factor]))
+    correlations.extend(rank_correlation(columns, bound, measure) for measure in MEASURES for bound in BOUNDS)
+    return tuple(one for one in correlations if one is not None)

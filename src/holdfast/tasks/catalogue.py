@@ -30,10 +30,10 @@ def mark_spans(row: Mapping[str, Any]) -> str:
 
 def ask_for(row: Mapping[str, Any]) -> str:
     """A COPA row's premise and what is asked for: its cause or its effect."""
-    asked = {"cause": "What was the cause of this?", "effect": "What happened as a result?"}
-    if row["question"] not in asked:
+    questions = {"cause": "What was the cause of this?", "effect": "What happened as a result?"}
+    if row["question"] not in questions:
         raise ValueError(f"question is {row['question']!r}, not cause or effect")
-    return f"{row['premise']} {asked[row['question']]}"
+    return f"{row['premise']} {questions[row['question']]}"
 
 
 @dataclass(frozen=True)

@@ -44,31 +44,31 @@ def normal(text: str) -> str:
 
 def odd_characters(table: Table, column: str, texts: Sequence[str]) -> list[str]:
     """Tell which unseen or broken characters, and which signs of a wrong decoding, the texts of ``column`` hold."""
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     rows, broken = [], []
     example = ""
     for row, text in enumerate(texts):
         if text.isascii() and text.isprintable():
             continue
         if odd := set(_ODD.findall(text)):
-            found.update(odd)
+            counts.update(odd)
             rows.append(row)
         if not text.isascii() and (mended := _mended(text)) is not None:
             broken.append(row)
             example = example or mended
-    told = []
+    notes = []
     if rows:
-        kinds = ", ".join(f"{_name(character)} in {count}" for character, count in found.most_common(_SHOWN))
-        told.append(
+        kinds = ", ".join(f"{_name(character)} in {count}" for character, count in counts.most_common(_SHOWN))
+        notes.append(
             f"{table.place}: {len(rows)} of {len(texts)} texts in column {column!r} hold characters that cannot be "
             f"seen ({kinds}; {table.where(rows)})"
         )
     if broken:
-        told.append(
+        notes.append(
             f"{table.place}: {len(broken)} of {len(texts)} texts in column {column!r} seem to have been decoded "
             f"wrongly before they were saved ({example}; {table.where(broken)}); export them again as UTF-8"
         )
-    return told
+    return notes
 
 
 def _name(character: str) -> str:

@@ -118,8 +118,8 @@ def _local(path: Path, spec: TaskSpec, training: bool) -> Source:
     notes: list[str] = []
     if spec.label is None or spec.label.lower() != ANSWER:
         for split, table in tables.items():
-            tables[split], told = accepted(table, spec.label, spec.read.rejected if spec.read else None)
-            notes += told
+            tables[split], remarks = accepted(table, spec.label, spec.read.rejected if spec.read else None)
+            notes += remarks
     source = _read_columns(name, tables, spec, editable=True)
     return replace(source, notes=(*notes, *source.notes))
 
@@ -133,12 +133,12 @@ def _read_columns(name: str, tables: dict[str, Table], spec: TaskSpec, editable:
     first = next(tables[split] for split in ("train", "validation", "test") if split in tables)
     kind = kind_of(first, spec)
     if kind is not None:
-        reader, found, told = read_other(kind, first, tables, spec, editable)
+        reader, kind_metrics, remarks = read_other(kind, first, tables, spec, editable)
         notes = [note for table in tables.values() for note in table.notes]
         if editable and kind != "tokens":
             tables, gone = _with_values(tables, reader.used, spec)
-            told += gone
-        return Source(name, tables, reader, found, (*notes, *told), _unused(first, reader.used))
+            remarks += gone
+        return Source(name, tables, reader, kind_metrics, (*notes, *remarks), _unused(first, reader.used))
     if not editable:
         # The hub keeps lists beside what is labelled, and nobody can take them out.
         tables, first = {split: _without_lists(table) for split, table in tables.items()}, _without_lists(first)
@@ -174,14 +174,14 @@ def _with_values(
 ) -> tuple[dict[str, Table], list[str]]:
     """Return the tables as the user wants rows without a text or label treated, and what to tell."""
     choice = None if spec.read is None else spec.read.missing
-    kept, told = {}, []
+    complete, notes = {}, []
     for split, table in tables.items():
         # Files of rows to be scored may come without labels.
         hidden = split not in ("train", "validation") and is_unlabelled(table, used[-1][1])
         columns = {column: what for what, column in (used[:-1] if hidden else used)}
-        kept[split], gone = without_missing(table, columns, [used[-1][1]], choice)
-        told += gone
-    return kept, told
+        complete[split], gone = without_missing(table, columns, [used[-1][1]], choice)
+        notes += gone
+    return complete, notes
 
 
 def _unused(table: Table, used: Sequence[tuple[str, str]]) -> tuple[str, ...]:
@@ -218,8 +218,8 @@ def _generated() -> list[str]:
 
 
 def _unknown(source: str, path: Path) -> HoldfastError:
-    beside = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
-    files = [str(path.parent / name) for name in difflib.get_close_matches(path.name, beside, n=1)]
+    neighbours = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+    files = [str(path.parent / name) for name in difflib.get_close_matches(path.name, neighbours, n=1)]
     tasks = difflib.get_close_matches(
         source.lower(), [*NAMED, *FURTHER_SPLITS, *UNSUPPORTED, *_generated()], n=1, cutoff=0.5
     )

@@ -59,10 +59,10 @@ def load_named(entry: Entry, data_dir: Path | None, training: bool) -> tuple[dic
     reader, prepared = _reader(entry), {}
     for split, table in tables.items():
         hidden = split == "test" and reader.is_unlabelled(table, None)
-        kept = table if hidden else _labelled_rows(table, entry)
-        if len(kept) < len(table):
-            notes.append(f"{split}: {len(table) - len(kept)} rows without a label left out")
-        prepared[split] = _with_texts(kept, entry)
+        labelled = table if hidden else _labelled_rows(table, entry)
+        if len(labelled) < len(table):
+            notes.append(f"{split}: {len(table) - len(labelled)} rows without a label left out")
+        prepared[split] = _with_texts(labelled, entry)
     return prepared, reader, notes
 
 

@@ -31,12 +31,12 @@ def parse_number(text: str) -> float | None:
 def spelling(texts: Iterable[str]) -> str:
     """Say in which way, other than the usual one, the numbers ``texts`` are written; empty for the usual one."""
     texts = list(texts)
-    found = []
+    spellings = []
     if any("," in text for text in texts):
-        found.append("a decimal comma")
+        spellings.append("a decimal comma")
     if any("%" in text for text in texts):
-        found.append("a percent sign (85% is read as 0.85)")
-    return " and ".join(found)
+        spellings.append("a percent sign (85% is read as 0.85)")
+    return " and ".join(spellings)
 
 
 def grouped(texts: Iterable[str]) -> bool:

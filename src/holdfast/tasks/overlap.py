@@ -57,19 +57,19 @@ def repeated_rows(table: Table, train: Split, names: Sequence[str]) -> list[str]
         rows.setdefault(same_text_key(train, row), []).append(row)
     repeated = [group for group in rows.values() if len(group) > 1]
     differing = [group for group in repeated if len({labels[row] for row in group}) > 1]
-    told = []
+    warnings = []
     if differing:
         counts = Counter(str(labels[row]) for row in differing[0])
         example = ", ".join(f"{count} {name}" for name, count in counts.most_common())
-        told.append(
+        warnings.append(
             f"{table.place}: {counted(len(differing), 'text')} found in {sum(map(len, differing))} rows with different "
             f"labels ({shortened(train.texts[differing[0][0]])}: {example}; {table.where(differing[0])}); no model can "
             f"be right in all of them"
         )
     again = sum(len(group) - 1 for group in repeated if group not in differing)
     if again:
-        told.append(f"{table.place}: {again} of {len(train)} rows repeat another, text and label alike")
-    return told
+        warnings.append(f"{table.place}: {again} of {len(train)} rows repeat another, text and label alike")
+    return warnings
 
 
 def shortened(text: str) -> str:

@@ -50,12 +50,12 @@ def count_unknown(split: Split, tokenizer: PreTrainedTokenizerBase, kind: Kind) 
 
     All zero for a tokenizer of bytes or characters without an unknown token, which has a token for everything.
     """
-    found = Unknown()
+    tally = Unknown()
     mark = tokenizer.unk_token_id
     if not len(split) or (mark is None and not tokenizer.is_fast):
-        return found
+        return tally
     rows = list(_rows(split, kind))
-    found.rows = len(rows)
+    tally.rows = len(rows)
     # What is read, apart from what is to be written.
     read = 1 if kind == "generation" else None
     codes: list[int] = []
@@ -64,18 +64,18 @@ def count_unknown(split: Split, tokenizer: PreTrainedTokenizerBase, kind: Kind) 
         ids = iter(_tokens([text for row in part for text in row], tokenizer))
         for row in part:
             pieces = [next(ids) for _ in row]
-            _count(row, pieces, mark, found)
+            _count(row, pieces, mark, tally)
             codes.append(hash(tuple(map(tuple, pieces[:read]))))
             if kind == "choice" and (same := _same_choices(row[1:], pieces[1:])):
-                found.merged += 1
-                found.merged_example = same
+                tally.merged += 1
+                tally.merged_example = same
     if kind != "tokens" and split.labels is not None:
-        _merge(codes, [row[:read] for row in rows], split.labels, found)
-    _drop(rows, tokenizer, found)
-    return found
+        _merge(codes, [row[:read] for row in rows], split.labels, tally)
+    _drop(rows, tokenizer, tally)
+    return tally
 
 
-def unknown_told(
+def unknown_notes(
     splits: Mapping[str, Split], tokenizer: PreTrainedTokenizerBase, kind: Kind
 ) -> tuple[list[str], list[str]]:
     """Return notes and warnings of what ``tokenizer`` cannot see of ``splits``, with counts and an example each."""
@@ -83,7 +83,7 @@ def unknown_told(
     notes: list[str] = []
     warnings: list[str] = []
     unit = "words" if kind == "tokens" else "rows"
-    if told := _told(counts, "lost"):
+    if count := _rows_with(counts, "lost"):
         example = next(one.lost_example for one in counts.values() if one.lost)
         train = counts.get("train", Unknown())
         so = "so this model cannot learn the task" if 2 * train.lost > train.rows else "nothing can be learnt from them"
@@ -91,12 +91,13 @@ def unknown_told(
             so += "; choose a model with a vocabulary for these characters, or one that reads bytes"
         what = "are" if kind == "tokens" else "hold a text that is"
         warnings.append(
-            f"{told} {unit} {what} nothing but unknown tokens to the model's tokenizer, such as {_shown(example)}: {so}"
+            f"{count} {unit} {what} nothing but unknown tokens to the model's tokenizer, "
+            f"such as {_shown(example)}: {so}"
         )
-    if told := _told(counts, "merged"):
+    if count := _rows_with(counts, "merged"):
         first, second = next(one.merged_example for one in counts.values() if one.merged)
         warnings.append(
-            f"{told} {unit} are the same to the model's tokenizer as one with another label, "
+            f"{count} {unit} are the same to the model's tokenizer as one with another label, "
             f"such as {_shown(first)} and {_shown(second)}"
         )
     tokens, unknown = (sum(getattr(one, name) for one in counts.values()) for name in ("tokens", "unknown"))
@@ -106,11 +107,11 @@ def unknown_told(
         percent = f"{share:.1%}" if share >= 0.0005 else "less than 0.1%"
         line = f"{percent} of the tokens ({unknown} of {tokens}) are unknown to the model's tokenizer, such as in "
         (warnings if share >= _WORTH_A_WARNING else notes).append(line + _shown(example))
-    if told := _told(counts, "dropped"):
+    if count := _rows_with(counts, "dropped"):
         characters = list(dict.fromkeys(sign for one in counts.values() for sign in one.dropped_characters))
         more = f" and {len(characters) - 5} more" if len(characters) > 5 else ""
         line = (
-            f"{told} {unit} hold characters that the model's tokenizer drops or takes the marks off: "
+            f"{count} {unit} hold characters that the model's tokenizer drops or takes the marks off: "
             f"{', '.join(map(repr, characters[:5]))}{more}"
         )
         if _share(counts, "dropped") >= _WORTH_A_WARNING:
@@ -137,24 +138,24 @@ def _rows(split: Split, kind: Kind) -> Iterator[Row]:
 
 
 def _tokens(texts: list[str], tokenizer: Any) -> list[list[int]]:
-    found: list[list[int]] = tokenizer(
+    ids: list[list[int]] = tokenizer(
         texts, add_special_tokens=False, return_attention_mask=False, return_token_type_ids=False, verbose=False
     )["input_ids"]
-    return found
+    return ids
 
 
-def _count(row: Row, pieces: Sequence[list[int]], mark: int | None, found: Unknown) -> None:
+def _count(row: Row, pieces: Sequence[list[int]], mark: int | None, tally: Unknown) -> None:
     lost = False
     for text, ids in zip(row, pieces, strict=True):
         unknown = 0 if mark is None else ids.count(mark)
-        found.tokens += len(ids)
-        found.unknown += unknown
-        if unknown and not found.example:
-            found.example = text
+        tally.tokens += len(ids)
+        tally.unknown += unknown
+        if unknown and not tally.example:
+            tally.example = text
         if unknown == len(ids) and text.strip():
             lost = True
-            found.lost_example = found.lost_example or text
-    found.lost += lost
+            tally.lost_example = tally.lost_example or text
+    tally.lost += lost
 
 
 def _same_choices(choices: Row, pieces: Sequence[Sequence[int]]) -> tuple[str, str] | None:
@@ -166,7 +167,7 @@ def _same_choices(choices: Row, pieces: Sequence[Sequence[int]]) -> tuple[str, s
     return None
 
 
-def _merge(codes: Sequence[int], rows: Sequence[Row], labels: Sequence[Any], found: Unknown) -> None:
+def _merge(codes: Sequence[int], rows: Sequence[Row], labels: Sequence[Any], tally: Unknown) -> None:
     """Count rows that are equal to the tokenizer, and neither in their words nor in their labels."""
     places = defaultdict(list)
     for place, code in enumerate(codes):
@@ -180,10 +181,10 @@ def _merge(codes: Sequence[int], rows: Sequence[Row], labels: Sequence[Any], fou
         for place in same:
             # All that differ in words and in label: without those of these words, or of this label, or of both.
             if len(pairs) - of_words[words[place]] - of_label[labels[place]] + 1:
-                found.merged += 1
-                if not any(found.merged_example):
+                tally.merged += 1
+                if not any(tally.merged_example):
                     other = next(o for o in same if words[o] != words[place] and labels[o] != labels[place])
-                    found.merged_example = " / ".join(rows[place]), " / ".join(rows[other])
+                    tally.merged_example = " / ".join(rows[place]), " / ".join(rows[other])
 
 
 def _plain(row: Row) -> tuple[str, ...]:
@@ -191,7 +192,7 @@ def _plain(row: Row) -> tuple[str, ...]:
     return tuple(" ".join(unicodedata.normalize("NFKC", text).casefold().split()) for text in row)
 
 
-def _drop(rows: Sequence[Row], tokenizer: Any, found: Unknown) -> None:
+def _drop(rows: Sequence[Row], tokenizer: Any, tally: Unknown) -> None:
     normaliser = getattr(getattr(tokenizer, "backend_tokenizer", None), "normalizer", None)
     if normaliser is None:
         return
@@ -199,8 +200,8 @@ def _drop(rows: Sequence[Row], tokenizer: Any, found: Unknown) -> None:
     gone = {sign for sign in signs if _matters(sign) and _is_dropped(sign, normaliser)}
     if gone:
         hit = [row for row in rows if any(not gone.isdisjoint(text) for text in row)]
-        found.dropped = len(hit)
-        found.dropped_characters = sorted(gone)
+        tally.dropped = len(hit)
+        tally.dropped_characters = sorted(gone)
 
 
 def _matters(sign: str) -> bool:
@@ -219,7 +220,7 @@ def _is_dropped(sign: str, normaliser: Any) -> bool:
     return bool(normaliser.normalize_str(f"a{sign}a") == normaliser.normalize_str(f"a{left}a"))
 
 
-def _told(counts: Mapping[str, Unknown], what: str) -> str:
+def _rows_with(counts: Mapping[str, Unknown], what: str) -> str:
     """Return, as ``3 of 64 train, 1 of 16 validation``, how many rows of each split are so."""
     numbers = {name: (getattr(one, what), one.rows) for name, one in counts.items()}
     return ", ".join(f"{count} of {rows} {name}" for name, (count, rows) in numbers.items() if count)

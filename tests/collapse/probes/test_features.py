@@ -10,6 +10,7 @@ from transformers import AutoTokenizer
 
 from holdfast.collapse.probes.features import chosen_layers, extract_features
 from holdfast.errors import HoldfastError
+from holdfast.records.model_source import ModelSource
 from holdfast.tasks.task import Split
 from holdfast.training.models.loading import load_model, load_tokenizer
 from tiny import WORDS, classifier, save_model
@@ -23,7 +24,7 @@ def split_of(count, seed=0, longest=12):
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    return save_model(tmp_path_factory.mktemp("features") / "model")
+    return ModelSource(save_model(tmp_path_factory.mktemp("features") / "model"))
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_what_was_not_extracted_is_not_there(model, saved, tmp_path):
 
 
 def test_rows_that_cannot_be_read(tmp_path):
-    tokenizer = load_tokenizer(save_model(tmp_path / "model", "gpt2"))
+    tokenizer = load_tokenizer(ModelSource(save_model(tmp_path / "model", "gpt2")))
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A")
     empty = Split(["good", ""], None, None, ["first", "second"])
     for split, told in ((empty, "row second: it has no tokens"), (empty.take([]), "no rows")):

@@ -4,9 +4,9 @@ import pytest
 from transformers import AutoTokenizer
 
 from holdfast.collapse.probes.cache import FeatureCache
-from holdfast.collapse.probes.checkpoints import ModelSource
 from holdfast.collapse.probes.probe_checkpoints import ProbePlan, probe_checkpoints
 from holdfast.errors import HoldfastError
+from holdfast.records.model_source import ModelSource
 from holdfast.tasks.task import Split, Task
 from tiny import VOCABULARY, save_model
 

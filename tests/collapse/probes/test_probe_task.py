@@ -7,8 +7,10 @@ import transformers as t
 from scipy.stats import pearsonr
 from sklearn.linear_model import LogisticRegression
 
+from holdfast.collapse.probes.checkpoints import load_classifier
 from holdfast.collapse.probes.probe_task import probe_task
 from holdfast.errors import HoldfastError
+from holdfast.records.model_source import ModelSource
 from holdfast.records.run import ProbeSettings
 from holdfast.tasks.task import Split, Task
 from holdfast.training.models.loading import load_model, load_tokenizer
@@ -34,7 +36,7 @@ def task_of(rows=120, names=("neg", "pos"), metrics=("accuracy", "f1"), kind="cl
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    return save_model(tmp_path_factory.mktemp("probe") / "model", labels=6)
+    return ModelSource(save_model(tmp_path_factory.mktemp("probe") / "model", labels=6))
 
 
 def read(saved, texts):
@@ -52,7 +54,7 @@ def standardised(train, test):
 def test_three_classes_reach_what_scikit_learn_does_on_the_same_features(saved, tmp_path):
     task = task_of(names=("a", "b", "c"))
     settings = ProbeSettings(layer=1, seeds=2)
-    score = probe_task(load_model(saved, 2), load_tokenizer(saved), task, settings, folder=tmp_path, **OPTIONS)
+    score = probe_task(*load_classifier(saved), task, settings, folder=tmp_path, **OPTIONS)
     assert (score.metric, score.layer, len(score.scores), len(score.strengths)) == ("accuracy", 1, 2, 2)
     train, scored = task.splits["train"], task.splits["validation"]
     x, y = standardised(read(saved, train.texts), read(saved, scored.texts))
@@ -65,7 +67,7 @@ def test_three_classes_reach_what_scikit_learn_does_on_the_same_features(saved, 
 
 def test_regression_is_scored_by_correlation(saved, tmp_path):
     task = task_of(names=(), kind="regression", metrics=("pearson", "spearman"))
-    score = probe_task(load_model(saved, 2), load_tokenizer(saved), task, ProbeSettings(), folder=tmp_path, **OPTIONS)
+    score = probe_task(*load_classifier(saved), task, ProbeSettings(), folder=tmp_path, **OPTIONS)
     words = np.array([[WORDS.index(text.split()[0])] for text in task.splits["validation"].texts])
     oracle = pearsonr(words[:, 0], task.splits["validation"].labels).statistic
     assert score.layer == 2
@@ -125,7 +127,7 @@ def vars_of(task):
 )
 def test_what_cannot_be_probed(saved, tmp_path, settings, task, told):
     with pytest.raises(HoldfastError, match=told):
-        probe_task(load_model(saved, 2), load_tokenizer(saved), task, settings, folder=tmp_path, **OPTIONS)
+        probe_task(*load_classifier(saved), task, settings, folder=tmp_path, **OPTIONS)
 
 
 def language_models():
@@ -152,7 +154,7 @@ def test_a_probe_sees_the_checkpoint_s_own_body_whatever_its_head(tmp_path, inde
     (tmp_path / "model" / "model.safetensors").unlink()
     model.save_pretrained(folder)
     own = dict((model if part is None else getattr(model, part)).named_parameters())
-    loaded = dict(load_model(folder, 2).base_model.named_parameters())
+    loaded = dict(load_model(ModelSource(folder), 2).base_model.named_parameters())
     # No head of BERT's language models reads the pooler, and so no layer's states either.
     missing = {key for key in loaded if key not in own}
     assert missing <= {"pooler.dense.weight", "pooler.dense.bias"}

@@ -80,8 +80,8 @@ def test_no_runs_give_no_outcomes() -> None:
     ("form", "told"),
     [
         ("", "nearly all rows were predicted as one class"),
-        ("Tagger", "nearly all words were predicted as one class"),
-        ("Continuer", "the same text was written for nearly all rows"),
+        ("TokenClassifier", "nearly all words were predicted as one class"),
+        ("CausalLM", "the same text was written for nearly all rows"),
     ],
 )
 def test_a_collapse_is_told_by_what_the_model_does(form: str, told: str) -> None:

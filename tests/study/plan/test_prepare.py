@@ -57,7 +57,7 @@ def test_every_method_is_checked_on_every_task_before_a_run(fakes, tickets, tmp_
 
 def test_cut_texts_are_warned_of_with_counts(fakes, tickets, monkeypatch):
     monkeypatch.setattr(
-        "holdfast.training.run.foretold.count_cuts",
+        "holdfast.training.run.preview.count_truncated",
         lambda run, task, splits: {
             option: {name: sum(word in text for text in split.texts) for name, split in splits.items()}
             for option, word in (("--max-length", "good"), ("--max-target-length", "nowhere"))

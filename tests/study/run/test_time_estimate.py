@@ -30,7 +30,7 @@ def machine(fakes, monkeypatch):
             on_progress(SimpleNamespace(step=step, total=spec.settings.max_steps, phase="training", loss=None))
         return run_record(spec=spec, method=spec.method, seconds=3.0, train_seconds=0.0)
 
-    monkeypatch.setitem(sys.modules, "holdfast.training.run.train_run", SimpleNamespace(run=run, Progress=None))
+    monkeypatch.setitem(sys.modules, "holdfast.training.run.train_run", SimpleNamespace(run=run))
     monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(module, "_start_up", lambda: 2.0)
     return timed
@@ -79,7 +79,7 @@ def retraining_machine(fakes, monkeypatch):
             on_progress(SimpleNamespace(step=step, total=settings.max_steps, phase="training", loss=None))
         return run_record(spec=spec, method=spec.method, seconds=3.0, train_seconds=0.0)
 
-    monkeypatch.setitem(sys.modules, "holdfast.training.run.train_run", SimpleNamespace(run=run, Progress=None))
+    monkeypatch.setitem(sys.modules, "holdfast.training.run.train_run", SimpleNamespace(run=run))
     monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(module, "_start_up", lambda: 2.0)
     return steps

@@ -9,6 +9,7 @@ import transformers as t
 
 from holdfast import HoldfastError
 from holdfast.cli.main import main
+from holdfast.records.model_source import ModelSource
 from holdfast.training.models import loading as models
 from holdfast.training.models.loading import load_model, load_tokenizer, load_weights
 from tiny import batch, classifier, save_model
@@ -49,8 +50,8 @@ def rows():
 @pytest.mark.parametrize("kind", ["SEQ_CLS", "FEATURE_EXTRACTION"])
 def test_the_body_is_the_adapted_one_and_everything_trains(tmp_path, name, kind):
     tuned = adapted(tmp_path, name, kind)
-    loaded = load_model(str(tmp_path / "adapters"), 3, ("a", "b", "c")).eval()
-    plain = load_model(str(tmp_path / "base"), 3, ("a", "b", "c")).eval()
+    loaded = load_model(ModelSource(str(tmp_path / "adapters")), 3, ("a", "b", "c")).eval()
+    plain = load_model(ModelSource(str(tmp_path / "base")), 3, ("a", "b", "c")).eval()
     whole = kind == "FEATURE_EXTRACTION"
     theirs = tuned.get_base_model() if whole else getattr(tuned.get_base_model(), loaded.base_model_prefix)
     merged = tuned.merge_and_unload().state_dict()
@@ -75,8 +76,9 @@ def test_a_language_model_gives_the_logits_that_peft_gives(tmp_path):
     lora = peft.LoraConfig(task_type="CAUSAL_LM", r=2, target_modules=["c_attn", "lm_head"], init_lora_weights=False)
     tuned = peft.get_peft_model(t.AutoModelForCausalLM.from_pretrained(tmp_path / "base"), lora)
     tuned.save_pretrained(tmp_path / "adapters")
-    config = models.model_config(str(tmp_path / "adapters"))
-    loaded = load_weights(t.AutoModelForCausalLM, str(tmp_path / "adapters"), config)
+    source = ModelSource(str(tmp_path / "adapters"))
+    config = models.model_config(source)
+    loaded, _ = load_weights(t.AutoModelForCausalLM, source, config)
     with torch.no_grad():
         torch.testing.assert_close(loaded.eval()(**rows()).logits, tuned.eval()(**rows()).logits)
 
@@ -86,18 +88,18 @@ def test_adapters_leave_the_seed_of_the_head_alone(tmp_path):
     heads = []
     for folder in ("base", "adapters"):
         torch.manual_seed(5)
-        heads.append((load_model(str(tmp_path / folder), 3).classifier.weight, torch.rand(1)))
+        heads.append((load_model(ModelSource(str(tmp_path / folder)), 3).classifier.weight, torch.rand(1)))
     assert torch.equal(heads[0][0], heads[1][0])
     assert torch.equal(heads[0][1], heads[1][1])
 
 
 def test_the_tokenizer_is_the_bases_unless_the_adapters_bring_one(tmp_path):
     adapted(tmp_path)
-    assert "film" in load_tokenizer(str(tmp_path / "adapters")).get_vocab()
+    assert "film" in load_tokenizer(ModelSource(str(tmp_path / "adapters"))).get_vocab()
     t.AutoTokenizer.from_pretrained(tmp_path / "base").save_pretrained(tmp_path / "adapters")
     for file in (tmp_path / "base").glob("tokenizer*"):
         file.unlink()
-    assert "film" in load_tokenizer(str(tmp_path / "adapters")).get_vocab()
+    assert "film" in load_tokenizer(ModelSource(str(tmp_path / "adapters"))).get_vocab()
 
 
 def spoil(folder, **changes):
@@ -107,7 +109,7 @@ def spoil(folder, **changes):
 
 def refused(folder, match):
     with pytest.raises(HoldfastError, match=match) as told:
-        load_model(str(folder), 2)
+        load_model(ModelSource(str(folder)), 2)
     assert "\n" not in str(told.value)
 
 

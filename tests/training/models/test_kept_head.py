@@ -9,13 +9,14 @@ import transformers as t
 
 from holdfast import HoldfastError
 from holdfast.cli.main import main
+from holdfast.records.model_source import ModelSource
 from holdfast.records.task import TaskSpec
 from holdfast.study.define.study_file import from_options
 from holdfast.study.plan.prepare import prepare
 from holdfast.tasks.load import load_task
 from holdfast.training.models.kept_head import places_by_name
 from holdfast.training.models.loading import load_model, name_classes
-from holdfast.training.task_models import form_of
+from holdfast.training.task_models import task_model_of
 from tiny import CLASSIFIERS, batch, classifier, save_model
 
 
@@ -40,7 +41,7 @@ def logits(model):
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_a_head_of_the_same_classes_gives_each_the_logits_it_gave(name, tmp_path):
     before = logits(named(tmp_path, name, ["Neutral", "positive", "NEGATIVE"]))
-    loaded = load_model(str(tmp_path), 3, ("negative", "neutral", "positive"))
+    loaded = load_model(ModelSource(str(tmp_path)), 3, ("negative", "neutral", "positive"))
     after = logits(loaded)
     assert loaded.config.id2label == {0: "negative", 1: "neutral", 2: "positive"}
     assert list(after) == ["negative", "neutral", "positive"]
@@ -60,7 +61,7 @@ def test_a_head_of_other_classes_is_drawn_from_the_seed_and_nothing_else_is(name
     drawn = []
     for seed in (3, 3, 4):
         torch.manual_seed(seed)
-        drawn.append(dict(load_model(str(tmp_path), 2, ("no", "yes")).named_parameters()))
+        drawn.append(dict(load_model(ModelSource(str(tmp_path)), 2, ("no", "yes")).named_parameters()))
     moved = {key for key, value in drawn[0].items() if not torch.equal(value, theirs[key])}
     assert len(moved) == 1, "the output layer's matrix; its bias is zero at first, in both"
     key = moved.pop()
@@ -74,7 +75,7 @@ def test_a_head_of_other_classes_is_drawn_from_the_seed_and_nothing_else_is(name
 def test_a_head_of_another_number_of_classes_is_drawn_as_ever(tmp_path):
     named(tmp_path, "roberta", ["a", "b", "c"])
     torch.manual_seed(3)
-    ours = load_model(str(tmp_path), 2, ("a", "b"))
+    ours = load_model(ModelSource(str(tmp_path)), 2, ("a", "b"))
     torch.manual_seed(3)
     plain = t.AutoModelForSequenceClassification.from_pretrained(tmp_path, num_labels=2, ignore_mismatched_sizes=True)
     for one, other in zip(ours.parameters(), plain.parameters(), strict=True):
@@ -137,7 +138,7 @@ def told(tmp_path, rows, kind, classes):
     file.write_text(FILES[rows])
     study = from_options({"tasks": [str(file)], "model": model, "settings": {"max_length": 16}, "seeds": 1})
     prepared = prepare(study)
-    loaded = form_of(prepared.grid[0], prepared.tasks[0]).load()
+    loaded = task_model_of(prepared.grid[0], prepared.tasks[0]).load()
     kept = torch.equal(loaded.classifier.weight.sort(0).values, before.classifier.weight.sort(0).values)
     return " | ".join(note for note in prepared.stored[0].info.notes if "the model's own head" in note), kept
 
@@ -222,5 +223,5 @@ def test_weights_of_another_configuration_are_refused(tmp_path, changed, told):
     config.update(changed)
     config.save_pretrained(model)
     with pytest.raises(HoldfastError, match=f"its weights {told}") as error:
-        load_model(model, 2)
+        load_model(ModelSource(model), 2)
     assert "\n" not in str(error.value)

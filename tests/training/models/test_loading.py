@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from holdfast import HoldfastError
+from holdfast.records.model_source import ModelSource
 from holdfast.training.models import loading as models
 from holdfast.training.models.loading import check_model, load_model, load_tokenizer, resolve, take_body
 from tiny import classifier
@@ -24,7 +25,7 @@ def _offline(monkeypatch):
 
 
 def test_a_sound_folder_is_accepted(folder):
-    assert check_model(str(folder)) == str(folder)
+    check_model(ModelSource(str(folder)))
 
 
 def test_minilm_is_the_packaged_copy_or_the_hubs(monkeypatch):
@@ -33,20 +34,25 @@ def test_minilm_is_the_packaged_copy_or_the_hubs(monkeypatch):
     assert resolve("minilm") == "sentence-transformers/all-MiniLM-L6-v2"
 
 
+def test_a_folder_below_home_is_loaded(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert load_model(ModelSource("~/model"), 2).num_labels == 2
+
+
 def test_a_folder_without_weights_is_refused(folder):
     (folder / "model.safetensors").unlink()
     with pytest.raises(HoldfastError, match=r"holds no weights, expected model\.safetensors"):
-        check_model(str(folder))
+        check_model(ModelSource(str(folder)))
 
 
 def test_pickled_weights_are_loaded_only_when_asked(folder):
     (folder / "model.safetensors").unlink()
     torch.save(classifier("bert").state_dict(), folder / "pytorch_model.bin")
     with pytest.raises(HoldfastError, match="--pickled-weights"):
-        check_model(str(folder))
+        check_model(ModelSource(str(folder)))
     with pytest.raises(HoldfastError, match="--pickled-weights"):
-        load_model(str(folder), 2)
-    loaded = load_model(str(folder), 2, pickled_weights=True)
+        load_model(ModelSource(str(folder)), 2)
+    loaded = load_model(ModelSource(str(folder), pickled_weights=True), 2)
     assert torch.equal(loaded.classifier.weight, classifier("bert").classifier.weight)
 
 
@@ -56,7 +62,7 @@ def test_remote_code_runs_only_when_asked(folder):
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "odd.py").write_text("raise SystemExit('remote code ran')")
     with pytest.raises(HoldfastError, match="runs only with --remote-code"):
-        check_model(str(folder))
+        check_model(ModelSource(str(folder)))
 
 
 @pytest.mark.parametrize(
@@ -70,43 +76,43 @@ def test_remote_code_runs_only_when_asked(folder):
 )
 def test_names_that_lead_nowhere_are_told(name, message):
     with pytest.raises(HoldfastError, match=message) as caught:
-        check_model(name)
+        check_model(ModelSource(name))
     assert "\n" not in str(caught.value)
 
 
 def test_odd_folders_are_told(tmp_path, folder):
     with pytest.raises(HoldfastError, match=r"config.json is missing"):
-        check_model(str(tmp_path))
+        check_model(ModelSource(str(tmp_path)))
     with pytest.raises(HoldfastError, match="this is a file"):
-        check_model(str(folder / "config.json"))
+        check_model(ModelSource(str(folder / "config.json")))
     (folder / "config.json").write_text("{")
     with pytest.raises(HoldfastError, match=r"config.json cannot be read"):
-        check_model(str(folder))
+        check_model(ModelSource(str(folder)))
 
 
 def test_broken_weights_are_told(folder):
     (folder / "model.safetensors").write_bytes(b"nothing of the kind")
     with pytest.raises(HoldfastError, match="its weights cannot be loaded"):
-        load_model(str(folder), 2)
+        load_model(ModelSource(str(folder)), 2)
 
 
 def test_the_head_is_fresh_named_and_drawn_from_the_seed(folder):
     heads = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
-        model = load_model(str(folder), 3, ("no", "maybe", "yes"))
+        model = load_model(ModelSource(str(folder)), 3, ("no", "maybe", "yes"))
         heads.append(model.classifier.weight.detach().clone())
     assert torch.equal(heads[0], heads[1])
     assert not torch.equal(heads[0], heads[2])
     assert model.config.id2label == {0: "no", 1: "maybe", 2: "yes"}
-    assert load_model(str(folder), 1).config.problem_type == "regression"
+    assert load_model(ModelSource(str(folder)), 1).config.problem_type == "regression"
 
 
 def test_half_precision_weights_are_trained_in_float32(tmp_path):
     model = classifier("bert").bfloat16()
     model.save_pretrained(tmp_path)
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, tmp_path / "model.safetensors")
-    assert load_model(str(tmp_path), 2).dtype == torch.float32
+    assert load_model(ModelSource(str(tmp_path)), 2).dtype == torch.float32
 
 
 def test_a_tokenizer_without_padding_gets_its_end_token(tmp_path):
@@ -116,14 +122,14 @@ def test_a_tokenizer_without_padding_gets_its_end_token(tmp_path):
 
     words = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({"a": 0, "</s>": 1}, "a")), eos_token="</s>")
     words.save_pretrained(tmp_path)
-    assert load_tokenizer(str(tmp_path)).pad_token == "</s>"
+    assert load_tokenizer(ModelSource(str(tmp_path))).pad_token == "</s>"
 
 
 def test_weights_of_which_none_fits_are_refused(folder):
     wrapped = {f"module.{name}": value.contiguous() for name, value in classifier("bert").state_dict().items()}
     save_file(wrapped, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(HoldfastError, match=r"none of its weights has a name of .*, such as bert\.embeddings"):
-        load_model(str(folder), 2)
+        load_model(ModelSource(str(folder)), 2)
 
 
 @pytest.mark.parametrize("architecture", ["bert", "roberta", "modernbert", "gpt2", "t5"])

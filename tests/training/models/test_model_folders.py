@@ -9,6 +9,7 @@ from tokenizers.models import BPE, WordPiece
 
 from holdfast import HoldfastError
 from holdfast.cli.main import main
+from holdfast.records.model_source import ModelSource
 from holdfast.training.models import loading as models
 from holdfast.training.models.loading import check_model, load_tokenizer
 from holdfast.training.run.check import check_lengths
@@ -43,7 +44,7 @@ def test_no_family_of_tokenizers_is_made_up(tmp_path, name, beside):
     for file, content in beside.items():
         (tmp_path / file).write_text(content)
     with pytest.raises(HoldfastError, match=r"holds no whole tokenizer \(tokenizer.json.* missing\)") as told:
-        load_tokenizer(str(tmp_path))
+        load_tokenizer(ModelSource(str(tmp_path)))
     assert f"AutoTokenizer.from_pretrained(BASE).save_pretrained('{tmp_path}')" in str(told.value)
     assert "\n" not in str(told.value)
 
@@ -52,7 +53,7 @@ def test_a_name_of_a_tokenizer_is_none(tmp_path):
     classifier("bert").config.save_pretrained(tmp_path)
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}))
     with pytest.raises(HoldfastError, match="holds no whole tokenizer"):
-        load_tokenizer(str(tmp_path))
+        load_tokenizer(ModelSource(str(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -70,18 +71,18 @@ def test_the_older_files_of_a_tokenizer_do(tmp_path, config, files):
     classifier(config).config.save_pretrained(tmp_path)
     for name, content in files.items():
         (tmp_path / name).write_text(content)
-    words = load_tokenizer(str(tmp_path)).get_vocab()
+    words = load_tokenizer(ModelSource(str(tmp_path))).get_vocab()
     assert "good" in words or "ab" in words
     if "merges.txt" in files:
         (tmp_path / "merges.txt").unlink()
         with pytest.raises(HoldfastError, match=r"tokenizer.json, or merges.txt, is missing"):
-            load_tokenizer(str(tmp_path))
+            load_tokenizer(ModelSource(str(tmp_path)))
 
 
 def test_a_tokenizer_of_bytes_needs_no_file(tmp_path):
     t5_config(0.0).save_pretrained(tmp_path)
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "ByT5Tokenizer"}))
-    tokenizer = load_tokenizer(str(tmp_path))
+    tokenizer = load_tokenizer(ModelSource(str(tmp_path)))
     assert tokenizer.decode(tokenizer("good film", add_special_tokens=False)["input_ids"]) == "good film"
 
 
@@ -90,7 +91,7 @@ def test_a_tokenizer_of_special_tokens_alone_is_refused(tmp_path):
     raw = Tokenizer(WordPiece({"[UNK]": 0, "[PAD]": 1}, unk_token="[UNK]"))
     t.PreTrainedTokenizerFast(tokenizer_object=raw, unk_token="[UNK]", pad_token="[PAD]").save_pretrained(tmp_path)
     with pytest.raises(HoldfastError, match=r"knows no word, only special tokens \(2 in all\)"):
-        load_tokenizer(str(tmp_path))
+        load_tokenizer(ModelSource(str(tmp_path)))
 
 
 def test_tokens_past_the_embedding_are_refused_whatever_their_number(tmp_path):
@@ -131,7 +132,7 @@ def test_every_command_refuses_a_folder_without_tokenizer(tmp_path, bare, rows, 
         "compare": ("compare", rows, "--model", bare, *length, *out),
         "dry-run": ("compare", rows, "--model", bare, *length, "--dry-run", *out),
         "tune": ("tune", rows, "--model", bare, *length, *out),
-        "collapse": ("collapse", "probe", "--source", rows, "--tasks", rows, "--model", bare, *length, *out),
+        "collapse": ("collapse", "chain", "--source", rows, "--chain", rows, "--model", bare, *length, *out),
         "probe": ("probe", bare, "--tasks", rows, "--pretrained", whole, *length),
         "probe --pretrained": ("probe", whole, "--tasks", rows, "--pretrained", bare, *length),
     }
@@ -163,5 +164,5 @@ def test_what_a_folder_holds_instead_is_told(tmp_path, made, told, configured):
         classifier("bert").config.save_pretrained(folder)
     first = "holds no weights" if configured else "config.json is missing"
     with pytest.raises(HoldfastError, match=f"{first}.*{told}") as caught:
-        check_model(str(folder))
+        check_model(ModelSource(str(folder)))
     assert "\n" not in str(caught.value)

@@ -16,7 +16,9 @@ from holdfast.tasks.sampling.removal import remove_rows
 from holdfast.tasks.task import Split, Task
 from holdfast.training.pretraining.self_supervised import StageProgress
 from holdfast.training.run.check import check_run
-from holdfast.training.run.train_run import Progress, _Watch, run
+from holdfast.training.run.progress import Progress
+from holdfast.training.run.train_run import run
+from holdfast.training.run.training_log import TrainingLog
 from holdfast.training.task_models.base import on_one_gpu
 from tiny import WORDS, save_model
 
@@ -277,12 +279,12 @@ def test_a_run_that_trains_first_tells_so(tmp_path):
 
 def test_what_is_trained_first_counts_as_training_time(monkeypatch):
     """Steps of 2 s after 5 s in which the language model is built, which are no training."""
-    clock, watch = [0.0], _Watch(lambda progress: None, ["surt"])
-    monkeypatch.setattr("holdfast.training.run.train_run.time.perf_counter", lambda: clock[0])
+    clock, log = [0.0], TrainingLog(lambda progress: None, ["surt"])
+    monkeypatch.setattr("holdfast.training.run.training_log.time.perf_counter", lambda: clock[0])
     for step, now in enumerate((5.0, 7.0, 9.0, 11.0)):
         clock[0] = now
-        watch.on_stage(StageProgress("surt", step, 3, 1.0 if step else None))
-    assert watch.seconds == 6.0
+        log.on_stage(StageProgress("surt", step, 3, 1.0 if step else None))
+    assert log.seconds == 6.0
 
 
 def test_distances_of_a_run_that_diverges_are_left_out(tmp_path):

@@ -12,7 +12,7 @@ from holdfast import HoldfastError
 from holdfast.study.run.layer_drift import tuned_layers
 from holdfast.training.run.check import check_run
 from holdfast.training.run.train_run import run
-from holdfast.training.task_models import form_of
+from holdfast.training.task_models import task_model_of
 
 
 @pytest.fixture(scope="module", params=["gpt2", "llama"])
@@ -32,22 +32,22 @@ def greedy(model, prompt, longest):
 
 
 def test_only_the_response_is_learnt_and_prompts_are_padded_on_the_left(decoder):
-    form = form_of(spec(decoder), task())
+    task_model = task_model_of(spec(decoder), task())
     rows = replace(split(3, 0), texts=["bad film", "good " * 20, "the"])
     rows = replace(rows, labels=["fine meal", "trip", "a " * 9])
     read = tokenizer()
-    encoded, cut = form.encode(rows, read, training=True)
-    assert (cut, form.count_cut(rows, read)) == (1, {"--max-length": 1, "--max-target-length": 1})
+    encoded, cut = task_model.encode(rows, read, training=True)
+    assert (cut, task_model.count_cut(rows, read)) == (1, {"--max-length": 1, "--max-target-length": 1})
     assert encoded[0]["input_ids"] == [START, *of("bad film"), *of("fine meal"), END]
     assert encoded[0]["labels"] == [-100, -100, -100, *of("fine meal"), END]
     assert encoded[1]["input_ids"][:11] == [START, *of("good " * 10)], "its start is kept"
     assert encoded[2]["labels"] == [-100, -100, *of("a a a a a"), END]
-    collator = form.collator(read, None)
+    collator = task_model.collator(read, None)
     batch = collator([encoded[0], encoded[2]])
     assert batch["input_ids"][0].tolist() == [START, *of("bad film"), *of("fine meal"), END, PAD, PAD]
     assert batch["attention_mask"][0].tolist() == [1] * 6 + [0] * 2
     assert batch["labels"][0].tolist() == [-100, -100, -100, *of("fine meal"), END, -100, -100]
-    asked, _ = form.encode(rows, read, training=False)
+    asked, _ = task_model.encode(rows, read, training=False)
     batch = collator([asked[0], asked[2]])
     assert batch["input_ids"].tolist() == [[START, *of("bad film")], [PAD, START, *of("the")]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [0, 1, 1]]
@@ -64,9 +64,9 @@ def test_the_line_break_stays_where_a_prompt_is_cut(tmp_path):
     raw = Tokenizer(WordLevel({"U": 0, "P": 1, "E": 2, "\n": 3, "a": 4, "b": 5}, "U"))
     raw.pre_tokenizer = Pieces(Regex("[ab\n]"), "isolated")
     read = PreTrainedTokenizerFast(tokenizer_object=raw, unk_token="U", pad_token="P", eos_token="E")
-    form = form_of(spec(save(tmp_path, "gpt2"), settings={"max_length": 4}), task())
+    task_model = task_model_of(spec(save(tmp_path, "gpt2"), settings={"max_length": 4}), task())
     rows = replace(split(3, 0), texts=["ab", "aba", "abab"], labels=["b", "b", "b"])
-    encoded, cut = form.encode(rows, read, training=True)
+    encoded, cut = task_model.encode(rows, read, training=True)
     assert cut == 1
     assert [row["input_ids"] for row in encoded] == [[4, 5, 3, 5, 2], [4, 5, 4, 3, 5, 2], [4, 5, 4, 3, 5, 2]]
 
@@ -75,7 +75,7 @@ def test_the_line_break_stays_where_a_prompt_is_cut(tmp_path):
 def test_what_is_scored_is_what_the_saved_model_goes_on_with(decoder, tmp_path):
     given = task()
     record = run(spec(decoder, "r3f(sigma=0.1)"), given, tmp_path)
-    assert (record.status, record.form, record.scored_rows, record.steps) == ("finished", "Continuer", 6, 2)
+    assert (record.status, record.form, record.scored_rows, record.steps) == ("finished", "CausalLM", 6, 2)
     assert all(entry["loss/r3f"] > 0 for entry in record.losses)
     assert record.distance > 0
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "model").eval()

@@ -11,7 +11,7 @@ from holdfast.methods.parts.model.embeddings import input_embedding
 from holdfast.training.models.loading import load_tuned
 from holdfast.training.run.check import check_run
 from holdfast.training.run.train_run import run
-from holdfast.training.task_models import form_of
+from holdfast.training.task_models import task_model_of
 
 
 def pair(model, method="vanilla", **changes):
@@ -24,11 +24,11 @@ def bert(tmp_path_factory):
 
 
 def test_both_sides_are_the_checkpoint_and_only_what_it_lacks_is_drawn(bert):
-    form, source = form_of(pair(bert), task()), AutoModel.from_pretrained(bert).state_dict()
+    task_model, source = task_model_of(pair(bert), task()), AutoModel.from_pretrained(bert).state_dict()
     models = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
-        models.append(form.load())
+        models.append(task_model.load())
     one, again, other = (model.state_dict() for model in models)
     assert all(torch.equal(one[name], again[name]) for name in one)
     new = {name for name in one if not torch.equal(one[name], other[name])}
@@ -46,18 +46,18 @@ def test_both_sides_are_the_checkpoint_and_only_what_it_lacks_is_drawn(bert):
 
 def test_the_output_layer_is_the_checkpoint_s_where_it_has_one(tmp_path):
     source = save(tmp_path, "roberta")
-    form = form_of(pair(source), task())
-    one, other = (form.load().decoder.lm_head.dense.weight for _ in range(2))
+    task_model = task_model_of(pair(source), task())
+    one, other = (task_model.load().decoder.lm_head.dense.weight for _ in range(2))
     assert torch.equal(one, other)
 
 
 def test_targets_have_no_start_of_their_own_and_the_decoder_s_padding_is_masked(bert):
-    form, given = form_of(pair(bert), task()), task()
-    rows, _ = form.encode(given.splits["train"], tokenizer(), training=True)
+    task_model, given = task_model_of(pair(bert), task()), task()
+    rows, _ = task_model.encode(given.splits["train"], tokenizer(), training=True)
     first = tokenizer()(given.splits["train"].targets[0], add_special_tokens=False)["input_ids"]
     assert rows[0]["labels"] == [*first, END]
     few = [{**rows[0], "labels": [7, END]}, {**rows[1], "labels": [7, 8, 9, END]}]
-    batch = form.collator(tokenizer(), form.load())(few)
+    batch = task_model.collator(tokenizer(), task_model.load())(few)
     assert batch["decoder_input_ids"].tolist() == [[START, 7, END, PAD], [START, 7, 8, 9]]
     assert batch["decoder_attention_mask"].tolist() == [[1, 1, 1, 0], [1, 1, 1, 1]]
     assert batch["labels"].tolist() == [[7, END, -100, -100], [7, 8, 9, END]]
@@ -67,7 +67,7 @@ def test_targets_have_no_start_of_their_own_and_the_decoder_s_padding_is_masked(
 def test_what_is_saved_writes_the_same_without_holdfast(bert, tmp_path):
     given = task(test=split(5, 2))
     record = run(pair(bert, "r3f(sigma=0.1)"), given, tmp_path)
-    assert (record.form, record.scored_split, record.steps) == ("EncoderPair", "test", 2)
+    assert (record.form, record.scored_split, record.steps) == ("EncoderDecoder", "test", 2)
     assert record.distance > 0
     model = EncoderDecoderModel.from_pretrained(tmp_path / "model")
     read = AutoTokenizer.from_pretrained(tmp_path / "model")

@@ -6,7 +6,7 @@ from holdfast import HoldfastError
 from holdfast.records.run import RunSpec
 from holdfast.records.task import TaskSpec
 from holdfast.tasks.task import Task
-from holdfast.training.task_models import form_of
+from holdfast.training.task_models import task_model_of
 from tiny import classifier
 
 CANNOT = {"choice": "answer multiple choice", "tokens": "classify words"}
@@ -21,5 +21,5 @@ def test_models_without_such_a_head_are_refused(kind, name, tmp_path):
     task = Task("given", kind, {}, ("a", "b"), ("accuracy",), fingerprint="f")
     spec = RunSpec(model=str(tmp_path), method="vanilla", seed=0, data_seed=0, data="f", task=TaskSpec(source="given"))
     with pytest.raises(HoldfastError, match=f"it cannot {CANNOT[kind]}") as error:
-        form_of(spec, task).empty()
+        task_model_of(spec, task).empty()
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Every form of model that writes learns a few texts by heart, with R3F."""
+"""Every kind of model that writes learns a few texts by heart, with R3F."""
 
 import pytest
 from writers import save, spec, split, task

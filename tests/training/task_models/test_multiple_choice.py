@@ -11,9 +11,9 @@ from holdfast import HoldfastError
 from holdfast.records.run import RunSpec, TrainingSettings
 from holdfast.records.task import TaskSpec
 from holdfast.tasks.task import Split, Task
-from holdfast.training.run.foretold import learned
+from holdfast.training.run.preview import decoded_rows
 from holdfast.training.run.train_run import run
-from holdfast.training.task_models import form_of
+from holdfast.training.task_models import task_model_of
 from tiny import WORDS, save_model
 
 NAMES = ("choice1", "choice2", "choice3")
@@ -43,13 +43,13 @@ def spec(model, method="vanilla", **settings):
     return RunSpec(model=str(model), method=method, settings=chosen, seed=0, data_seed=0, data="f", task=source)
 
 
-def form(model="unused", **settings):
-    return form_of(spec(model, **settings), task())
+def task_model(model="unused", **settings):
+    return task_model_of(spec(model, **settings), task())
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_a_batch_holds_the_text_with_each_choice(tokenizer, side):
-    split, chooser = questions(4, 2), form()
+    split, chooser = questions(4, 2), task_model()
     rows, cut = chooser.encode(split, tokenizer, training=True)
     tokenizer.padding_side = side
     batch = chooser.collator(tokenizer, None)(list(rows))
@@ -72,13 +72,13 @@ def test_rows_not_texts_are_counted_as_cut(tokenizer):
         ids=["0", "1", "2"],
         choices=[["good bad", "the very film", "a"], ["a", "a", "a the"], ["a", "a", "a"]],
     )
-    chooser = form(max_length=5)
+    chooser = task_model(max_length=5)
     rows, cut = chooser.encode(split, tokenizer, training=False)
     assert cut == 2
     assert chooser.count_cut(split, tokenizer) == {"--max-length": 2}
     assert max(len(ids) for row in rows for ids in row["input_ids"]) == 5
     with pytest.raises(HoldfastError, match="--max-length 4: no room for text beside 3 special tokens"):
-        form(max_length=4).count_cut(split, tokenizer)
+        task_model(max_length=4).count_cut(split, tokenizer)
 
 
 @pytest.mark.slow
@@ -117,7 +117,7 @@ def test_the_saved_model_gives_the_kept_logits_and_states_without_holdfast(model
 def test_predictions_are_scored_by_the_place_of_the_largest():
     split = questions(3, 5)
     logits = np.eye(3)[[split.labels[0], split.labels[1], (split.labels[2] + 1) % 3]]
-    chooser = form()
+    chooser = task_model()
     outputs = chooser.read(SimpleNamespace(predictions=logits), None)
     assert chooser.score(outputs, split, ("accuracy",)) == {"accuracy": pytest.approx(2 / 3)}
 
@@ -125,7 +125,7 @@ def test_predictions_are_scored_by_the_place_of_the_largest():
 def test_what_the_model_will_see_of_a_row_is_shown(tmp_path):
     source = save_model(tmp_path, "bert")
     given = task()
-    told = learned(spec(source, max_length=6), given, [3])
+    told = decoded_rows(spec(source, max_length=6), given, [3])
     train = given.splits["train"]
     read = t.AutoTokenizer.from_pretrained(source)
     expected = [

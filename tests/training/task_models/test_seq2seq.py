@@ -19,7 +19,7 @@ from holdfast import HoldfastError
 from holdfast.study.run.layer_drift import tuned_layers
 from holdfast.training.run.check import check_run
 from holdfast.training.run.train_run import run
-from holdfast.training.task_models import form_of
+from holdfast.training.task_models import task_model_of
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +31,9 @@ def test_text_and_target_are_cut_each_to_its_length_and_counted_apart(bart):
     given = task()
     rows = replace(split(3, 0), texts=["good " * 20, "bad film", "the " * 10])
     rows = replace(rows, labels=["fine meal", "a " * 9, "the very bad film"])
-    form = form_of(spec(bart), given)
-    encoded, cut = form.encode(rows, tokenizer(), training=True)
-    assert (cut, form.count_cut(rows, tokenizer())) == (1, {"--max-length": 1, "--max-target-length": 1})
+    task_model = task_model_of(spec(bart), given)
+    encoded, cut = task_model.encode(rows, tokenizer(), training=True)
+    assert (cut, task_model.count_cut(rows, tokenizer())) == (1, {"--max-length": 1, "--max-target-length": 1})
     assert encoded[0]["input_ids"] == [START, *of("good " * 10), END]
     assert encoded[2]["input_ids"] == [START, *of("the " * 10), END]
     assert [row["labels"] for row in encoded] == [
@@ -41,10 +41,10 @@ def test_text_and_target_are_cut_each_to_its_length_and_counted_apart(bart):
         [START, *of("a a a a"), END],
         [START, *of("the very bad film"), END],
     ]
-    batch = form.collator(tokenizer(), form.load())([encoded[1], encoded[2]])
+    batch = task_model.collator(tokenizer(), task_model.load())([encoded[1], encoded[2]])
     assert batch["input_ids"][0].tolist() == [START, *of("bad film"), END, *[1] * 8]
     assert batch["attention_mask"].sum(1).tolist() == [4, 12]
-    unlabelled, _ = form.encode(replace(rows, labels=None), tokenizer(), training=False)
+    unlabelled, _ = task_model.encode(replace(rows, labels=None), tokenizer(), training=False)
     assert "labels" not in unlabelled[0]
 
 
@@ -54,7 +54,7 @@ def test_what_is_scored_is_what_the_saved_model_writes_without_holdfast(tmp_path
     source = save(tmp_path / "start", name, dropout=0.1)
     given = task(validation=split(6, 1, several=True))
     record = run(spec(source, "r3f(sigma=0.1)", settings={"num_beams": beams}), given, tmp_path)
-    assert (record.status, record.form, record.scored_split) == ("finished", "Rewriter", "validation")
+    assert (record.status, record.form, record.scored_split) == ("finished", "Seq2Seq", "validation")
     assert (record.steps, record.scored_rows, record.evaluations) == (2, 6, []), "the last batch has two rows"
     assert all(entry["loss/r3f"] > 0 for entry in record.losses)
     scored = given.splits["validation"]
@@ -92,9 +92,9 @@ def test_label_smoothing_is_that_of_the_plain_trainer(tmp_path):
     given = task()
     smoothed = spec(source, "r3f(sigma=0.3)", settings={"label_smoothing": 0.2})
     first = run(smoothed, given, tmp_path / "run", keep_model=False).losses[0]
-    form = form_of(smoothed, given)
-    model, read = form.load(), tokenizer()
-    rows, _ = form.encode(given.splits["train"], read, training=True)
+    task_model = task_model_of(smoothed, given)
+    model, read = task_model.load(), tokenizer()
+    rows, _ = task_model.encode(given.splits["train"], read, training=True)
     losses = {}
     for smoothing in (0.0, 0.2):
         arguments = Seq2SeqTrainingArguments(
@@ -103,7 +103,7 @@ def test_label_smoothing_is_that_of_the_plain_trainer(tmp_path):
             dataloader_pin_memory=False,
         )  # fmt: skip
         collator = DataCollatorForSeq2Seq(read, model)
-        trainer = Seq2SeqTrainer(form.load(), arguments, train_dataset=rows, data_collator=collator)
+        trainer = Seq2SeqTrainer(task_model.load(), arguments, train_dataset=rows, data_collator=collator)
         trainer.train()
         losses[smoothing] = next(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
     assert first["loss/task"] == pytest.approx(losses[0.2], rel=1e-4)
@@ -113,7 +113,7 @@ def test_label_smoothing_is_that_of_the_plain_trainer(tmp_path):
 
 def test_the_checkpoint_s_own_way_of_writing_does_not_stay(tmp_path):
     source = save(tmp_path / "start", "bart", min_length=5, no_repeat_ngram_size=3, length_penalty=2.0, num_beams=4)
-    model = form_of(spec(source), task()).load()
+    model = task_model_of(spec(source), task()).load()
     asked = model.generation_config
     assert (asked.max_length, asked.num_beams, asked.do_sample) == (7, 1, False)
     assert (asked.min_length, asked.no_repeat_ngram_size, asked.length_penalty) == (None, None, None)

@@ -14,7 +14,7 @@ from holdfast.records.task import TaskSpec
 from holdfast.study.analysis.failures import outcomes
 from holdfast.tasks.task import Split, Task
 from holdfast.training.run.train_run import run
-from holdfast.training.task_models import form_of
+from holdfast.training.task_models import task_model_of
 from tiny import WORDS, batch, classifier
 
 NAMES = ("O", "B-PER", "I-PER")
@@ -50,14 +50,14 @@ def spec(model, method="vanilla", **settings):
     return RunSpec(model=str(model), method=method, settings=chosen, seed=0, data_seed=0, data="f", task=source)
 
 
-def form(model="unused", names=NAMES, **settings):
-    return form_of(spec(model, **settings), task(names))
+def task_model(model="unused", names=NAMES, **settings):
+    return task_model_of(spec(model, **settings), task(names))
 
 
 def test_a_word_has_its_class_at_its_first_piece(tokenizer):
     """The tiny tokenizer splits at punctuation, so that "good-bad-a" has five pieces."""
     split = made([["a", "good-bad-a", "film"], ["very"]], [[0, 1, 2], [1]])
-    rows, cut = form().encode(split, tokenizer, training=True)
+    rows, cut = task_model().encode(split, tokenizer, training=True)
     assert rows[0]["labels"] == [-100, 0, 1, -100, -100, -100, -100, 2, -100]
     assert tokenizer.convert_ids_to_tokens(rows[0]["input_ids"])[2] == "good"
     assert rows[1]["labels"] == [-100, 1, -100]
@@ -68,11 +68,11 @@ def test_a_word_has_its_class_at_its_first_piece(tokenizer):
 def test_the_last_words_are_cut_whichever_side_the_tokenizer_would_cut(tokenizer, side):
     split = made([["good", "bad", "a", "the"], ["good", "bad", "a"], ["a"]], [[1, 1, 0, 0], [1, 1, 0], [0]])
     tokenizer.truncation_side = side
-    rows, cut = form(max_length=5).encode(split, tokenizer, training=False)
+    rows, cut = task_model(max_length=5).encode(split, tokenizer, training=False)
     assert tokenizer.truncation_side == side
     tokenizer.truncation_side = "right"
     assert cut == 1
-    assert form(max_length=5).count_cut(split, tokenizer) == {"--max-length": 1}
+    assert task_model(max_length=5).count_cut(split, tokenizer) == {"--max-length": 1}
     assert [row["labels"] for row in rows][:2] == [[-100, 1, 1, 0, -100]] * 2
 
 
@@ -80,7 +80,7 @@ def test_the_last_words_are_cut_whichever_side_the_tokenizer_would_cut(tokenizer
 def test_predictions_come_back_in_the_order_of_words(tokenizer, side):
     """Through the collator's padding on either side, with logits that tell where they stood."""
     split = sentences(5, 3)
-    tagger = form()
+    tagger = task_model()
     rows, _ = tagger.encode(split, tokenizer, training=False)
     tokenizer.padding_side = side
     batch = tagger.collator(tokenizer, None)([dict(row) for row in rows])
@@ -99,7 +99,7 @@ def test_scores_are_over_words_and_over_names():
     """By hand: 7 of 9 words; of 3 names 1 is found whole, of 2 predicted ones 1 is right."""
     split = made([["a"] * 5, ["a"] * 4], [[1, 2, 0, 1, 0], [0, 1, 2, 0]])
     outputs = logits_of([[1, 2, 0, 0, 0], [0, 1, 0, 0]])
-    assert form().score(outputs, split, ("entity_f1", "accuracy")) == {
+    assert task_model().score(outputs, split, ("entity_f1", "accuracy")) == {
         "entity_f1": pytest.approx(2 * 1 / (3 + 2)),
         "accuracy": pytest.approx(7 / 9),
     }
@@ -109,8 +109,8 @@ def test_scores_are_over_words_and_over_names():
 def test_words_that_were_cut_count_as_outside_or_as_wrong(names, right):
     split = made([["a"] * 4], [[1, 2, 0, 1]])
     outputs = logits_of([[1, 2]])
-    assert form(names=names).score(outputs, split, ("accuracy",)) == {"accuracy": right / 4}
-    kept = form(names=names).kept(split, outputs)
+    assert task_model(names=names).score(outputs, split, ("accuracy",)) == {"accuracy": right / 4}
+    kept = task_model(names=names).prediction_arrays(split, outputs)
     assert kept["ids"].tolist() == ["r0:0", "r0:1"]
     assert kept["labels"].tolist() == [1, 2]
     assert kept["logits"].shape == (2, 3)
@@ -119,8 +119,8 @@ def test_words_that_were_cut_count_as_outside_or_as_wrong(names, right):
 def test_outputs_that_are_not_finite_have_no_score():
     split, outputs = made([["a", "a"]], [[1, 0]]), logits_of([[1, 0]])
     outputs[0][1, 1] = np.nan
-    assert form().score(outputs, split, ("entity_f1", "accuracy")) == {"entity_f1": None, "accuracy": None}
-    assert not form().finite(outputs)
+    assert task_model().score(outputs, split, ("entity_f1", "accuracy")) == {"entity_f1": None, "accuracy": None}
+    assert not task_model().finite(outputs)
 
 
 def test_a_word_that_is_nothing_to_the_tokenizer_is_an_unknown_one(tokenizer):
@@ -130,7 +130,7 @@ def test_a_word_that_is_nothing_to_the_tokenizer_is_an_unknown_one(tokenizer):
 
     raw.normalizer = Replace("\u200b", "")
     deaf = t.PreTrainedTokenizerFast(tokenizer_object=raw, **tokenizer.special_tokens_map)
-    rows, _ = form().encode(split, deaf, training=True)
+    rows, _ = task_model().encode(split, deaf, training=True)
     assert rows[0]["input_ids"][2] == deaf.unk_token_id
     assert [row["labels"] for row in rows] == [[-100, 1, 0, 1, -100], [-100, 0, 2, -100]]
 
@@ -155,7 +155,7 @@ def byte_level(split_first):
 @pytest.mark.parametrize("split_first", [False, True])
 def test_tokenizers_of_bytes_see_words_as_inside_a_text(split_first, tmp_path):
     tokenizer = byte_level(split_first)
-    rows, _ = form().encode(made([["go", "go.go"]], [[1, 2]]), tokenizer, training=True)
+    rows, _ = task_model().encode(made([["go", "go.go"]], [[1, 2]]), tokenizer, training=True)
     pieces = tokenizer.convert_ids_to_tokens(rows[0]["input_ids"])
     assert pieces == ["Ġgo", "Ġgo", ".", "g", "o"]
     assert rows[0]["labels"] == [1, 2, -100, -100, -100]
@@ -167,12 +167,12 @@ def test_tokenizers_of_bytes_see_words_as_inside_a_text(split_first, tmp_path):
 
 def test_a_tokenizer_without_words_is_refused():
     with pytest.raises(HoldfastError, match="does not tell which piece is of which word; choose a model with a fast"):
-        form().encode(sentences(2, 0), SimpleNamespace(is_fast=False), training=True)
+        task_model().encode(sentences(2, 0), SimpleNamespace(is_fast=False), training=True)
 
 
 def test_no_room_for_a_word_is_told(tokenizer):
     with pytest.raises(HoldfastError, match="--max-length 2: no room for text beside 2 special tokens; use at least 3"):
-        form(max_length=2).count_cut(sentences(2, 0), tokenizer)
+        task_model(max_length=2).count_cut(sentences(2, 0), tokenizer)
 
 
 @pytest.mark.slow
@@ -212,7 +212,7 @@ def test_a_run_that_finds_no_name_has_collapsed_and_rare_names_alone_are_no_coll
     """97 % of the words are no name, so a sound tagger calls nearly all of them that."""
     words = [["a"] * 100] * 10
     tags = [[0] * 97 + [1, 2, 0] for _ in range(10)]
-    split, tagger = made(words, tags), form()
+    split, tagger = made(words, tags), task_model()
     sound, dead = logits_of(tags), logits_of([[0] * 100] * 10)
 
     def record(outputs):
@@ -221,7 +221,7 @@ def test_a_run_that_finds_no_name_has_collapsed_and_rare_names_alone_are_no_coll
             dominant_share=tagger.dominant_share(outputs),
             constant_scores={"entity_f1": 0.0, "accuracy": 0.98},
             diverged=False,
-            form="Tagger",
+            form="TokenClassifier",
         )
 
     reasons = [one.reason for one in outcomes([record(sound), record(sound), record(dead)], "entity_f1", 0.0)]

@@ -27,10 +27,10 @@ def layer_drift(model: nn.Module, start: nn.Module) -> list[float | None] | None
     the two models differ in structure.
     """
     try:
-        moved, kept = _by_layer(model), _by_layer(start)
-        if len(moved) != len(kept):
-            raise HoldfastError(f"one has {len(moved)} hidden layers and the other {len(kept)}")
-        gaps = [weight_distance(one, other) for one, other in zip(moved, kept, strict=True)]
+        moved, initial = _by_layer(model), _by_layer(start)
+        if len(moved) != len(initial):
+            raise HoldfastError(f"one has {len(moved)} hidden layers and the other {len(initial)}")
+        gaps = [weight_distance(one, other) for one, other in zip(moved, initial, strict=True)]
     except HoldfastError as error:
         logger.warning("the distances from the pre-trained layers are not kept: %s", error)
         return None

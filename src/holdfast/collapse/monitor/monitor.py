@@ -175,10 +175,10 @@ def _length(row: Any) -> int:
 
 
 def _as_log(look: Look) -> dict[str, float]:
-    found = {name: getattr(look, name) for name in _LOGGED}
+    entry = {name: getattr(look, name) for name in _LOGGED}
     for layer in look.layers:
-        found |= {f"layer_{layer.layer}/{name}": getattr(layer, name) for name in _LOGGED[:-1]}
-    return {f"{_PREFIX}{name}": value for name, value in found.items() if value is not None}
+        entry |= {f"layer_{layer.layer}/{name}": getattr(layer, name) for name in _LOGGED[:-1]}
+    return {f"{_PREFIX}{name}": value for name, value in entry.items() if value is not None}
 
 
 def _logged_looks(history: Sequence[Mapping[str, Any]]) -> list[Look]:

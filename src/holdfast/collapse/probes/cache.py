@@ -50,9 +50,7 @@ def model_digest(folder: Path) -> str:
     """
     digest = hashlib.sha256()
     for file in sorted({file for pattern in _READ for file in folder.glob(pattern) if file.is_file()}):
-        with file.open("rb") as held:
-            content = hashlib.file_digest(held, "sha256").hexdigest()
-        digest.update(f"{file.name}\0{content}\n".encode())
+        digest.update(f"{file.name}\0{_content(file)}\n".encode())
     return digest.hexdigest()
 
 
@@ -118,8 +116,7 @@ class FeatureCache:
         entry = self.folder / source.key(layer)
         try:
             facts = json.loads((entry / _FACTS).read_text(encoding="utf-8"))
-            with (entry / _DATA).open("rb") as held:
-                content = hashlib.file_digest(held, "sha256").hexdigest()
+            content = _content(entry / _DATA)
         except (OSError, ValueError):
             return None
         return entry / _DATA if isinstance(facts, dict) and facts.get("content") == content else None
@@ -127,9 +124,7 @@ class FeatureCache:
     def keep(self, source: Source, layer: int, file: Path) -> Path:
         """Move ``file``, which lies in a folder of ``room``, into the entry, and return where it then is."""
         entry = self.folder / source.key(layer)
-        with file.open("rb") as held:
-            content = hashlib.file_digest(held, "sha256").hexdigest()
-        facts = {"content": content, "layer": layer, **vars(source)}
+        facts = {"content": _content(file), "layer": layer, **vars(source)}
         # The whole entry takes its place at once, so that nobody finds half of it.
         whole = file.parent / entry.name
         whole.mkdir()
@@ -174,6 +169,11 @@ class FeatureCache:
                 shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=self.folder) as room:
             yield Path(room)
+
+
+def _content(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _last_touched(folder: Path) -> float:

@@ -24,19 +24,19 @@ class History:
         """Return minus the inverse Hessian's estimate times ``gradient``, ``(members, outputs, coordinates)``."""
         import numpy as np
 
-        found = gradient.copy()
+        descent = gradient.copy()
         coefficients = []
         for step, change, inverse in reversed(self._pairs):
-            coefficient = inverse * _dots(step, found)
-            found -= coefficient[:, None, None] * change
+            coefficient = inverse * _dots(step, descent)
+            descent -= coefficient[:, None, None] * change
             coefficients.append(coefficient)
         if self._pairs:
             _, change, inverse = self._pairs[-1]
             squares = inverse * _dots(change, change)
-            found /= np.where(squares > 0, squares, 1.0)[:, None, None]
+            descent /= np.where(squares > 0, squares, 1.0)[:, None, None]
         for (step, change, inverse), coefficient in zip(self._pairs, reversed(coefficients), strict=True):
-            found += (coefficient - inverse * _dots(change, found))[:, None, None] * step
-        return -found
+            descent += (coefficient - inverse * _dots(change, descent))[:, None, None] * step
+        return -descent
 
     def add(self, step: Array, change: Array) -> None:
         """Remember a step and the change of the gradient over it; the oldest is forgotten."""

@@ -29,5 +29,5 @@ class LinearFits:
         """
         strengths, outputs, width = self.weights[of_set].shape
         flat = self.weights[of_set].reshape(-1, width).astype(features.dtype)
-        found: Array = features @ flat.T + self.biases[of_set].reshape(-1)
-        return found.reshape(-1, strengths, outputs).transpose(1, 0, 2)
+        products: Array = features @ flat.T + self.biases[of_set].reshape(-1)
+        return products.reshape(-1, strengths, outputs).transpose(1, 0, 2)

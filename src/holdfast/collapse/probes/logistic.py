@@ -136,7 +136,7 @@ def _solve(
     """Return the members' weights, with the biases last, and whether each converged."""
     import numpy as np
 
-    found, converged = weights.copy(), np.zeros(len(weights), dtype=bool)
+    solution, converged = weights.copy(), np.zeros(len(weights), dtype=bool)
     # Weights w are the axes times ``scale`` times the coordinates that L-BFGS works in.
     scale = np.concatenate(
         [
@@ -154,16 +154,16 @@ def _solve(
         done = (size <= tolerance) | (step == max_steps)
         if done.any():
             ended, keep = members[done], ~done
-            found[ended], converged[ended] = weights[done], size[done] <= tolerance
+            solution[ended], converged[ended] = weights[done], size[done] <= tolerance
             if done.all():
                 break
             members, penalties, weights, scale = members[keep], penalties[keep], weights[keep], scale[keep]
             gradient = gradient[keep]
             logits.keep(keep)
             history.keep(keep)
-        inner = _inward(problem.axes, gradient) * scale
+        inner = _times(gradient, problem.axes) * scale
         heading = history.direction(inner)
-        direction = _outward(problem.axes, heading * scale)
+        direction = _times(heading * scale, problem.axes.T)
         lengths = logits.search(
             direction,
             slopes=(gradient * direction).sum(axis=(1, 2)),
@@ -172,8 +172,8 @@ def _solve(
         )[:, None, None]
         weights = weights + lengths * direction
         gradient = logits.gradient() + _penalty(penalties, weights)
-        history.add(lengths * heading, _inward(problem.axes, gradient) * scale - inner)
-    return found, converged
+        history.add(lengths * heading, _times(gradient, problem.axes) * scale - inner)
+    return solution, converged
 
 
 def _penalty(penalties: Array, weights: Array) -> Array:
@@ -183,18 +183,12 @@ def _penalty(penalties: Array, weights: Array) -> Array:
     return product
 
 
-def _inward(axes: Array, gradient: Array) -> Array:
-    """Return a gradient's coordinates along the axes; the biases are an axis of their own."""
-    return _times(gradient, axes)
-
-
-def _outward(axes: Array, coordinates: Array) -> Array:
-    """Return the weights that have these coordinates along the axes."""
-    return _times(coordinates, axes.T)
-
-
 def _times(values: Array, matrix: Array) -> Array:
-    found = values.copy()
+    """Return all but the biases, which are an axis of their own, times ``matrix``.
+
+    The axes give the coordinates of a gradient along them, their transpose the weights that have coordinates.
+    """
+    products = values.copy()
     # One product of all rows: NumPy would do a small one for each member.
-    found[:, :, :-1] = (values[:, :, :-1].reshape(-1, len(matrix)) @ matrix).reshape(*values.shape[:2], -1)
-    return found
+    products[:, :, :-1] = (values[:, :, :-1].reshape(-1, len(matrix)) @ matrix).reshape(*values.shape[:2], -1)
+    return products

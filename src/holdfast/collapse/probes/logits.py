@@ -47,14 +47,14 @@ class Logits:
 
         members, outputs, n = self._values.shape
         width = self._features.shape[1]
-        found = np.zeros((members * outputs, width + 1))
+        gradients = np.zeros((members * outputs, width + 1))
         for span in spans(n, members * outputs):
             shares = _probabilities(self._values[:, :, span].copy())
             shares *= self._kept[self._of_set, None, span]
             flat = shares.reshape(members * outputs, -1)
-            found[:, :-1] += flat @ self._features[span]
-            found[:, -1] += flat.sum(axis=1)
-        gradient = found.reshape(members, outputs, width + 1)
+            gradients[:, :-1] += flat @ self._features[span]
+            gradients[:, -1] += flat.sum(axis=1)
+        gradient = gradients.reshape(members, outputs, width + 1)
         gradient /= self._counts[self._of_set, None, None]
         gradient -= self._sums[self._of_set]
         return gradient
@@ -98,11 +98,11 @@ class Logits:
 
         members, outputs, _ = weights.shape
         flat = weights.reshape(members * outputs, -1).astype(self._features.dtype)
-        found = np.empty((members * outputs, len(self._features)), dtype=self._features.dtype)
+        products = np.empty((members * outputs, len(self._features)), dtype=self._features.dtype)
         for span in spans(len(self._features), members * outputs):
-            np.matmul(flat[:, :-1], self._features[span].T, out=found[:, span])
-            found[:, span] += flat[:, -1:]
-        return found.reshape(members, outputs, -1)
+            np.matmul(flat[:, :-1], self._features[span].T, out=products[:, span])
+            products[:, span] += flat[:, -1:]
+        return products.reshape(members, outputs, -1)
 
     def _slopes(self, products: Array, lengths: Array, members: Array) -> tuple[Array, Array]:
         """Return the first and second derivative along the direction, of the loss's part that is not linear."""
@@ -113,7 +113,7 @@ class Logits:
         steps = lengths[members].astype(products.dtype)[:, None, None]
         first, second = np.zeros(len(members)), np.zeros(len(members))
         for span in spans(n, len(members) * outputs):
-            kept = self._kept[self._of_set[members], span]
+            in_set = self._kept[self._of_set[members], span]
             along = products[:, :, span] if whole else products[members, :, span]
             values = along * steps
             values += self._values[:, :, span] if whole else self._values[members, :, span]
@@ -121,12 +121,12 @@ class Logits:
             shares *= along
             mean = shares.sum(axis=1)
             shares *= along
-            first += np.einsum("mr,mr->m", mean, kept)
+            first += np.einsum("mr,mr->m", mean, in_set)
             mean *= mean
             if outputs > 1:
-                second += np.einsum("mor,mr->m", shares, kept) - np.einsum("mr,mr->m", mean, kept)
+                second += np.einsum("mor,mr->m", shares, in_set) - np.einsum("mr,mr->m", mean, in_set)
             else:
-                second += np.einsum("mr,mr->m", shares[:, 0] - mean, kept)
+                second += np.einsum("mr,mr->m", shares[:, 0] - mean, in_set)
         counts = self._counts[self._of_set[members]]
         return first / counts, second / counts
 

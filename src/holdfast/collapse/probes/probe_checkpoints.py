@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from holdfast.collapse.probes.cache import FeatureCache, Source, model_digest, rows_digest
-from holdfast.collapse.probes.checkpoints import ModelSource, refuse_other_bodies
+from holdfast.collapse.probes.checkpoints import check_checkpoint, load_classifier, model_files, refuse_other_bodies
 from holdfast.collapse.probes.features import Features, extract_features
 from holdfast.collapse.probes.probe_task import probe_rows, score_probes
 from holdfast.errors import HoldfastError
+from holdfast.records.model_source import ModelSource
 from holdfast.records.probes import LayerScore, ProbedModel, ProbedOn, ProbeResults, layer_score, short_names
 from holdfast.records.run import ProbeScore
 from holdfast.tasks.task import Split, Task
@@ -51,10 +52,10 @@ def probe_checkpoints(
     kind and size, for tasks of the same name, and for layers, poolings and lengths that a model does not have.
     """
     report = on_progress or (lambda state, done, total: None)
-    names = short_names(pretrained.source, [one.source for one in checkpoints])
+    names = short_names(pretrained.name, [one.name for one in checkpoints])
     sources = [pretrained, *checkpoints]
     for source in sources:
-        source.check()
+        check_checkpoint(source)
         _check_lengths(source, plan.max_length)
     refuse_other_bodies(pretrained, list(checkpoints))
     _refuse_same_names(tasks)
@@ -64,8 +65,8 @@ def probe_checkpoints(
     total = len(sources) * len(tasks)
     for place, (name, source) in enumerate(zip(names, sources, strict=True)):
         report(f"{name}: reading its files", place * len(tasks), total)
-        digest = model_digest(source.files())
-        probed.append(ProbedModel(name=name, source=source.source, digest=digest))
+        digest = model_digest(model_files(source))
+        probed.append(ProbedModel(name=name, source=source.name, digest=digest))
         reader = _Reader(source, digest, plan, cache)
         for index, task in enumerate(tasks):
             done = place * len(tasks) + index
@@ -105,7 +106,7 @@ class _Reader:
         def extract(layers: Sequence[int] | Literal["all"], folder: Path) -> Features:
             if self.loaded is None:
                 show("loading")
-                self.loaded = self.source.load()
+                self.loaded = load_classifier(self.source)
             return extract_features(
                 *self.loaded,
                 split,
@@ -143,12 +144,10 @@ def _probe(
 
 def _check_lengths(source: ModelSource, length: int) -> None:
     """Raise ``HoldfastError`` where the model has fewer positions or words than its texts would have."""
-    from holdfast.training.models.loading import classifier_config, load_tokenizer
+    from holdfast.training.models.loading import load_tokenizer, model_config
     from holdfast.training.run.check import check_lengths
 
-    tokenizer = load_tokenizer(source.source, source.revision, source.remote_code)
-    config = classifier_config(source.source, 2, (), source.revision, source.remote_code)
-    check_lengths(source.source, config, tokenizer, length)
+    check_lengths(source.name, model_config(source), load_tokenizer(source), length)
 
 
 def _refuse_same_names(tasks: Sequence[Task]) -> None:
@@ -161,7 +160,7 @@ def _refuse_same_names(tasks: Sequence[Task]) -> None:
 def _probed_on(task: Task, train: Split, scored: Split, plan: ProbePlan, pretrained: ModelSource) -> ProbedOn:
     from holdfast.tasks.encode import count_cut
     from holdfast.tasks.scoring.metrics import constant_score
-    from holdfast.tasks.unknown import unknown_told
+    from holdfast.tasks.unknown import unknown_notes
     from holdfast.training.models.loading import load_tokenizer
 
     warnings = list(task.warnings)
@@ -169,14 +168,14 @@ def _probed_on(task: Task, train: Split, scored: Split, plan: ProbePlan, pretrai
         warnings.append(
             f"--train-size {plan.train_size}: there are only {len(train)} training rows, and all of them are used"
         )
-    tokenizer = load_tokenizer(pretrained.source, pretrained.revision, pretrained.remote_code)
+    tokenizer = load_tokenizer(pretrained)
     cut = {name: count_cut(split, tokenizer, plan.max_length) for name, split in (("train", train), ("scored", scored))}
     if any(cut.values()):
         warnings.append(
             f"{cut['train']} of {len(train)} training and {cut['scored']} of {len(scored)} scored texts are longer "
             f"than {plan.max_length} tokens and are cut; see --max-length"
         )
-    notes, unread = unknown_told({"train": train, "scored": scored}, tokenizer, task.kind)
+    notes, unread = unknown_notes({"train": train, "scored": scored}, tokenizer, task.kind)
     metric = task.metrics[0]
     return ProbedOn(
         task=task.name,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.collapse.probes.features import extract_features
 from holdfast.errors import HoldfastError
 from holdfast.records.run import ProbeScore, ProbeSettings
-from holdfast.tasks.kinds.asked import check_labels_rows
+from holdfast.tasks.kinds.predicted import check_labels_rows
 from holdfast.tasks.sampling.subset import draw_subset
 from holdfast.tasks.task import Split, Task
 

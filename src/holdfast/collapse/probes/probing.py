@@ -118,10 +118,10 @@ def _outputs(fits: LinearFits, standard: Standard, features: Array) -> Array:
     import numpy as np
 
     _, strengths, outputs = fits.biases.shape
-    found = np.empty((strengths, len(features), outputs))
+    outputs_by_strength = np.empty((strengths, len(features), outputs))
     for span in spans(*features.shape):
-        found[:, span] = fits.outputs(standard(features[span]), 0)
-    return found
+        outputs_by_strength[:, span] = fits.outputs(standard(features[span]), 0)
+    return outputs_by_strength
 
 
 def _finite(features: Array) -> bool:

@@ -32,16 +32,16 @@ def fit_ridge(features: Array, targets: Array, strengths: Array, rows: Array) ->
     middle = targets.mean()
     whole = _moments(features, targets - middle, np.ones(len(features), dtype=bool))
     weights, biases = [], []
-    for kept in rows:
-        moments = whole - _moments(features, targets - middle, ~kept)
+    for chosen in rows:
+        moments = whole - _moments(features, targets - middle, ~chosen)
         moments /= moments[-1, -1]
         means, target = moments[-1, :-2], moments[-1, -2]
         variances, axes = np.linalg.eigh(moments[:-2, :-2] - np.outer(means, means))
         along = (moments[-2, :-2] - means * target) @ axes
         # Rounding leaves eigenvalues just below zero.
-        found = (along / (np.maximum(variances, 0.0) + np.asarray(strengths)[:, None])) @ axes.T
-        weights.append(found)
-        biases.append(middle + target - found @ means)
+        solutions = (along / (np.maximum(variances, 0.0) + np.asarray(strengths)[:, None])) @ axes.T
+        weights.append(solutions)
+        biases.append(middle + target - solutions @ means)
     return LinearFits(
         np.stack(weights)[:, :, None], np.stack(biases)[:, :, None], np.ones((len(rows), len(strengths)), dtype=bool)
     )
@@ -52,10 +52,10 @@ def _moments(features: Array, targets: Array, kept: Array) -> Array:
     import numpy as np
 
     width = features.shape[1]
-    found = np.zeros((width + 2, width + 2))
+    moments = np.zeros((width + 2, width + 2))
     for span in spans(len(features), width):
         chosen = kept[span]
         count = int(chosen.sum())
         joined = np.column_stack([features[span][chosen], targets[span][chosen], np.ones(count)]).astype(np.float64)
-        found += joined.T @ joined
-    return found
+        moments += joined.T @ joined
+    return moments

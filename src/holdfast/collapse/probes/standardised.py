@@ -27,11 +27,11 @@ class Standard:
         """Return a standardised copy in float32, computed in float64 a span at a time."""
         import numpy as np
 
-        found = np.empty(features.shape, dtype=np.float32)
+        standardised = np.empty(features.shape, dtype=np.float32)
         with np.errstate(over="ignore", invalid="ignore"):
             for span in spans(*features.shape):
-                found[span] = (features[span] - self.mean) * self.factor
-        return found
+                standardised[span] = (features[span] - self.mean) * self.factor
+        return standardised
 
 
 def standard_of(features: Array) -> Standard | None:

@@ -35,12 +35,12 @@ def choose_strengths(
     tried = np.sort(np.asarray(STRENGTHS if strengths is None else strengths, dtype=np.float64))[::-1]
     if rows.all():
         return (float(tried[len(tried) // 2]),) * len(rows)
-    found = _held_out_losses(targets, features, tried, rows)
-    while strengths is None and (found.argmin(axis=1) == len(tried) - 1).any() and tried[-1] > 1.5 * _WEAKEST:
+    losses = _held_out_losses(targets, features, tried, rows)
+    while strengths is None and (losses.argmin(axis=1) == len(tried) - 1).any() and tried[-1] > 1.5 * _WEAKEST:
         weaker = tried[-1] * np.array([10**-0.5, 0.1])
-        found = np.concatenate([found, _held_out_losses(targets, features, weaker, rows)], axis=1)
+        losses = np.concatenate([losses, _held_out_losses(targets, features, weaker, rows)], axis=1)
         tried = np.concatenate([tried, weaker])
-    return tuple(float(tried[best]) for best in found.argmin(axis=1))
+    return tuple(float(tried[best]) for best in losses.argmin(axis=1))
 
 
 def _held_out_losses(targets: Targets, features: Array, strengths: Array, rows: Array) -> Array:
@@ -48,14 +48,14 @@ def _held_out_losses(targets: Targets, features: Array, strengths: Array, rows: 
     import numpy as np
 
     fits = targets.fit(features, strengths, rows)
-    found = np.zeros(fits.biases.shape[:2])
-    for of_set, kept in enumerate(rows):
-        held = np.flatnonzero(~kept)
+    losses = np.zeros(fits.biases.shape[:2])
+    for of_set, chosen in enumerate(rows):
+        held = np.flatnonzero(~chosen)
         for span in spans(len(held), features.shape[1] + fits.biases[0].size):
             outputs = fits.outputs(features[held[span]], of_set)
-            found[of_set] += targets.losses(outputs, held[span]).sum(axis=1)
-        found[of_set] /= len(held)
-    return found
+            losses[of_set] += targets.losses(outputs, held[span]).sum(axis=1)
+        losses[of_set] /= len(held)
+    return losses
 
 
 def held_out(strata: Array, share: float, seed: int) -> Array:

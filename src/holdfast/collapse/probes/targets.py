@@ -79,17 +79,17 @@ class Classes:
         logits = self._of_each_class(outputs)
         logits = logits - logits.max(axis=2, keepdims=True)
         of_label = np.take_along_axis(logits, self.strata[chosen][None, :, None], axis=2)[:, :, 0]
-        found: Array = np.log(np.exp(logits).sum(axis=2)) - of_label
-        return found
+        losses: Array = np.log(np.exp(logits).sum(axis=2)) - of_label
+        return losses
 
     def predictions(self, outputs: Array) -> Array:
         """Return logits, ``(rows, classes)``; those of classes that do not occur are below all others."""
         import numpy as np
 
         logits = self._of_each_class(outputs)
-        found = np.repeat(logits.min(axis=1, keepdims=True) - 1, self._classes, axis=1)
-        found[:, self._present] = logits
-        return found
+        predictions = np.repeat(logits.min(axis=1, keepdims=True) - 1, self._classes, axis=1)
+        predictions[:, self._present] = logits
+        return predictions
 
     def _of_each_class(self, outputs: Array) -> Array:
         """Return a logit of each class that occurs, along the last axis; two have one output, of the second."""

@@ -16,10 +16,10 @@ LEAST_GAIN = 0.1
 has learned next to nothing that others did learn."""
 
 _SAME = {
-    "Tagger": "nearly all words were predicted as one class",
+    "TokenClassifier": "nearly all words were predicted as one class",
     **dict.fromkeys(WRITERS, "the same text was written for nearly all rows"),
 }
-"""What a collapsed run did, by its form, where it did not put rows into classes."""
+"""What a collapsed run did, by its task model, where it did not put rows into classes."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from holdfast.study.diagnosis.head import measure_head
 from holdfast.study.diagnosis.inputs import Inputs, head_features, load_inputs
 from holdfast.study.diagnosis.reading import judge, sentences
 from holdfast.study.plan.prepare import Prepared
-from holdfast.tasks.kinds.asked import check_labels_rows
+from holdfast.tasks.kinds.predicted import check_labels_rows
 
 OnProgress = Callable[[str, int, int], None]
 """(phase, done, of)"""

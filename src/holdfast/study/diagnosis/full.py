@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
+from holdfast.modes import evaluating, same_modes
 from holdfast.records.diagnosis import FullTuning
 from holdfast.records.run import TrainingSettings
 from holdfast.stability.bounds import convex_tuning_bound, full_tuning_bound
-from holdfast.stability.curvature import hessian_curvature, hessian_product, labelled_loss, steady, trainable
+from holdfast.stability.curvature import hessian_curvature, hessian_product, labelled_loss, trainable
 from holdfast.stability.estimators import gradient_norms
 from holdfast.study.diagnosis.inputs import Inputs
 from holdfast.training.engine import Engine
@@ -59,7 +60,7 @@ def measure_full(inputs: Inputs, steps: int, progress: Callable[[int, int], None
     moved = [parameter.detach() - origin for parameter, origin in zip(parameters, start, strict=True)]
     with torch.no_grad():
         torch._foreach_copy_(parameters, start)
-    with steady(model):
+    with evaluating(model):
         image = hessian_product(model, [batch], moved)
     distance = _norm(moved)
     if not all(map(math.isfinite, (loss_end, distance, after))):
@@ -118,17 +119,15 @@ def tune(inputs: Inputs, steps: int, told: Callable[[int], None]) -> None:
         seed=spec.seed,
     )
     order = _orders(len(inputs.data), settings.batch_size, spec.data_seed)
-    modes = [(module, module.training) for module in model.modules()]
-    model.train()
     try:
-        for step in range(steps):
-            for _ in range(settings.accumulation):
-                engine.backward(engine.loss(inputs.batch(next(order))))
-                engine.step()
-            told(step + 1)
+        with same_modes(model):
+            model.train()
+            for step in range(steps):
+                for _ in range(settings.accumulation):
+                    engine.backward(engine.loss(inputs.batch(next(order))))
+                    engine.step()
+                told(step + 1)
     finally:
-        for module, mode in modes:
-            module.training = mode
         engine.finish()
         model.zero_grad(set_to_none=True)
 
@@ -142,7 +141,7 @@ def _orders(rows: int, batch_size: int, seed: int) -> Iterator[list[int]]:
 
 
 def _loss_and_gradient(model: nn.Module, batch: Any, gradient: bool = True) -> tuple[float, list[Tensor]]:
-    with steady(model), torch.set_grad_enabled(gradient):
+    with evaluating(model), torch.set_grad_enabled(gradient):
         loss = labelled_loss(model, batch)
         slope = torch.autograd.grad(loss, trainable(model), materialize_grads=True) if gradient else ()
     return float(loss.detach()), list(slope)

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from holdfast.modes import evaluating
 from holdfast.records.run import RunSpec
-from holdfast.stability.curvature import steady
 from holdfast.tasks import draw_subset
 from holdfast.tasks.encode import EncodedSplit, encode
 from holdfast.tasks.task import Task
 from holdfast.training.forward.feature_hook import FeatureHook
-from holdfast.training.models.loading import load_model, load_tokenizer
+from holdfast.training.models.loading import fill_padding, load_model, load_tokenizer
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,9 @@ def load_inputs(spec: RunSpec, task: Task) -> Inputs:
     from transformers import DataCollatorWithPadding, set_seed
 
     set_seed(spec.seed)
-    tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
-    model = load_model(
-        spec.model, task.num_outputs, task.label_names, spec.revision, spec.remote_code, spec.pickled_weights
-    )
-    if model.config.pad_token_id is None:
-        # Decoder classifiers find the last real token by it.
-        model.config.pad_token_id = tokenizer.pad_token_id
+    tokenizer = load_tokenizer(spec.source)
+    model = load_model(spec.source, task.num_outputs, task.label_names)
+    fill_padding(model, tokenizer)
     split = task.splits["train"]
     if spec.train_size is not None:
         split = draw_subset(split, spec.train_size, spec.subset_seed, task.kind)
@@ -67,7 +63,7 @@ def head_features(inputs: Inputs) -> Tensor:
     order = sorted(range(len(inputs.data)), key=lambda row: len(inputs.data[row]["input_ids"]))
     parts = []
     try:
-        with steady(inputs.model), torch.no_grad():
+        with evaluating(inputs.model), torch.no_grad():
             size = inputs.spec.settings.eval_batch_size
             for first in range(0, len(order), size):
                 batch = inputs.batch(order[first : first + size])

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from holdfast.errors import HoldfastError
+from holdfast.records.model_source import ModelSource
 from holdfast.records.run import RunSpec
 from holdfast.records.summary import TaskInfo
 from holdfast.records.task import OodSpec, TaskSpec
@@ -93,7 +94,7 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
     """
     from holdfast.study.define.recipe import check_followed
     from holdfast.tasks import load_task
-    from holdfast.tasks.kinds.asked import check_labels_rows
+    from holdfast.tasks.kinds.predicted import check_labels_rows
     from holdfast.training.models.loading import check_model, load_tokenizer
     from holdfast.training.run.check import check_run
 
@@ -101,8 +102,9 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
     study = resolve_methods(study)
     check_followed(study)
     # First, since data may take long to load.
-    check_model(study.model, study.revision, study.remote_code, study.pickled_weights)
-    load_tokenizer(study.model, study.revision, study.remote_code)
+    source = ModelSource(study.model, study.revision, study.remote_code, study.pickled_weights)
+    check_model(source)
+    load_tokenizer(source)
     tasks = [load_task(spec, data_dir) for spec in study.tasks]
     _refuse_same_names(study.tasks, tasks)
     _check_writing(study, tasks)
@@ -154,14 +156,14 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
 
 def _unread_elsewhere(elsewhere: Elsewhere, own: Mapping[TaskSpec, Task], run: RunSpec) -> list[str]:
     """Warn of what the model's tokenizer cannot see of the tasks that models are scored on beside the study's."""
-    from holdfast.training.run.foretold import reading
+    from holdfast.training.run.preview import reading_notes
 
     warnings = []
     for key, task in elsewhere.items():
         if key not in own:
             # Probes learn from the training rows too.
             names = [task.scored_split] if isinstance(key, OodSpec) else ["train", task.scored_split]
-            _, told = reading(run, task, {name: task.splits[name] for name in names})
+            _, told = reading_notes(run, task, {name: task.splits[name] for name in names})
             warnings += [f"{task.name}: {warning}" for warning in told]
     return warnings
 
@@ -249,12 +251,12 @@ def _too_few_rows(train: Split, size: int | None) -> list[str]:
 
 def _info(task: Task, study: StudyFile, size: int | None, elsewhere: Elsewhere, run: RunSpec) -> TaskInfo:
     from holdfast.tasks.scoring.metrics import constant_score
-    from holdfast.training.run.foretold import load_notes, reading
+    from holdfast.training.run.preview import load_notes, reading_notes
 
     train = _train(task, size, study.subset_seed)
     learnt = {**task.splits, "train": train}
     labelled = {name: split for name, split in learnt.items() if split.labels is not None}
-    read_notes, read_warnings = reading(run, task, labelled)
+    read_notes, read_warnings = reading_notes(run, task, labelled)
     scored = task.splits[task.scored_split]
     metric = task.metrics[0]
     constant = constant_score(metric, scored.labels) if scored.labels is not None else 0.0
@@ -282,10 +284,10 @@ def _info(task: Task, study: StudyFile, size: int | None, elsewhere: Elsewhere, 
 
 def _cut_texts(task: Task, labelled: Mapping[str, Split], run: RunSpec) -> list[str]:
     """Warn of texts that are longer than what is kept of them."""
-    from holdfast.training.run.foretold import count_cuts
+    from holdfast.training.run.preview import count_truncated
 
     warnings = []
-    for option, counts in count_cuts(run, task, labelled).items():
+    for option, counts in count_truncated(run, task, labelled).items():
         told = ", ".join(f"{count} of {len(labelled[name])} {name}" for name, count in counts.items() if count)
         what = "texts to write" if option == "--max-target-length" else "texts"
         length = getattr(run.settings, option.removeprefix("--").replace("-", "_"))

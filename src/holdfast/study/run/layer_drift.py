@@ -12,9 +12,9 @@ from holdfast.measures.layers import measure_layers
 from holdfast.methods.parts.model.layers import is_encoder_decoder
 from holdfast.records.run import LayerState, RunSpec
 from holdfast.tasks.task import Task
-from holdfast.training.models.loading import load_tokenizer, load_tuned
+from holdfast.training.models.loading import fill_padding, load_tokenizer, load_tuned
 from holdfast.training.quiet import quiet
-from holdfast.training.task_models import form_of
+from holdfast.training.task_models import task_model_of
 
 
 def tuned_layers(spec: RunSpec, task: Task, folder: Path) -> list[LayerState]:
@@ -27,28 +27,29 @@ def tuned_layers(spec: RunSpec, task: Task, folder: Path) -> list[LayerState]:
         return []
     with np.load(path) as saved:
         states, ids = saved["states"], saved["ids"].tolist()
-    tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
-    form = form_of(spec, task)
+    tokenizer = load_tokenizer(spec.source)
+    task_model = task_model_of(spec, task)
     # That heads are drawn anew was told when the run began.
     with quiet():
-        start = form.load()
+        start = task_model.load()
         tuned = load_tuned(folder / "model", spec.remote_code)
-    if start.config.pad_token_id is None:
-        start.config.pad_token_id = tokenizer.pad_token_id
+    fill_padding(start, tokenizer)
     drift = layer_drift(tuned, start)
     del tuned
     split = task.splits[task.scored_split]
     places = {name: row for row, name in enumerate(split.ids)}
     kept = split.take([places[name] for name in ids])
-    rows, _ = form.encode(kept, tokenizer, training=False)
+    rows, _ = task_model.encode(kept, tokenizer, training=False)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     start.to(device)
     batches = DataLoader(
         rows,
         batch_size=spec.settings.eval_batch_size,
-        collate_fn=form.collator(tokenizer, start),
+        collate_fn=task_model.collator(tokenizer, start),
     )
-    reference = form.states(start, ({name: value.to(device) for name, value in batch.items()} for batch in batches))
+    reference = task_model.states(
+        start, ({name: value.to(device) for name, value in batch.items()} for batch in batches)
+    )
     if reference is None:
         return []
     measures = measure_layers(states, reference)

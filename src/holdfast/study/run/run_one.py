@@ -15,7 +15,7 @@ from holdfast.study.store.run_store import write_record
 from holdfast.tasks.task import Task
 
 if TYPE_CHECKING:
-    from holdfast.training.run.train_run import Progress
+    from holdfast.training.run.progress import Progress
 
 RUNNER = "holdfast.study.run.train_and_measure:run"
 """What trains and scores a run, as ``module:function``, so that a worker process can import it."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from holdfast.records.run import OtherTask, RunSpec, TrainingSettings
 from holdfast.study.plan.prepare import Prepared
 from holdfast.study.plan.targets import elsewhere_of
-from holdfast.study.run.executors.environment import threads_per_worker
+from holdfast.study.run.executors.environment import threads_per_worker, use_threads
 from holdfast.tasks.sampling.removal import rows_removed
 from holdfast.tasks.task import Split, Task
 
@@ -69,11 +69,7 @@ def estimate(prepared: Prepared, specs: Sequence[RunSpec]) -> Estimate:
     Raises what the runs themselves would raise.
     """
     study = prepared.study
-    threads = threads_per_worker(study.workers, study.threads, os.environ) if study.workers else study.threads
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
+    use_threads(threads_per_worker(study.workers, study.threads, os.environ) if study.workers else study.threads)
     firsts = {(spec.task, spec.method): spec for spec in reversed(specs)}
     tasks = dict(zip(study.tasks, prepared.tasks, strict=True))
     infos = {stored.arm: stored.info for stored in prepared.stored}
@@ -105,7 +101,8 @@ def _time(spec: RunSpec, task: Task) -> _Timing:
     Where a method trains before the task's own training, a few steps of that are timed, and then a run without it.
     """
     from holdfast.methods import describe, parse
-    from holdfast.training.run.train_run import Progress, run
+    from holdfast.training.run.progress import Progress
+    from holdfast.training.run.train_run import run
 
     settings = spec.settings
     rows = {"train": (STEPS + 1) * settings.batch_size * settings.accumulation}

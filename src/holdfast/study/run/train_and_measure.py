@@ -3,18 +3,21 @@
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.collapse.monitor.monitor import CollapseMonitor
+from holdfast.collapse.probes.checkpoints import load_classifier
 from holdfast.collapse.probes.probe_task import probe_task
 from holdfast.errors import HoldfastError
+from holdfast.records.model_source import ModelSource
 from holdfast.records.run import Monitored, OtherTask, ProbeScore, RunRecord, RunSpec
 from holdfast.study.run.layer_drift import tuned_layers
 from holdfast.tasks.task import Task
-from holdfast.training.models.loading import load_model, load_tokenizer
-from holdfast.training.run.train_run import OnProgress, Progress, Surroundings
+from holdfast.training.run.progress import OnProgress, Progress
+from holdfast.training.run.train_run import RunContext
 from holdfast.training.run.train_run import run as train
 
 if TYPE_CHECKING:
@@ -40,15 +43,15 @@ def run(
             monitors.append(CollapseMonitor(trainer, every=spec.monitor))
         return monitors
 
-    around = Surroundings(start=_start(spec, folder), elsewhere=elsewhere, watch=watch)
-    record = train(spec, task, folder, on_progress, around=around)
+    context = RunContext(start=_start(spec, folder), eval_tasks=elsewhere, callbacks=watch)
+    record = train(spec, task, folder, on_progress, context=context)
     on_progress(Progress(record.steps, record.steps, "probing", None))
     found: dict[str, Any] = {
         "layers": tuned_layers(spec, task, folder),
         "monitored": [
             Monitored.model_validate(look, from_attributes=True) for monitor in monitors for look in monitor.looks
         ],
-        "probes": _probes(spec, str(folder / "model"), None, folder, elsewhere),
+        "probes": _probes(spec, replace(spec.source, name=str(folder / "model"), revision=None), folder, elsewhere),
     }
     return record.model_copy(update=found | {"seconds": time.perf_counter() - began})
 
@@ -76,22 +79,19 @@ def _probe_untrained(
         spec=spec,
         status="finished",
         task_name=task.name,
-        probes=_probes(spec, spec.model, spec.revision, folder, elsewhere),
+        probes=_probes(spec, spec.source, folder, elsewhere),
         seconds=time.perf_counter() - began,
         started=started,
     )
 
 
 def _probes(
-    spec: RunSpec, checkpoint: str, revision: str | None, folder: Path, elsewhere: Mapping[OtherTask, Task]
+    spec: RunSpec, checkpoint: ModelSource, folder: Path, elsewhere: Mapping[OtherTask, Task]
 ) -> dict[str, ProbeScore]:
     """Return what linear probes of ``checkpoint`` score, by task."""
     if spec.probe is None:
         return {}
-    tokenizer = load_tokenizer(checkpoint, revision, spec.remote_code)
-    model = load_model(
-        checkpoint, 2, revision=revision, remote_code=spec.remote_code, pickled_weights=spec.pickled_weights
-    )
+    model, tokenizer = load_classifier(checkpoint)
     scores = {}
     for target in spec.probed:
         task = elsewhere[target]

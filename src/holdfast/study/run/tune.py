@@ -13,7 +13,7 @@ from holdfast.study.store.atomic import write_text
 from holdfast.study.store.best import folder_name
 
 if TYPE_CHECKING:
-    from holdfast.training.run.train_run import Progress
+    from holdfast.training.run.progress import Progress
 
 
 def check_free(out: Path) -> None:

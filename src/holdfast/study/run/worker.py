@@ -17,7 +17,7 @@ from holdfast.records.run import RunSpec
 from holdfast.study.run.run_one import RUNNER, perform
 
 if TYPE_CHECKING:
-    from holdfast.training.run.train_run import Progress
+    from holdfast.training.run.progress import Progress
 
 _INTERVAL = 0.1
 """Seconds between progress lines within a phase; faster than anyone reads, rare enough to cost nothing."""

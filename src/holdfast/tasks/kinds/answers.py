@@ -40,10 +40,10 @@ def accepted(
     may be such a one.
     """
     label = label or next((name for name in table.columns if name.lower() in (*LABELS, CHOSEN)), None)
-    found = _judging(table, label)
-    if found is None or rejected == "keep":
+    judging = _judging(table, label)
+    if judging is None or rejected == "keep":
         return table, []
-    column, answers = found
+    column, answers = judging
     if label not in table.columns:
         if column.lower() != ANSWER:
             return table, []
@@ -54,8 +54,8 @@ def accepted(
             f"{table.place}: all rows have the label {judged.pop()!r} and column {column!r} says whether it is right; "
             f"learn that with --label {column}"
         )
-    kept = [i for i, answer in enumerate(answers) if answer == _ACCEPT]
-    if len(kept) == len(answers):
+    accepted_rows = [i for i, answer in enumerate(answers) if answer == _ACCEPT]
+    if len(accepted_rows) == len(answers):
         return table, []
     if column.lower() != ANSWER and rejected is None:
         counts = ", ".join(f"{count} {answer}" for answer, count in Counter(answers).items())
@@ -63,9 +63,9 @@ def accepted(
             f"{table.place}: column {column!r} ({counts}) may say which rows are right; give --read rejected=drop to "
             f"leave the others out, or rejected=keep to learn all"
         )
-    if not kept:
+    if not accepted_rows:
         raise HoldfastError(f"{table.place}: column {column!r} accepts no row; give a file with accepted rows")
-    table, notes = _left(table, column, kept, answers)
+    table, notes = _left(table, column, accepted_rows, answers)
     return replace(table, columns={name: values for name, values in table.columns.items() if name != column}), notes
 
 
@@ -83,10 +83,12 @@ def _judging(table: Table, label: str | None) -> tuple[str, list[str]] | None:
     return None
 
 
-def _left(table: Table, column: str, kept: list[int], answers: list[str]) -> tuple[Table, list[str]]:
+def _left(table: Table, column: str, accepted_rows: list[int], answers: list[str]) -> tuple[Table, list[str]]:
     gone = {
-        answer: answers.count(answer) for answer in dict.fromkeys(answers) if answer not in {answers[i] for i in kept}
+        answer: answers.count(answer)
+        for answer in dict.fromkeys(answers)
+        if answer not in {answers[i] for i in accepted_rows}
     }
-    told = " and ".join(f"{count} with {answer!r}" for answer, count in gone.items())
-    notes = [f"{table.place}: of {len(table)} rows {told} in column {column!r} are left out"] if gone else []
-    return table.keep(kept), notes
+    rejected = " and ".join(f"{count} with {answer!r}" for answer, count in gone.items())
+    notes = [f"{table.place}: of {len(table)} rows {rejected} in column {column!r} are left out"] if gone else []
+    return table.keep(accepted_rows), notes

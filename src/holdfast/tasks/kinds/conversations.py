@@ -30,14 +30,17 @@ def as_texts(table: Table, text: str, target: str) -> tuple[Table, str, str]:
     and for lists and objects that are none.
     """
     if text == target:
-        asked, answered = f"{text} (user)", f"{text} (assistant)"
-        said = _messages(table, text, ("user", "assistant"))
-        columns = {asked: [found.get("user") for found in said], answered: [found.get("assistant") for found in said]}
-        return replace(table, columns=table.columns | columns), asked, answered
+        prompts, responses = f"{text} (user)", f"{text} (assistant)"
+        messages = _messages(table, text, ("user", "assistant"))
+        columns = {
+            prompts: [one.get("user") for one in messages],
+            responses: [one.get("assistant") for one in messages],
+        }
+        return replace(table, columns=table.columns | columns), prompts, responses
     columns = {}
     for column, role in ((text, "user"), (target, "assistant")):
         if any(isinstance(value, list | dict) for value in table.columns.get(column, ())):
-            columns[column] = [found.get(role) for found in _messages(table, column, (role,))]
+            columns[column] = [one.get(role) for one in _messages(table, column, (role,))]
     return replace(table, columns=table.columns | columns), text, target
 
 
@@ -51,29 +54,29 @@ def _messages(table: Table, column: str, roles: tuple[str, ...]) -> list[dict[st
             f"{table.place}: column {column!r} holds lists or objects that are no conversation ({table.where(lists)}); "
             f"write one text a row{more}"
         )
-    found = [_said(value, roles) if isinstance(value, list) else {roles[0]: value} for value in values]
-    longer = [i for i, said in enumerate(found) if said is None]
+    messages = [_by_role(value, roles) if isinstance(value, list) else {roles[0]: value} for value in values]
+    longer = [i for i, one in enumerate(messages) if one is None]
     if longer:
         raise HoldfastError(
             f"{table.place}: column {column!r} holds conversations of several turns, with a system message or with "
             f"more than text ({table.where(longer)}), and Holdfast learns one response to one text: write all that "
             f"comes before the response into a column 'prompt', and the response into 'response'"
         )
-    return [said for said in found if said is not None]
+    return [one for one in messages if one is not None]
 
 
-def _said(conversation: list[Any], roles: tuple[str, ...]) -> dict[str, str] | None:
+def _by_role(conversation: list[Any], roles: tuple[str, ...]) -> dict[str, str] | None:
     """Return what was said in each role, of ``roles`` in their order or the first of them alone; None for any other."""
-    said = {}
+    texts = {}
     for turn in conversation:
         role, content = next((turn[role], turn[content]) for role, content in _KEYS if role in turn and content in turn)
         role = _ROLES.get(str(role).lower())
         if isinstance(content, list) and len(content) == 1 and isinstance(content[0], dict):
             content = content[0].get("text")
-        if role not in roles or role in said or not isinstance(content, str) or turn.get("tool_calls"):
+        if role not in roles or role in texts or not isinstance(content, str) or turn.get("tool_calls"):
             return None
-        said[role] = content
-    return said if tuple(said) in (roles, roles[:1]) else None
+        texts[role] = content
+    return texts if tuple(texts) in (roles, roles[:1]) else None
 
 
 def _is_conversation(value: Any) -> bool:

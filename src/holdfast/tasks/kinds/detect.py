@@ -92,11 +92,12 @@ def read_other(
                 f"{first.place}: no columns of choices, such as choice1 and choice2; the columns are "
                 f"{listed(first.columns)}: rename those that hold the choices"
             )
-        text = spec.text or _found(first, _QUESTIONS, "the text that the choices follow", "--text")
-        label = spec.label or _found(first, LABELS, "the right choice", "--label")
+        text = spec.text or _named(first, _QUESTIONS, "the text that the choices follow", "--text")
+        label = spec.label or _named(first, LABELS, "the right choice", "--label")
         notes = [f"text: column {text!r}, choices: {listed(choices)}, right choice: column {label!r}"]
-        counted_from, told = read_first(tables.values(), label, choices, spec.read.first if spec.read else None)
-        return MultipleChoice(text, choices, label, editable, counted_from), ("accuracy",), [*notes, *told]
+        counted = spec.read.first if spec.read else None
+        counted_from, first_notes = read_first(tables.values(), label, choices, counted)
+        return MultipleChoice(text, choices, label, editable, counted_from), ("accuracy",), [*notes, *first_notes]
     text, target = _text_and_target(first, spec)
     notes = [f"text: column {text!r}, to write: column {target!r}"]
     if are_conversations(first, text) or are_conversations(first, target):
@@ -121,16 +122,16 @@ def _refuse_several(table: Table, spec: TaskSpec) -> None:
             f"or row: write lists of words and of their classes, in columns 'tokens' and 'ner_tags', or choose the "
             f"label of each row with --label"
         )
-    if found := indicators(table, (spec.text, spec.text_pair, *column_names.ROW_NAMES)):
+    if names := indicators(table, (spec.text, spec.text_pair, *column_names.ROW_NAMES)):
         raise HoldfastError(
-            f"{table.place}: columns {listed(found)} hold 0 or 1 each, as of several labels a row, and Holdfast learns "
+            f"{table.place}: columns {listed(names)} hold 0 or 1 each, as of several labels a row, and Holdfast learns "
             f"one class a row: choose one of them with --label"
         )
 
 
 def _words_and_tags(table: Table, spec: TaskSpec) -> tuple[str, str]:
-    words = spec.text or _found(table, WORDS, "the words", "--text")
-    tags = spec.label or _found(table, TAGS, "their classes", "--label")
+    words = spec.text or _named(table, WORDS, "the words", "--text")
+    tags = spec.label or _named(table, TAGS, "their classes", "--label")
     if spec.label is None and not _has_spans(table, tags):
         # Of parts of speech and names nobody knows which are meant; names the field calls so are known.
         spans = [name for name in table.columns if name.lower() not in (*WORDS, *TAGS) and _has_spans(table, name)]
@@ -207,14 +208,14 @@ def _first(table: Table, names: tuple[str, ...]) -> str | None:
     return next((by_lower[name] for name in names if name in by_lower), None)
 
 
-def _found(table: Table, names: tuple[str, ...], what: str, option: str) -> str:
-    found = _first(table, names)
-    if found is None:
+def _named(table: Table, names: tuple[str, ...], what: str, option: str) -> str:
+    name = _first(table, names)
+    if name is None:
         raise HoldfastError(
             f"{table.place}: cannot tell which column holds {what}; the columns are {_shown(table)}: "
             f"name it with {option}"
         )
-    return found
+    return name
 
 
 def _shown(table: Table) -> str:

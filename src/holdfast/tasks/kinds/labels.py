@@ -61,14 +61,14 @@ class Labels:
                     f"({table.where(wrong)}); correct it, or give --kind classification"
                 )
             return [number for number in numbers if number is not None]
-        found = [self.index.get(text, self.index.get(_one_form(text))) for text in texts]
-        unseen = [i for i, index in enumerate(found) if index is None]
+        indices = [self.index.get(text, self.index.get(_one_form(text))) for text in texts]
+        unseen = [i for i, index in enumerate(indices) if index is None]
         if unseen:
             raise HoldfastError(
                 f"{table.place}: label {texts[unseen[0]]!r} in column {column!r} is none of the training labels "
                 f"{listed(self.index)} ({table.where(unseen)}); correct it, or drop these rows"
             )
-        return [index for index in found if index is not None]
+        return [index for index in indices if index is not None]
 
 
 def written(value: Any) -> str:
@@ -128,7 +128,7 @@ def interpret(table: Table, column: str, kind: Kind | None) -> Labels:
     numeric = None not in numbers.values()
     declared = table.class_names.get(column)
     if kind is None and declared is None:
-        kind = _told_kind(table, column, texts, numbers)
+        kind = _kind_of_numbers(table, column, texts, numbers)
     if kind == "regression":
         note = f"label: {len(counts)} different numbers, to be predicted as such (regression)"
         how = spelling(text for text in counts if numbers[text] is not None)
@@ -146,22 +146,22 @@ def interpret(table: Table, column: str, kind: Kind | None) -> Labels:
     return Labels("classification", tuple(min(classes[name], key=len) for name in names), index, tuple(notes))
 
 
-def _told_kind(table: Table, column: str, texts: Sequence[str], numbers: dict[str, float | None]) -> Kind | None:
+def _kind_of_numbers(table: Table, column: str, texts: Sequence[str], numbers: dict[str, float | None]) -> Kind | None:
     """Return what labels that are numbers are for; None where they may as well be names of classes.
 
     Raises ``HoldfastError`` where numbers and classes are equally possible.
     """
-    found = {number for number in numbers.values() if number is not None}
+    values = {number for number in numbers.values() if number is not None}
     place = f"{table.place}: label column {column!r}"
     measured = any(part in column.lower() for part in _MEASURES)
-    fractions = not all(number.is_integer() for number in found)
+    fractions = not all(number.is_integer() for number in values)
     thin = len(numbers) > _FEW and len(texts) < _ROWS_A_CODE * len(numbers)
-    if thin and not found and all(map(_LIKE_NUMBERS.fullmatch, numbers)):
+    if thin and not values and all(map(_LIKE_NUMBERS.fullmatch, numbers)):
         raise HoldfastError(
             f"{place} holds values that look like numbers, such as {texts[0]!r}; write them as 1.5 is written, or give "
             f"--kind classification"
         )
-    if len(found) <= _FEW:
+    if len(values) <= _FEW:
         return "regression" if fractions and measured and None not in numbers.values() else None
     other = [i for i, text in enumerate(texts) if numbers[text] is None]
     options = "--kind regression (a number to predict) or --kind classification"
@@ -175,12 +175,12 @@ def _told_kind(table: Table, column: str, texts: Sequence[str], numbers: dict[st
         raise HoldfastError(f"{place}: a comma may set thousands or fractions apart; write numbers such as 1234 or 1.5")
     if fractions:
         return "regression"
-    least = min(found)
-    gapless = least in (0, 1) and found == {least + i for i in range(len(found))}
-    if gapless and not measured and len(texts) >= _ROWS_A_CODE * len(found):
+    least = min(values)
+    gapless = least in (0, 1) and values == {least + i for i in range(len(values))}
+    if gapless and not measured and len(texts) >= _ROWS_A_CODE * len(values):
         return None
     raise HoldfastError(
-        f"{place} holds {len(found)} different whole numbers, {least:g} to {max(found):g}, which may be measured or "
+        f"{place} holds {len(values)} different whole numbers, {least:g} to {max(values):g}, which may be measured or "
         f"name classes; give {options}"
     )
 

@@ -43,8 +43,8 @@ def placeholder(value: Any, label: bool) -> str | None:
 
 def missing_rows(table: Table, column: str, label: bool) -> dict[int, str]:
     """Return the rows of ``column`` that hold no value, each with what stands there."""
-    found = ((row, placeholder(value, label)) for row, value in enumerate(table.columns[column]))
-    return {row: name for row, name in found if name is not None}
+    placeholders = ((row, placeholder(value, label)) for row, value in enumerate(table.columns[column]))
+    return {row: name for row, name in placeholders if name is not None}
 
 
 def without_missing(
@@ -57,7 +57,7 @@ def without_missing(
     is no choice.
     """
     gone: set[int] = set()
-    told = []
+    notes = []
     for column, what in columns.items():
         if column not in table.columns:
             continue
@@ -68,12 +68,12 @@ def without_missing(
         if not rows:
             continue
         kinds = ", ".join(f"{count} {name}" for name, count in Counter(rows.values()).most_common(_SHOWN))
-        found = f"column {column!r} has no {what} in {table.where(rows)} ({len(rows)} of {len(table)} rows: {kinds})"
+        reason = f"column {column!r} has no {what} in {table.where(rows)} ({len(rows)} of {len(table)} rows: {kinds})"
         if choice != "drop":
-            raise HoldfastError(f"{table.place}: {found}; {_remedy(choice, rows)}")
+            raise HoldfastError(f"{table.place}: {reason}; {_remedy(choice, rows)}")
         gone |= rows.keys()
-        told.append(f"{table.place}: {found}, which are left out")
-    return (table.keep([row for row in range(len(table)) if row not in gone]) if gone else table), told
+        notes.append(f"{table.place}: {reason}, which are left out")
+    return (table.keep([row for row in range(len(table)) if row not in gone]) if gone else table), notes
 
 
 def _remedy(choice: str | None, rows: Mapping[int, str]) -> str:

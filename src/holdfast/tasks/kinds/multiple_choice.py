@@ -22,12 +22,12 @@ _NUMBERED = re.compile(r"(choice|ending|option|answer)[_ ]?(\d+|[a-h])", re.IGNO
 
 def choice_columns(table: Table) -> tuple[str, ...]:
     """Return the columns of ``table`` that hold a choice each, in the order of their numbers; at least two, or none."""
-    found: dict[str, list[tuple[int, str]]] = {}
+    families: dict[str, list[tuple[int, str]]] = {}
     for name in table.columns:
         if match := _NUMBERED.fullmatch(name):
             number = int(match[2]) if match[2].isdigit() else ascii_uppercase.index(match[2].upper())
-            found.setdefault(match[1].lower(), []).append((number, name))
-    several = [sorted(columns) for columns in found.values() if len(columns) > 1]
+            families.setdefault(match[1].lower(), []).append((number, name))
+    several = [sorted(columns) for columns in families.values() if len(columns) > 1]
     return tuple(name for _, name in several[0]) if len(several) == 1 else ()
 
 

@@ -69,15 +69,15 @@ def single_labels(table: Table) -> Table:
     """
     if any(table.has_lists(name) for name in table.columns if name.lower() in (*WORDS, *SINGLES)):
         return table
-    found: dict[str, list[Any]] = {}
+    single: dict[str, list[Any]] = {}
     for name in (name for name in table.columns if name.lower() in (*LABELS, CHOSEN)):
         values = table.columns[name]
         if any(values) and all(isinstance(value, list) and len(value) <= 1 for value in values):
             labels = [value[0] if value else None for value in values]
             if not any(map(_is_nested, labels)):
-                found[name] = labels
-    notes = [f"{table.place}: column {name!r} holds lists of one label each, read as that label" for name in found]
-    return replace(table, columns=table.columns | found, notes=(*table.notes, *notes)) if found else table
+                single[name] = labels
+    notes = [f"{table.place}: column {name!r} holds lists of one label each, read as that label" for name in single]
+    return replace(table, columns=table.columns | single, notes=(*table.notes, *notes)) if single else table
 
 
 def indicators(table: Table, but: Sequence[str | None]) -> list[str]:
@@ -85,18 +85,18 @@ def indicators(table: Table, but: Sequence[str | None]) -> list[str]:
 
     ``but``: columns with a use of their own.
     """
-    found = []
+    columns = []
     for name, values in table.columns.items():
         if name not in but and {str(value) for value in values} in _NO_OR_YES:
-            found.append(name)
-    return found if len(found) > 1 else []
+            columns.append(name)
+    return columns if len(columns) > 1 else []
 
 
 def spans_in(table: Table) -> list[str]:
     """Return the columns that hold spans of characters, such as ``[0, 5, "ITEM"]`` or ``{"start": 0, "end": 5}``."""
-    found = [name for name, values in table.columns.items() if any(map(_is_spans, values))]
+    columns = [name for name, values in table.columns.items() if any(map(_is_spans, values))]
     # Prodigy's words have a start and an end too.
-    return [name for name in found if name.lower() != "tokens"] or found
+    return [name for name in columns if name.lower() != "tokens"] or columns
 
 
 def parsed(text: str) -> Any:
@@ -167,12 +167,12 @@ def _joined(texts: Sequence[str], joint: str) -> list[str]:
     Labels come back in other company or alone, and not always as many: no name of a class does so.
     """
     parts = {text: [part.strip() for part in text.split(joint)] for text in dict.fromkeys(texts) if text}
-    parts = {text: found if all(found) else [text] for text, found in parts.items()}
-    if len({len(found) for found in parts.values()}) < 2 or (joint in ",/" and all(map(_DECIMAL.fullmatch, parts))):
+    parts = {text: pieces if all(pieces) else [text] for text, pieces in parts.items()}
+    if len({len(pieces) for pieces in parts.values()}) < 2 or (joint in ",/" and all(map(_DECIMAL.fullmatch, parts))):
         return []
-    alone = {text for text, found in parts.items() if len(found) == 1}
-    uses = Counter(part for found in parts.values() for part in set(found))
-    joined = [text for text, found in parts.items() if len(found) > 1]
+    alone = {text for text, pieces in parts.items() if len(pieces) == 1}
+    uses = Counter(part for pieces in parts.values() for part in set(pieces))
+    joined = [text for text, pieces in parts.items() if len(pieces) > 1]
     again = [text for text in joined if all(uses[part] > 1 for part in parts[text])]
     whole = [text for text in joined if alone.issuperset(parts[text])]
     if joint in _DOUBTFUL_JOINTS or len(again) < 2:

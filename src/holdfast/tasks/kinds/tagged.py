@@ -114,10 +114,10 @@ def tag_names(table: Table, column: str) -> tuple[str, ...]:
         return table.class_names[column]
     rows = _lists(table, column, "--label")
     _check_tags(table, column, rows)
-    found = {written(tag) for row in rows for tag in row}
-    if all(map(_NUMBER.fullmatch, found)):
-        return tuple(sorted(found, key=int))
-    return tuple(sorted(found, key=lambda name: (name != "O", name)))
+    names = {written(tag) for row in rows for tag in row}
+    if all(map(_NUMBER.fullmatch, names)):
+        return tuple(sorted(names, key=int))
+    return tuple(sorted(names, key=lambda name: (name != "O", name)))
 
 
 def _check_tags(table: Table, column: str, rows: list[list[Any]]) -> None:

@@ -82,15 +82,15 @@ class TextToText:
 
     def _references(self, table: Table, targets: list[str]) -> tuple[list[list[str]] | None, list[str]]:
         """Return all texts that count as right; rows without a list have the one to write alone."""
-        found = [one or [target] for one, target in zip(table.columns[REFERENCES], targets, strict=True)]
+        references = [one or [target] for one, target in zip(table.columns[REFERENCES], targets, strict=True)]
         # A paper's references are other papers.
         wrong = [
             i
-            for i, one in enumerate(found)
+            for i, one in enumerate(references)
             if not (isinstance(one, list) and (targets[i] in one or not targets[i].strip()) and _all_texts(one))
         ]
         if not wrong:
-            return found, []
+            return references, []
         problem = (
             f"{table.place}: column {REFERENCES!r} is no list of texts, with that of column {self.target!r} among "
             f"them, in {table.where(wrong)}"

@@ -42,8 +42,8 @@ class Pattern:
     @cached_property
     def slots(self) -> tuple[tuple[str, str], ...]:
         """Each slot's name and the list it draws from, once."""
-        found = _SLOT.findall(self.text + (self.pair or ""))
-        return tuple(dict.fromkeys((words + number, words) for words, number, _ in found))
+        slots = _SLOT.findall(self.text + (self.pair or ""))
+        return tuple(dict.fromkeys((words + number, words) for words, number, _ in slots))
 
     def derivations(self, words: Words) -> int:
         """In how many ways the slots can be filled."""

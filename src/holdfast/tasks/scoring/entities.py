@@ -16,13 +16,13 @@ def entity_f1(truth: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
     from seqeval.metrics import f1_score
     from seqeval.metrics.sequence_labeling import get_entities
 
-    wanted, found = _as_bioes(truth), _as_bioes(predicted)
+    wanted, guessed = _as_bioes(truth), _as_bioes(predicted)
     with warnings.catch_warnings():
         # seqeval warns of tags that are of no scheme, and where nothing was predicted.
         warnings.simplefilter("ignore")
-        if not get_entities(wanted) and not get_entities(found):
+        if not get_entities(wanted) and not get_entities(guessed):
             return None
-        return float(f1_score(wanted, found, zero_division=0))
+        return float(f1_score(wanted, guessed, zero_division=0))
 
 
 def _as_bioes(rows: Sequence[Sequence[str]]) -> list[list[str]]:

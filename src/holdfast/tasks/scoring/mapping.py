@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError, nearest
-from holdfast.tasks.kinds.asked import ASKED
+from holdfast.tasks.kinds.predicted import PREDICTED
 from holdfast.tasks.numbers import is_number
 from holdfast.tasks.overlap import plain
 from holdfast.tasks.table import listed
@@ -88,7 +88,7 @@ def map_labels(tuned: Task, target: Task, declared: Sequence[tuple[str, str]] = 
     if target.kind != "classification":
         if declared:
             raise HoldfastError(
-                f"--ood {target.name}: it asks for {ASKED[target.kind]}, and only classes of rows can be mapped; "
+                f"--ood {target.name}: it asks for {PREDICTED[target.kind]}, and only classes of rows can be mapped; "
                 f"leave the names out"
             )
         if aligned(tuned, target).label_names != tuned.label_names:
@@ -110,14 +110,14 @@ def map_labels(tuned: Task, target: Task, declared: Sequence[tuple[str, str]] = 
             f"--ood {target.name}: {listed(target.label_names)} would all count as one class, "
             f"and there would be nothing to tell apart; leave at least two"
         )
-    found = _label_map(tuned.label_names, target.label_names, groups)
+    mapped = _label_map(tuned.label_names, target.label_names, groups)
     if not declared and all(map(_SAYS_NOTHING.fullmatch, target.label_names)):
-        told = (
+        note = (
             f"classes {listed(target.label_names)} are taken for those of {tuned.name} by number alone: "
             f"check that they mean the same"
         )
-        found = replace(found, note="; ".join(filter(None, [told, found.note])))
-    return found
+        mapped = replace(mapped, note="; ".join(filter(None, [note, mapped.note])))
+    return mapped
 
 
 def aligned(tuned: Task, target: Task) -> Task:
@@ -147,9 +147,9 @@ def metrics_of(mapped: LabelMap | None, target: Task) -> tuple[str, ...]:
 def _check_kinds(tuned: Task, target: Task) -> None:
     if tuned.kind != target.kind:
         raise HoldfastError(
-            f"--ood {target.name}: it asks for {ASKED[target.kind]} and {tuned.name} for {ASKED[tuned.kind]}, so a "
-            f"model tuned on {tuned.name} cannot be scored there; leave it out, or give its kind in a study file where "
-            f"its labels were misread"
+            f"--ood {target.name}: it asks for {PREDICTED[target.kind]} and {tuned.name} for {PREDICTED[tuned.kind]}, "
+            f"so a model tuned on {tuned.name} cannot be scored there; leave it out, or give its kind in a study file "
+            f"where its labels were misread"
         )
     if _paired(tuned) != _paired(target):
         texts = {True: "pairs of texts", False: "single texts"}
@@ -236,22 +236,22 @@ def _groups(tuned: int, target: int, links: list[Link]) -> list[tuple[list[int],
 def _label_map(
     ours: tuple[str, ...], theirs: tuple[str, ...], groups: Sequence[tuple[list[int], list[int]]]
 ) -> LabelMap:
-    names, told = [], []
+    names, notes = [], []
     for members, others in groups:
         mine, other = [ours[i] for i in members], [theirs[j] for j in others]
         name = other[0] if len(other) == 1 else mine[0] if len(mine) == 1 else " or ".join(other)
         names.append(name)
         changed = [each for each in dict.fromkeys([*other, *mine]) if _key(each) != _key(name)]
         if changed:
-            told.append(f"{', '.join(changed)} -> {name}")
+            notes.append(f"{', '.join(changed)} -> {name}")
         if not other:
-            told.append(f"predicting {name} is wrong, as no row has it")
+            notes.append(f"predicting {name} is wrong, as no row has it")
     where = {(side, i): k for k, pair in enumerate(groups) for side in (0, 1) for i in pair[side]}
     return LabelMap(
         names=tuple(names),
         tuned=tuple(where[0, i] for i in range(len(ours))),
         target=tuple(where[1, j] for j in range(len(theirs))),
-        note="; ".join(told),
+        note="; ".join(notes),
     )
 
 

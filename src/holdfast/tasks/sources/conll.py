@@ -43,28 +43,28 @@ def read_conll(place: str, text: str) -> Table:
     lines = {number: line.rstrip() for number, line in lines.items()}
     parts = {number: _cells(line) for number, line in lines.items() if line and not line.startswith(_DOCUMENT)}
     comments = _comments(place, lines, parts)
-    words, told = conllu.left_out({number: cells for number, cells in parts.items() if number not in comments})
+    words, remarks = conllu.left_out({number: cells for number, cells in parts.items() if number not in comments})
     if comments:
-        told.insert(0, f"{len(comments)} comment line{'s' if len(comments) > 1 else ''} left out")
-    said = [lines[number] for number in comments]
-    if any(line.startswith(_BEGIN_2012) for line in said):
+        remarks.insert(0, f"{len(comments)} comment line{'s' if len(comments) > 1 else ''} left out")
+    comment_lines = [lines[number] for number in comments]
+    if any(line.startswith(_BEGIN_2012) for line in comment_lines):
         words = {number: cells[: len(_NAMES_2012)] for number, cells in words.items()}
     width = len(next(iter(words.values())))
     for number, cells in words.items():
         _check(place, number, cells, width)
     sentences, more = _split(_sentences(lines, parts, words), words)
     if more:
-        told.append(f"{more} of the sentences begin where the numbers begin anew, without an empty line")
+        remarks.append(f"{more} of the sentences begin where the numbers begin anew, without an empty line")
     cells_of = [[[words[number][i] for number in sentence] for sentence in sentences] for i in range(width)]
-    columns = _named(place, cells_of, said)
+    columns = _named(place, cells_of, comment_lines)
     for sentence, row in zip(sentences, columns.get(TOKENS, ()), strict=False):
         if "" in row:
             raise HoldfastError(f"{place}: line {sentence[row.index('')]} has no word; write both")
     for name in columns:
         columns[name], filled = outside(columns[name])
         if filled:
-            told.append(f"{filled} words of which column {name!r} says nothing are read as O")
-    notes = [f"{place}: {one}" for one in told]
+            remarks.append(f"{filled} words of which column {name!r} says nothing are read as O")
+    notes = [f"{place}: {one}" for one in remarks]
     notes += _layout(place, columns)
     return Table(place, columns, [sentence[0] for sentence in sentences], notes=tuple(notes))
 

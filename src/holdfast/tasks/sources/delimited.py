@@ -38,20 +38,20 @@ class _Layout:
     escaped: bool = False
     """A quotation mark inside a quoted cell follows a backslash."""
 
-    def told(self, usual: str) -> list[str]:
+    def notes(self, usual: str) -> list[str]:
         """Say what differs from the file type's usual layout."""
-        told = []
+        notes = []
         if self.separator != usual:
-            told.append(f"columns are separated by {_PLURAL.get(self.separator, repr(self.separator))}")
+            notes.append(f"columns are separated by {_PLURAL.get(self.separator, repr(self.separator))}")
         if self.quote is None:
-            told.append("quotation marks are read as ordinary characters (--read quotes=yes if they enclose cells)")
+            notes.append("quotation marks are read as ordinary characters (--read quotes=yes if they enclose cells)")
         if self.quote == "'":
-            told.append("single quotation marks enclose cells (--read quotes=no if they do not)")
+            notes.append("single quotation marks enclose cells (--read quotes=no if they do not)")
         if self.escaped:
-            told.append("a backslash before a quotation mark makes it part of the cell")
+            notes.append("a backslash before a quotation mark makes it part of the cell")
         if self.blank:
-            told.append("blanks after separators are left out")
-        return told
+            notes.append("blanks after separators are left out")
+        return notes
 
 
 _WAYS = (
@@ -104,7 +104,7 @@ def read_delimited(place: str, text: str, usual: str, reading: Reading) -> Table
         first = next((i for i, line in enumerate(lines) if line.strip()), first)
     given = reading.separator or (declared[1] if declared else None)
     attempt = _choose(place, text, lines, lines[first], given, usual, reading)
-    notes += [f"{place}: {told}" for told in (*attempt.layout.told(given or usual), *attempt.notes)]
+    notes += [f"{place}: {note}" for note in (*attempt.layout.notes(given or usual), *attempt.notes)]
     return _table(place, attempt, lines, tuple(notes), reading)
 
 
@@ -130,10 +130,10 @@ def _choose(
             raise _two_layouts(place, fitting)
         refused += tried
     # Of what does not fit, the layout with several columns that was tried first says best what is wrong.
-    told = next((one for one in refused if one.width > 1), refused[0])
-    if not told.problem:
-        return told
-    raise HoldfastError(f"{place}: {told.problem}")
+    refusal = next((one for one in refused if one.width > 1), refused[0])
+    if not refusal.problem:
+        return refusal
+    raise HoldfastError(f"{place}: {refusal.problem}")
 
 
 def _likelier(attempts: list[_Attempt]) -> list[_Attempt]:
@@ -183,9 +183,10 @@ def _attempt(text: str, lines: Sequence[str], layout: _Layout, reading: Reading)
                 f"like rows; double it if it is part of the text, or give --read quotes=yes if it does enclose a cell"
             )
             return _Attempt(layout, records, problem, width=width)
-        told = f"lines {broken[0].start} to {broken[0].end}" if len(broken) == 1 else f"first in line {broken[0].start}"
+        first = broken[0]
+        where = f"lines {first.start} to {first.end}" if len(broken) == 1 else f"first in line {first.start}"
         notes.append(
-            f"{counted(len(broken), 'row')} with line breaks inside quoted cells ({told}), each of several lines"
+            f"{counted(len(broken), 'row')} with line breaks inside quoted cells ({where}), each of several lines"
         )
     return _Attempt(layout, records, "", tuple(notes), width)
 
@@ -261,44 +262,44 @@ def _swallowing(records: list[_Record], lines: Sequence[str], layout: _Layout) -
     """Return the records whose quoted cell holds whole rows: a quotation mark that encloses nothing opened it."""
     width = len(records[0].cells)
     known = _recurring([record for record in records if record.start == record.end], width)
-    found = []
+    swallowing = []
     for record in records:
         inner = [line.split(layout.separator) for line in lines[record.start - 1 : record.end - 1]]
         rows = [cells for cells in inner if len(cells) == width]
         telling = any(cell.strip('"') in known[i] for cells in rows for i, cell in enumerate(cells))
         if rows and (telling or (len(rows) == len(inner) >= _LINES_TOLD_BY_CELLS and width > 1)):
-            found.append(record)
-    return found
+            swallowing.append(record)
+    return swallowing
 
 
 def _recurring(records: Sequence[_Record], width: int) -> list[set[str]]:
     """Of each column with few different values, as one of classes has, those that recur."""
-    found = []
+    fields = []
     for i in range(width):
         counts = Counter(record.cells[i] for record in records)
         few = 2 * len(counts) <= len(records)
-        found.append({value for value, count in counts.items() if count > 1 and value.strip()} if few else set())
-    return found
+        fields.append({value for value, count in counts.items() if count > 1 and value.strip()} if few else set())
+    return fields
 
 
 def _table(place: str, attempt: _Attempt, lines: Sequence[str], notes: tuple[str, ...], reading: Reading) -> Table:
     records = attempt.records
     cells = [record.cells for record in records]
-    names, kept, told = name_columns(place, records[0].start, cells, reading.header)
+    names, used, remarks = name_columns(place, records[0].start, cells, reading.header)
     body = records if reading.header is False else records[1:]
     repeated = [record for record in body if record.cells == records[0].cells and reading.header is not False]
     if repeated:
         body = [record for record in body if record.cells != records[0].cells]
-        told = (
-            *told,
+        remarks = (
+            *remarks,
             f"{counted(len(repeated), 'row')} equal to the header left out (first in line {repeated[0].start})",
         )
-    columns = {name: [record.cells[i] for record in body] for name, i in zip(names, kept, strict=True)}
+    columns = {name: [record.cells[i] for record in body] for name, i in zip(names, used, strict=True)}
     numbers = [record.start for record in body]
     return Table(
         place,
         columns,
         numbers,
-        notes=(*notes, *(f"{place}: {one}" for one in told)),
+        notes=(*notes, *(f"{place}: {one}" for one in remarks)),
         lines=sum(1 for line in lines[0 if reading.header is False else records[0].end :] if line.strip()),
     )

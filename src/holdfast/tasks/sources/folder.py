@@ -33,23 +33,23 @@ def split_files(folder: Path, training: bool, alone: bool) -> dict[str, list[Pat
     where shards are missing.
     """
     data = [file for file in _files(folder) if file_type(file) in READERS]
-    found = _by_name(folder, data, whole=True) or _by_name(folder, data, whole=False)
-    if not found and (folder / "data").is_dir():
+    files = _by_name(folder, data, whole=True) or _by_name(folder, data, whole=False)
+    if not files and (folder / "data").is_dir():
         return split_files(folder / "data", training, alone)
-    if training and "train" not in found:
-        raise HoldfastError(_nothing(folder, ["train"], bool(found)))
-    if alone and not found.keys() & {"validation", "test"}:
+    if training and "train" not in files:
+        raise HoldfastError(_nothing(folder, ["train"], bool(files)))
+    if alone and not files.keys() & {"validation", "test"}:
         raise HoldfastError(_nothing(folder, ["test", "validation"], False))
-    return found
+    return files
 
 
 def used_and_left(files: Mapping[str, Sequence[Path]]) -> str:
     """Say which files are which split, and what else their folder holds."""
     folder = next(iter(files.values()))[0].parent
-    told = [f"{split} {listed(file.name for file in shards)}" for split, shards in files.items()]
+    notes = [f"{split} {listed(file.name for file in shards)}" for split, shards in files.items()]
     used = {file for shards in files.values() for file in shards}
     left = [file.name for file in _files(folder) if file not in used]
-    return f"{folder}: {'; '.join(told)}" + (f"; left out {listed(left)}" if left else "")
+    return f"{folder}: {'; '.join(notes)}" + (f"; left out {listed(left)}" if left else "")
 
 
 def shards_of(file: Path) -> int:
@@ -63,7 +63,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _by_name(folder: Path, data: Sequence[Path], whole: bool) -> dict[str, list[Path]]:
-    found = {}
+    by_split = {}
     for split, stems in STEMS.items():
         sets: dict[tuple[str, str], list[Path]] = {}
         for file in data:
@@ -73,8 +73,8 @@ def _by_name(folder: Path, data: Sequence[Path], whole: bool) -> dict[str, list[
         if len(sets) > 1:
             raise _several(folder, split, [file for files in sets.values() for file in files])
         for files in sets.values():
-            found[split] = _complete(folder, split, files)
-    return found
+            by_split[split] = _complete(folder, split, files)
+    return by_split
 
 
 def _stem(file: Path) -> str:

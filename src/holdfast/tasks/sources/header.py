@@ -26,22 +26,22 @@ def name_columns(
         return [f"column {i + 1}" for i in range(len(rows[0]))], list(range(len(rows[0]))), ()
     names, body = [normal(name) for name in rows[0]], rows[1:]
     empty = [i for i, name in enumerate(names) if not name and not any(row[i].strip() for row in body)]
-    kept = [i for i in range(len(names)) if i not in empty]
-    told = (f"{counted(len(empty), 'column')} without a name or a value left out",) if empty else ()
+    used = [i for i in range(len(names)) if i not in empty]
+    notes = (f"{counted(len(empty), 'column')} without a name or a value left out",) if empty else ()
     # The first name is empty where a data frame was saved with its index.
-    unnamed = [i + 1 for i in kept if not names[i] and i > 0]
+    unnamed = [i + 1 for i in used if not names[i] and i > 0]
     if unnamed:
         raise HoldfastError(
             f"{place}: column {unnamed[0]} has no name in line {line}; name every column, "
             f"or remove what stands above the names"
         )
-    names = [names[i] for i in kept]
+    names = [names[i] for i in used]
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise HoldfastError(f"{place}: the column name {repeated[0]!r} occurs twice in line {line}; rename one of them")
     if header is None:
-        _refuse_data(place, line, names, [[row[i] for i in kept] for row in body])
-    return names, kept, told
+        _refuse_data(place, line, names, [[row[i] for i in used] for row in body])
+    return names, used, notes
 
 
 def _refuse_data(place: str, line: int, names: Sequence[str], body: Sequence[Sequence[str]]) -> None:

@@ -39,9 +39,9 @@ def load_hub(hub_id: str, name: str, remedy: str, training: bool) -> dict[str, T
         raise HoldfastError(f"{name}: the hub cannot serve {hub_id} ({reason}); {remedy}") from error
     tables = {}
     for ours, theirs in SPLIT_NAMES.items():
-        found = next((split for split in theirs if split in loaded), None)
-        if found is not None:
-            tables[ours] = _table(loaded[found], f"{hub_id} {found}")
+        split = next((name for name in theirs if name in loaded), None)
+        if split is not None:
+            tables[ours] = _table(loaded[split], f"{hub_id} {split}")
     if not tables:
         raise HoldfastError(
             f"{name}: {hub_id} has no train, validation or test split, only {listed(map(str, loaded))}; choose another"
@@ -62,14 +62,14 @@ def _table(data: Any, place: str) -> Table:
 
     # Of a list: what it holds.
     held = {name: getattr(feature, "feature", feature) for name, feature in data.features.items()}
-    kept = [
+    usable = [
         name
         for name, feature in held.items()
         if isinstance(feature, datasets.ClassLabel)
         or (isinstance(feature, datasets.Value) and feature.dtype != "binary")
     ]
-    class_names = {name: tuple(held[name].names) for name in kept if isinstance(held[name], datasets.ClassLabel)}
-    columns = data.select_columns(kept).to_dict()
+    class_names = {name: tuple(held[name].names) for name in usable if isinstance(held[name], datasets.ClassLabel)}
+    columns = data.select_columns(usable).to_dict()
     return Table(place, columns, list(range(1, len(data) + 1)), unit="row", class_names=class_names)
 
 

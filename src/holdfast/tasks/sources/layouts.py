@@ -55,18 +55,18 @@ def names_of(place: str, cells: Sequence[Column]) -> list[str]:
 def _class_names(cells: Sequence[Column], spans: list[int], classes: list[int], counted: bool) -> dict[int, str]:
     if not spans:
         return {classes[0]: "tags"} if len(classes) == 1 else {}
-    found = {}
+    names = {}
     if len(classes) == 1 and all(map(_PART_OF_SPEECH.fullmatch, _flat(cells[classes[0]]))):
-        found[classes[0]] = "pos_tags"
+        names[classes[0]] = "pos_tags"
     if len(spans) == 1:
-        return found | {spans[0]: "tags"}
+        return names | {spans[0]: "tags"}
     chunks = [i for i in spans if set() < _types(cells[i]) <= _CHUNKS]
     if len(spans) == 2 and len(chunks) == 1:
         (chunk,) = chunks
-        return found | {i: "chunk_tags" if i == chunk else "ner_tags" for i in spans}
+        return names | {i: "chunk_tags" if i == chunk else "ner_tags" for i in spans}
     if len(spans) == 2 and counted:
-        return found | {spans[0]: "ner_tags", spans[1]: "nested_ner_tags"}
-    return found
+        return names | {spans[0]: "ner_tags", spans[1]: "nested_ner_tags"}
+    return names
 
 
 def is_spans(column: Column) -> bool:
@@ -75,8 +75,8 @@ def is_spans(column: Column) -> bool:
     if not counts:
         return False
     most, times = counts.most_common(1)[0]
-    told = any(value == "O" or len(value) > 1 for value in counts)
-    return (told and all(map(_SPAN.fullmatch, counts))) or (most == "O" and _MOSTLY * times >= counts.total())
+    marked = any(value == "O" or len(value) > 1 for value in counts)
+    return (marked and all(map(_SPAN.fullmatch, counts))) or (most == "O" and _MOSTLY * times >= counts.total())
 
 
 def running(column: Column) -> bool:

@@ -53,9 +53,9 @@ def read_document(place: str, text: str) -> Table:
     lists = [name for name, held in value.items() if _all_are(held, dict)]
     if len(lists) == 1:
         table = _rows(place, value[lists[0]])
-        beside = [name for name in value if name not in lists]
-        told = f"{place}: its rows stand under {lists[0]!r}" + (f"; {listed(beside)} left out" if beside else "")
-        return Table(place, table.columns, table.rows, "row", notes=(told,))
+        others = [name for name in value if name not in lists]
+        note = f"{place}: its rows stand under {lists[0]!r}" + (f"; {listed(others)} left out" if others else "")
+        return Table(place, table.columns, table.rows, "row", notes=(note,))
     if lists:
         raise HoldfastError(f"{place}: it holds rows under each of {listed(lists)}; write each into a file of its own")
     if value and all(isinstance(held, list) for held in value.values()):
@@ -80,8 +80,8 @@ def _table(place: str, objects: Sequence[dict[str, Any]], rows: list[int], unit:
 def _columns(place: str, columns: dict[str, list[Any]]) -> Table:
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name!r} ({length})" for name, length in lengths.items())
-        raise HoldfastError(f"{place}: its columns differ in their number of rows: {told}; {_FORMS}")
+        lengths_listed = ", ".join(f"{name!r} ({length})" for name, length in lengths.items())
+        raise HoldfastError(f"{place}: its columns differ in their number of rows: {lengths_listed}; {_FORMS}")
     return Table(place, columns, list(range(1, len(next(iter(columns.values()))) + 1)), "row")
 
 

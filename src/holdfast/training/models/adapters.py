@@ -27,7 +27,7 @@ BY_HAND = (
 
 def has_adapters(source: str) -> bool:
     """Return whether ``source`` is a folder of adapters."""
-    return (Path(source).expanduser() / ADAPTERS).is_file()
+    return (Path(source) / ADAPTERS).is_file()
 
 
 def base_of(source: str) -> tuple[str, str | None]:
@@ -36,8 +36,8 @@ def base_of(source: str) -> tuple[str, str | None]:
     Raises ``HoldfastError`` where none is named.
     """
     try:
-        found = json.loads((Path(source).expanduser() / ADAPTERS).read_text(encoding="utf-8"))
-        base, revision = found.get("base_model_name_or_path"), found.get("revision")
+        adapters = json.loads((Path(source) / ADAPTERS).read_text(encoding="utf-8"))
+        base, revision = adapters.get("base_model_name_or_path"), adapters.get("revision")
     except (ValueError, OSError, AttributeError) as problem:
         raise HoldfastError(f"model folder {source}: {ADAPTERS} cannot be read ({problem})") from problem
     if not base:
@@ -119,10 +119,10 @@ def _fit(model: Any, weights: dict[str, Tensor]) -> tuple[Any, dict[str, Tensor]
     plain = {key.removeprefix(_OUTSIDE): value for key, value in weights.items()}
     with_head = any(key.startswith(inside) for key in plain)
     if not with_head:
-        kept, target = plain, body
+        fitting, target = plain, body
     elif body is model:
-        kept, target = {k.removeprefix(inside): v for k, v in plain.items() if k.startswith(inside)}, body
+        fitting, target = {k.removeprefix(inside): v for k, v in plain.items() if k.startswith(inside)}, body
     else:
         writes = getattr(model, "get_output_embeddings", lambda: None)() is not None
-        kept, target = {k: v for k, v in plain.items() if writes or k.startswith(inside)}, model
-    return target, {f"{_OUTSIDE}{key}": value for key, value in kept.items()}
+        fitting, target = {k: v for k, v in plain.items() if writes or k.startswith(inside)}, model
+    return target, {f"{_OUTSIDE}{key}": value for key, value in fitting.items()}

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
 from holdfast.methods.parts.padding import real_tokens
+from holdfast.modes import evaluating
 from holdfast.training.forward.feature_hook import FeatureHook, last_token
 
 logger = logging.getLogger(__name__)
@@ -83,11 +84,8 @@ def pooled_states(
     takes = inspect.signature(model.forward).parameters.values()
     if not any(one.name == "output_hidden_states" or one.kind is one.VAR_KEYWORD for one in takes):
         raise NoStatesError(f"{type(model).__name__} cannot return hidden states")
-    # A part that the user froze in evaluation mode must stay there.
-    training = [module for module in model.modules() if module.training]
-    model.eval()
     read: Place | None = None
-    try:
+    with evaluating(model):
         for batch in batches:
             inputs = {name: value for name, value in batch.items() if name != "labels"}
             # Not around the yield: whoever takes the states may want gradients of their own.
@@ -96,9 +94,6 @@ def pooled_states(
                 # Nothing of the batch but its pooled states is kept while the next one runs.
                 states = _states(model, inputs, read)
             yield states
-    finally:
-        for module in training:
-            module.training = True
 
 
 def write_states(path: Path, states: NDArray[np.float32], ids: list[str]) -> None:

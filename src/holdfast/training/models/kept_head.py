@@ -18,11 +18,13 @@ from torch import nn
 
 from holdfast.methods.parts.model.initialisation import fresh_weights
 from holdfast.methods.parts.model.layers import body_of
-from holdfast.training.models.loading import empty_model, load_parts, load_weights, model_config, name_classes
+from holdfast.records.model_source import ModelSource
+from holdfast.training.models.loading import empty_model, load_weights, model_config, name_classes
 
 logger = logging.getLogger(__name__)
 
 _HEADS = ("ForSequenceClassification", "ForTokenClassification", "ForMultipleChoice")
+_NEEDED = "have a head for this task"
 _MADE_UP = re.compile(r"LABEL_(\d+)")
 
 
@@ -32,26 +34,24 @@ class Fate:
 
     rows: tuple[int, ...] | None
     """Of each output of the task, which one of the checkpoint's it is; None: the output layer is drawn anew."""
-    told: str
-    """What to tell the user; empty where no file says whether there is such a head."""
+    note: str
+    """What the user should know; empty where no file says whether there is such a head."""
 
 
-def fate_of_head(
-    kind: Any, name: str, config: Any, revision: str | None = None, remote_code: bool = False
-) -> Fate | None:
-    """Return what becomes of the head of ``name`` where it is loaded as ``kind`` with ``config``, without its weights.
+def fate_of_head(auto_class: Any, source: ModelSource, config: Any) -> Fate | None:
+    """Return what becomes of the head of ``source`` where it is loaded as ``auto_class`` with ``config``.
 
-    None where it has none, as a pre-trained body or language model of Transformers.
+    None where it has none, as a pre-trained body or language model of Transformers. No weights are loaded.
 
-    ``kind``: one of Transformers' auto classes; ``config``: the model's, with the classes of the task.
+    ``auto_class``: one of Transformers' auto classes; ``config``: the model's, with the classes of the task.
     """
-    own = model_config(name, revision, remote_code)
+    own = model_config(source)
     had = (getattr(own, "architectures", None) or [None])[0]
     if had is None:
         return Fate(None, "")
     if hasattr(transformers, had) and not had.endswith(_HEADS):
         return None
-    empty = empty_model(kind, name, config, "have a head for this task", remote_code)
+    empty = empty_model(auto_class, source, config, _NEEDED)
     theirs = [str(own.id2label[place]) for place in range(own.num_labels)]
     if had != type(empty).__name__:
         return Fate(None, f"the model's own head ({had}) is none for this task: {_DRAWN}")
@@ -62,10 +62,10 @@ def fate_of_head(
         return Fate((0,), f"the model's own head, which gives a number, is kept, with its scale; {_SEEDS}")
     rows = places_by_name(theirs, ours)
     if rows is None:
-        told = f"the model's own head is of other classes ({_listed(theirs)}): {_DRAWN}"
+        note = f"the model's own head is of other classes ({_listed(theirs)}): {_DRAWN}"
         if len(theirs) == len(ours) and all(map(_MADE_UP.fullmatch, theirs)):
-            told += "; to keep it, give them their names in id2label of its config.json"
-        return Fate(None, told)
+            note += "; to keep it, give them their names in id2label of its config.json"
+        return Fate(None, note)
     order = "" if rows == tuple(range(len(ours))) else f" in another order ({_listed(theirs)}), put in the task's,"
     return Fate(rows, f"the model's own head is of these classes{order} and is kept; {_SEEDS}")
 
@@ -87,31 +87,23 @@ def places_by_name(theirs: Sequence[str], ours: Sequence[str]) -> tuple[int, ...
     return None
 
 
-def load_with_head(
-    kind: Any,
-    name: str,
-    config: Any,
-    revision: str | None = None,
-    remote_code: bool = False,
-    pickled_weights: bool = False,
-) -> Any:
-    """Return the model ``name`` as ``load_weights`` does, its head as ``fate_of_head`` says.
+def load_with_head(auto_class: Any, source: ModelSource, config: Any) -> Any:
+    """Return the model ``source`` as ``load_weights`` does, its head as ``fate_of_head`` says.
 
     Raises ``HoldfastError`` as ``load_weights`` does.
     """
-    further = revision, remote_code, pickled_weights
-    fate = fate_of_head(kind, name, config, revision, remote_code)
+    fate = fate_of_head(auto_class, source, config)
     if fate is None:
-        return load_weights(kind, name, config, *further)
-    logger.info("model %s: %s", name, fate.told)
-    outputs = _outputs(kind, name, config, remote_code)
-    model, drawn = load_parts(kind, name, config, *further)
-    kept = {key: axis for key, axis in outputs.items() if key not in drawn}
+        return load_weights(auto_class, source, config)[0]
+    logger.info("model %s: %s", source.name, fate.note)
+    outputs = _outputs(auto_class, source, config)
+    model, drawn = load_weights(auto_class, source, config)
+    pretrained = {key: axis for key, axis in outputs.items() if key not in drawn}
     with torch.no_grad():
         if fate.rows is None:
-            _draw(model, kept)
+            _draw(model, pretrained)
         else:
-            for key, axis in kept.items():
+            for key, axis in pretrained.items():
                 parameter = model.get_parameter(key)
                 parameter.copy_(parameter.index_select(axis, torch.tensor(fate.rows)))
     return model
@@ -126,7 +118,7 @@ def _draw(model: nn.Module, outputs: Collection[str]) -> None:
                 model.get_parameter(key).copy_(value)
 
 
-def _outputs(kind: Any, name: str, config: Any, remote_code: bool) -> dict[str, int]:
+def _outputs(auto_class: Any, source: ModelSource, config: Any) -> dict[str, int]:
     """Return the parameters that make the outputs, by their names, each with the axis along which these lie.
 
     Found by what has another size where there is one class more. A head that scores choices has one output always.
@@ -134,17 +126,17 @@ def _outputs(kind: Any, name: str, config: Any, remote_code: bool) -> dict[str, 
     more = deepcopy(config)
     more.problem_type = None
     name_classes(more, tuple(f"LABEL_{place}" for place in range(config.num_labels + 1)))
-    empty = empty_model(kind, name, config, "have a head for this task", remote_code)
-    wider = dict(empty_model(kind, name, more, "have a head for this task", remote_code).named_parameters())
-    found = {}
+    empty = empty_model(auto_class, source, config, _NEEDED)
+    wider = dict(empty_model(auto_class, source, more, _NEEDED).named_parameters())
+    axes_by_name = {}
     for key, parameter in empty.named_parameters():
         axes = [
             axis for axis, pair in enumerate(zip(parameter.shape, wider[key].shape, strict=True)) if len(set(pair)) > 1
         ]
         if axes:
-            found[key] = axes[0]
-    if found:
-        return found
+            axes_by_name[key] = axes[0]
+    if axes_by_name:
+        return axes_by_name
     body = {id(parameter) for parameter in body_of(empty).parameters()}
     return {key: 0 for key, one in empty.named_parameters() if id(one) not in body and one.shape[0] == 1}
 

@@ -3,12 +3,14 @@
 import os
 import socket
 from collections.abc import Collection
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from holdfast.errors import HoldfastError, nearest
+from holdfast.records.model_source import ModelSource
 from holdfast.training.models.adapters import BY_HAND, base_of, check_adapters, has_adapters, merge_adapters
 from holdfast.training.models.model_folders import check_folder, has_vocabulary, missing_vocabulary, tokenizer_missing
 
@@ -19,72 +21,76 @@ _IN_TWO_FILES = {"vocab_file": "vocab.json", "merges_file": "merges.txt"}
 
 
 def resolve(name: str) -> str:
-    """Return what Transformers should load for ``name``: a folder or a hub id."""
+    """Return what Transformers should load for ``name``: a folder, in full, or a hub id."""
     if name in PACKAGED:
         package, folder, hub = PACKAGED[name]
         spec = find_spec(package)
         if spec is not None and spec.origin is not None:
             return str(Path(spec.origin).parent / folder)
         return hub
-    return name
+    return os.path.expanduser(name)
 
 
-def check_model(
-    name: str, revision: str | None = None, remote_code: bool = False, pickled_weights: bool = False
-) -> str:
-    """Make sure, without loading weights, that ``name`` is a model Holdfast may load; return what to load.
+def check_model(source: ModelSource) -> None:
+    """Make sure, without loading weights, that ``source`` is a model Holdfast may load.
 
-    Of a folder of adapters that is their base model, which they are merged into. Raises ``HoldfastError`` for a folder
-    without configuration or weights, for weights that are pickled unless ``pickled_weights`` is set, for models that
-    need code of their own unless ``remote_code`` is set, and for a hub id that cannot be reached.
+    Of a folder of adapters its base model is checked too. Raises ``HoldfastError`` for a folder without configuration
+    or weights, for weights that are pickled unless ``pickled_weights`` is set, for models that need code of their own
+    unless ``remote_code`` is set, and for a hub id that cannot be reached.
     """
-    source = resolve(name)
-    folder = Path(source).expanduser()
-    if has_adapters(source):
-        check_adapters(folder, pickled_weights)
-        base, revision = base_of(source)
+    name, place = source.name, resolve(source.name)
+    folder = Path(place)
+    if has_adapters(place):
+        check_adapters(folder, source.pickled_weights)
+        base, revision = base_of(place)
         if has_adapters(resolve(base)):
             raise HoldfastError(
                 f"model folder {folder}: it holds adapters for {base}, which are adapters too; {BY_HAND}"
             )
         try:
-            return check_model(base, revision, remote_code, pickled_weights)
+            check_model(replace(source, name=base, revision=revision))
         except HoldfastError as error:
             raise HoldfastError(f"model folder {folder}: it holds adapters for {base}: {error}") from None
+        return
     if folder.is_dir():
-        check_folder(folder, pickled_weights)
-        source = str(folder)
+        check_folder(folder, source.pickled_weights)
     elif folder.exists():
         raise HoldfastError(f"model {name}: this is a file, give the folder that holds config.json and the weights")
-    elif source.startswith((".", "/", "~")) or source.count("/") > 1:
+    elif place.startswith((".", "/", "~")) or place.count("/") > 1:
         raise HoldfastError(f"model {name}: there is no such folder; check the path, or give a hub id such as org/name")
-    config = _config(name, source, revision, remote_code)
+    config = _checked_config(source)
     if (
-        not remote_code
+        not source.remote_code
         and getattr(config, "auto_map", None)
         and type(config).__module__.startswith("transformers_modules")
     ):
         raise HoldfastError(f"model {name}: it needs code of its own, which runs only with --remote-code")
-    return source
 
 
-def _origin(name: str, revision: str | None) -> tuple[str, str | None]:
-    """Return where configuration and weights of ``name`` are: of adapters, those of their base model."""
-    source = resolve(name)
-    if not has_adapters(source):
-        return source, revision
-    base, revision = base_of(source)
+def _origin(source: ModelSource) -> tuple[str, str | None]:
+    """Return where configuration and weights of ``source`` are: of adapters, those of their base model."""
+    place = resolve(source.name)
+    if not has_adapters(place):
+        return place, source.revision
+    base, revision = base_of(place)
     return resolve(base), revision
 
 
-def model_config(name: str, revision: str | None = None, remote_code: bool = False) -> Any:
-    """Return the configuration of ``name``."""
+def _from(place: str, revision: str | None, source: ModelSource) -> dict[str, Any]:
+    """Return the arguments of ``from_pretrained`` for what ``source`` has at ``place``."""
+    return {
+        "pretrained_model_name_or_path": place,
+        "revision": revision,
+        "trust_remote_code": source.remote_code,
+        "local_files_only": only_local(place),
+    }
+
+
+def model_config(source: ModelSource) -> Any:
+    """Return the configuration of ``source``."""
     from transformers import AutoConfig
 
-    source, revision = _origin(name, revision)
-    return AutoConfig.from_pretrained(
-        source, revision=revision, trust_remote_code=remote_code, local_files_only=only_local(source)
-    )
+    return AutoConfig.from_pretrained(**_from(*_origin(source), source))
 
 
 def name_classes(config: Any, names: tuple[str, ...]) -> None:
@@ -93,15 +99,9 @@ def name_classes(config: Any, names: tuple[str, ...]) -> None:
     config.label2id = {label: index for index, label in enumerate(names)}
 
 
-def classifier_config(
-    name: str,
-    num_outputs: int,
-    label_names: tuple[str, ...] = (),
-    revision: str | None = None,
-    remote_code: bool = False,
-) -> Any:
-    """Return the configuration of ``name`` as a sequence classifier; one output means regression."""
-    config = model_config(name, revision, remote_code)
+def classifier_config(source: ModelSource, num_outputs: int, label_names: tuple[str, ...] = ()) -> Any:
+    """Return the configuration of ``source`` as a sequence classifier; one output means regression."""
+    config = model_config(source)
     # The checkpoint's own problem type must not meet the new number of labels: some pairs are refused.
     config.problem_type = None
     name_classes(config, label_names or tuple(f"LABEL_{index}" for index in range(num_outputs)))
@@ -109,62 +109,33 @@ def classifier_config(
     return config
 
 
-def load_model(
-    name: str,
-    num_outputs: int,
-    label_names: tuple[str, ...] = (),
-    revision: str | None = None,
-    remote_code: bool = False,
-    pickled_weights: bool = False,
-) -> Any:
+def load_model(source: ModelSource, num_outputs: int, label_names: tuple[str, ...] = ()) -> Any:
     """Return a sequence classifier of ``num_outputs`` outputs, as ``load_with_head`` does."""
     from transformers import AutoModelForSequenceClassification
 
     from holdfast.training.models.kept_head import load_with_head
 
-    check_model(name, revision, remote_code, pickled_weights)
-    config = classifier_config(name, num_outputs, label_names, revision, remote_code)
-    return load_with_head(AutoModelForSequenceClassification, name, config, revision, remote_code, pickled_weights)
+    check_model(source)
+    config = classifier_config(source, num_outputs, label_names)
+    return load_with_head(AutoModelForSequenceClassification, source, config)
 
 
-def load_weights(
-    kind: Any,
-    name: str,
-    config: Any,
-    revision: str | None = None,
-    remote_code: bool = False,
-    pickled_weights: bool = False,
-) -> Any:
-    """Return the model ``name`` with the head that ``kind``, a class with ``from_pretrained``, gives it, in float32.
+def load_weights(auto_class: Any, source: ModelSource, config: Any) -> tuple[Any, set[str]]:
+    """Return the model ``source`` with the head that ``auto_class`` gives it, in float32, and which parameters are new.
 
     Its head is the checkpoint's own where that has one of the right size, else drawn from the global random
     generator: seed it first. Raises ``HoldfastError`` as ``check_model`` does, and when the weights cannot be read or
     are of another size than the configuration says.
     """
-    return load_parts(kind, name, config, revision, remote_code, pickled_weights)[0]
-
-
-def load_parts(
-    kind: Any,
-    name: str,
-    config: Any,
-    revision: str | None = None,
-    remote_code: bool = False,
-    pickled_weights: bool = False,
-) -> tuple[Any, set[str]]:
-    """Return what ``load_weights`` does, and the names of the parameters that are not the checkpoint's but drawn."""
     from safetensors import SafetensorError
 
-    check_model(name, revision, remote_code, pickled_weights)
-    source, revision = _origin(name, revision)
+    check_model(source)
+    name = source.name
     try:
-        model, loaded = kind.from_pretrained(
-            source,
+        model, loaded = auto_class.from_pretrained(
+            **_from(*_origin(source), source),
             config=config,
-            revision=revision,
-            trust_remote_code=remote_code,
-            use_safetensors=None if pickled_weights else True,
-            local_files_only=only_local(source),
+            use_safetensors=None if source.pickled_weights else True,
             dtype="float32",
             ignore_mismatched_sizes=True,
             output_loading_info=True,
@@ -174,7 +145,7 @@ def load_parts(
     mismatched = {key for key, *_ in loaded["mismatched_keys"]}
     _check_body(name, model, loaded["missing_keys"], mismatched)
     if has_adapters(resolve(name)):
-        merge_adapters(model, Path(resolve(name)).expanduser())
+        merge_adapters(model, Path(resolve(name)))
     return model, {*loaded["missing_keys"], *mismatched}
 
 
@@ -245,49 +216,48 @@ def load_tuned(folder: Path, remote_code: bool = False) -> Any:
     config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=remote_code, local_files_only=True)
     name = (getattr(config, "architectures", None) or [""])[0]
     # A class of the model's own code is none of Transformers'.
-    kind = getattr(transformers, name, transformers.AutoModelForSequenceClassification)
-    return kind.from_pretrained(folder, dtype="float32", local_files_only=True, trust_remote_code=remote_code)
+    own_class = getattr(transformers, name, transformers.AutoModelForSequenceClassification)
+    return own_class.from_pretrained(folder, dtype="float32", local_files_only=True, trust_remote_code=remote_code)
 
 
-def empty_model(kind: Any, name: str, config: Any, what: str, remote_code: bool = False) -> Any:
-    """Return the model that ``config`` and the auto class ``kind`` describe, without memory for its weights.
+def empty_model(auto_class: Any, source: ModelSource, config: Any, ability: str) -> Any:
+    """Return the model that ``config`` and ``auto_class`` describe, without memory for its weights.
 
-    Raises ``HoldfastError``, naming the model ``name``, when there is no such architecture; ``what`` it cannot do then.
+    Raises ``HoldfastError``, naming the model, when there is no such architecture, which then lacks the ``ability``.
     """
     import torch
 
     try:
         with torch.device("meta"):
-            return kind.from_config(config, trust_remote_code=remote_code)
+            return auto_class.from_config(config, trust_remote_code=source.remote_code)
     except ValueError as problem:
         # Transformers lists the hundreds of configurations it knows after the first line.
         reason = str(problem).strip().splitlines()[0]
-        raise HoldfastError(f"model {name}: it cannot {what} ({reason}); choose another") from problem
+        raise HoldfastError(f"model {source.name}: it cannot {ability} ({reason}); choose another") from problem
 
 
-def empty_classifier(name: str, config: Any, remote_code: bool = False) -> Any:
-    """Return the sequence classifier that ``config`` describes, as ``empty_model`` does."""
+def empty_classifier(source: ModelSource, num_outputs: int) -> Any:
+    """Return a sequence classifier without memory for its weights, as ``empty_model`` does."""
     from transformers import AutoModelForSequenceClassification
 
-    return empty_model(AutoModelForSequenceClassification, name, config, "classify sequences", remote_code)
+    config = classifier_config(source, num_outputs)
+    return empty_model(AutoModelForSequenceClassification, source, config, "classify sequences")
 
 
-def load_tokenizer(name: str, revision: str | None = None, remote_code: bool = False) -> Any:
-    """Return the tokenizer of ``name``, with a padding token (the end-of-text token where there is none).
+def load_tokenizer(source: ModelSource) -> Any:
+    """Return the tokenizer of ``source``, with a padding token (the end-of-text token where there is none).
 
     Raises ``HoldfastError`` where it cannot be loaded, and where the files with its words are missing: Transformers
     then makes one up that knows none.
     """
     from transformers import AutoTokenizer
 
-    source = resolve(name)
-    if has_adapters(source) and not has_vocabulary(Path(source).expanduser()):
-        source, revision = _origin(name, revision)
-    folder = Path(source).expanduser()
+    name, place, revision = source.name, resolve(source.name), source.revision
+    if has_adapters(place) and not has_vocabulary(Path(place)):
+        place, revision = _origin(source)
+    folder = Path(place)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            source, revision=revision, trust_remote_code=remote_code, local_files_only=only_local(source)
-        )
+        tokenizer = AutoTokenizer.from_pretrained(**_from(place, revision, source))
     except Exception as problem:
         # The tokenizers library raises plain exceptions, about words that are not there too.
         lost = missing_vocabulary(folder, _IN_TWO_FILES) if folder.is_dir() else []
@@ -312,47 +282,54 @@ def load_tokenizer(name: str, revision: str | None = None, remote_code: bool = F
     return tokenizer
 
 
+def fill_padding(model: Any, tokenizer: Any) -> None:
+    """Give ``model`` the padding token of ``tokenizer`` where it has none.
+
+    Decoder classifiers find the last real token by it.
+    """
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id
+
+
 def _has_words(tokenizer: Any) -> bool:
     """Return whether the vocabulary has more than special tokens and the mark that SentencePiece puts before words."""
     words = set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens) - {"\u2581", "\u0120"}
     return bool(words)
 
 
-def _config(name: str, source: str, revision: str | None, remote_code: bool) -> Any:
-    from transformers import AutoConfig
-
+def _checked_config(source: ModelSource) -> Any:
+    """Return what ``model_config`` does of what is no adapters. Raises ``HoldfastError`` where there is none."""
+    name, place = source.name, resolve(source.name)
     try:
-        return AutoConfig.from_pretrained(
-            source, revision=revision, trust_remote_code=remote_code, local_files_only=only_local(source)
-        )
+        return model_config(source)
     except (OSError, ValueError) as problem:
         line = _first_line(problem)
         if "trust_remote_code" in str(problem):
             raise HoldfastError(
                 f"model {name}: it needs code of its own, which runs only with --remote-code"
             ) from problem
-        if Path(source).is_dir():
-            raise HoldfastError(f"model folder {source}: {line}") from problem
-        if _adapters_on_hub(source, revision):
+        if Path(place).is_dir():
+            raise HoldfastError(f"model folder {Path(place)}: {line}") from problem
+        if _adapters_on_hub(place, source.revision):
             raise HoldfastError(
                 f"model {name}: it holds adapters alone; fetch them (hf download {name} --local-dir FOLDER) and give "
                 "that folder, so that they are merged into their base model"
             ) from problem
-        why = "it cannot be reached and no copy is cached" if only_local(source) else line
+        why = "it cannot be reached and no copy is cached" if only_local(place) else line
         raise HoldfastError(
             f"model {name}: the hub cannot serve it ({why}){nearest(name, PACKAGED)}; "
             f"connect, check the name, or use a local folder or one of: {', '.join(PACKAGED)}"
         ) from problem
 
 
-def _adapters_on_hub(source: str, revision: str | None) -> bool:
+def _adapters_on_hub(place: str, revision: str | None) -> bool:
     from transformers.utils.peft_utils import find_adapter_config_file
 
     try:
-        found = find_adapter_config_file(source, revision=revision, local_files_only=only_local(source))
+        config_file = find_adapter_config_file(place, revision=revision, local_files_only=only_local(place))
     except (OSError, ValueError):
         return False
-    return found is not None
+    return config_file is not None
 
 
 @cache
@@ -373,9 +350,9 @@ def _hub_is_out_of_reach() -> bool:
     return False
 
 
-def only_local(source: str) -> bool:
-    """Return whether ``source``, a folder or hub id, is to be looked for on this machine alone."""
-    return Path(source).is_dir() or _hub_is_out_of_reach()
+def only_local(place: str) -> bool:
+    """Return whether ``place``, a folder or hub id, is to be looked for on this machine alone."""
+    return Path(place).is_dir() or _hub_is_out_of_reach()
 
 
 def _first_line(problem: Exception) -> str:

@@ -103,9 +103,9 @@ def _instead(folder: Path) -> str:
     if names:
         return f"its sub-folders {', '.join(names[-6:])} hold models; give one of them, such as {folder / names[-1]}"
     for pattern, name in _FOREIGN.items():
-        found = next(iter(sorted(folder.glob(pattern))), None)
-        if found is not None:
-            return f"it holds weights for {name} ({found.name}), which are not trained here; give the original model"
+        file = next(iter(sorted(folder.glob(pattern))), None)
+        if file is not None:
+            return f"it holds weights for {name} ({file.name}), which are not trained here; give the original model"
     if any((folder / name).is_file() for name in _STATE):
         return "it holds only what a Trainer keeps to resume; give a folder written by trainer.save_model"
     return "give a folder written by save_pretrained"

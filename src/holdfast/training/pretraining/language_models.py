@@ -126,8 +126,8 @@ def _with_pretrained_head(kind: Any, config: Any, dtype: torch.dtype, method: st
 
 def _resize(wrapper: Any, words: int) -> None:
     # Resizing ties what the configuration says, also where the checkpoint's weights were found to be two.
-    said = wrapper.config.tie_word_embeddings
+    tied_by_config = wrapper.config.tie_word_embeddings
     one = wrapper.get_output_embeddings().weight is wrapper.get_input_embeddings().weight
     wrapper.config.tie_word_embeddings = one
     wrapper.resize_token_embeddings(words, mean_resizing=False)
-    wrapper.config.tie_word_embeddings = said
+    wrapper.config.tie_word_embeddings = tied_by_config

@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812
 from holdfast.errors import HoldfastError
 from holdfast.methods.base import SelfSupervised
 from holdfast.methods.parts.rng import own_generator
+from holdfast.modes import same_modes
 from holdfast.training.pretraining.corruption import check_words, corruption
 from holdfast.training.pretraining.language_models import LanguageModel, language_model
 from holdfast.training.pretraining.questions import IGNORED, Question, real_tokens
@@ -82,10 +83,9 @@ def retrain(model: nn.Module, stage: SelfSupervised, text: Text, seed: int, meth
     check_words(model, text.tokenizer, method)
     rank = torch.distributed.get_rank() if _distributed() else 0
     devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
-    modes = [(module, module.training) for module in model.modules()]
     before = [(p, p.detach().cpu().clone()) for p in model.parameters() if p.requires_grad]
     try:
-        with torch.random.fork_rng(devices):
+        with torch.random.fork_rng(devices), same_modes(model):
             torch.manual_seed(seed)
             whole = language_model(model, method)
             # Processes draw the same output layer and different masks.
@@ -99,8 +99,6 @@ def retrain(model: nn.Module, stage: SelfSupervised, text: Text, seed: int, meth
         raise
     finally:
         model.zero_grad(set_to_none=True)
-        for module, training in modes:
-            module.training = training
 
 
 def _train(
@@ -168,35 +166,35 @@ def _accumulate(
 
 def _summed_loss(whole: LanguageModel, question: Question) -> Tensor:
     """Return the sum of the losses of the tokens asked for."""
-    asked = question.labels != IGNORED
+    scored = question.labels != IGNORED
     arguments = dict(question.batch)
     if whole.objective == "masked":
-        logits = _masked_logits(whole, arguments, asked)
+        logits = _masked_logits(whole, arguments, scored)
     elif whole.objective == "spans":
-        logits = whole.model(**arguments, labels=question.labels, use_cache=False).logits[asked]
+        logits = whole.model(**arguments, labels=question.labels, use_cache=False).logits[scored]
     else:
-        logits = whole.model(**arguments, use_cache=False).logits[asked]
-    return F.cross_entropy(logits.float(), question.labels[asked], reduction="sum")
+        logits = whole.model(**arguments, use_cache=False).logits[scored]
+    return F.cross_entropy(logits.float(), question.labels[scored], reduction="sum")
 
 
-def _masked_logits(whole: LanguageModel, arguments: Mapping[str, Any], asked: Tensor) -> Tensor:
+def _masked_logits(whole: LanguageModel, arguments: Mapping[str, Any], scored: Tensor) -> Tensor:
     """Return the logits, (tokens asked for, vocabulary), at those positions alone.
 
     An output layer of 30,000 words costs as much as the rest of a small model, and all but a seventh of it would
     be thrown away: it gets those positions as one row.
     """
 
-    def only_asked(module: nn.Module, args: Any, output: Any) -> Any:
-        output.last_hidden_state = output.last_hidden_state[asked][None]
+    def only_scored(module: nn.Module, args: Any, output: Any) -> Any:
+        output.last_hidden_state = output.last_hidden_state[scored][None]
         return output
 
-    handle = whole.body.register_forward_hook(only_asked)
+    handle = whole.body.register_forward_hook(only_scored)
     try:
         logits: Tensor = whole.model(**arguments, return_dict=True).logits
     finally:
         handle.remove()
     # Models that do not call their body as a module give all.
-    return logits[asked] if logits.shape[:2] == asked.shape else logits[0]
+    return logits[scored] if logits.shape[:2] == scored.shape else logits[0]
 
 
 @torch.no_grad()

@@ -17,10 +17,10 @@ _MEAN_SPAN = 3.0
 def sentinels(tokenizer: Any) -> list[int]:
     """Return the ids of <extra_id_0>, <extra_id_1> and so on, as far as the vocabulary has them."""
     vocabulary: dict[str, int] = tokenizer.get_vocab()
-    found: list[int] = []
-    while (token := f"<extra_id_{len(found)}>") in vocabulary:
-        found.append(vocabulary[token])
-    return found
+    ids: list[int] = []
+    while (token := f"<extra_id_{len(ids)}>") in vocabulary:
+        ids.append(vocabulary[token])
+    return ids
 
 
 class SpanCorruption:
@@ -41,18 +41,18 @@ class SpanCorruption:
     def __call__(self, batch: Mapping[str, Tensor]) -> Question:
         """Return the question for ``batch``; rows too short to be cut keep all, and ask for nothing."""
         ids, real = batch["input_ids"].cpu(), real_tokens(batch).cpu()
-        given, asked = [], []
+        sources, targets = [], []
         for row, mask in zip(ids, real, strict=True):
             tokens = [token for token in row[mask].tolist() if token not in self.special]
-            kept, target = self._cut(tokens)
-            given.append(torch.tensor([*kept, self.end]))
-            asked.append(torch.tensor(target, dtype=torch.long))
+            source, target = self._cut(tokens)
+            sources.append(torch.tensor([*source, self.end]))
+            targets.append(torch.tensor(target, dtype=torch.long))
         device = batch["input_ids"].device
-        attended = pad_sequence([torch.ones_like(row) for row in given], batch_first=True)
-        inputs = pad_sequence(given, batch_first=True, padding_value=self.pad)
-        labels = pad_sequence(asked, batch_first=True, padding_value=IGNORED)
+        attended = pad_sequence([torch.ones_like(row) for row in sources], batch_first=True)
+        inputs = pad_sequence(sources, batch_first=True, padding_value=self.pad)
+        labels = pad_sequence(targets, batch_first=True, padding_value=IGNORED)
         if not labels.shape[1]:
-            labels = torch.full((len(given), 1), IGNORED)
+            labels = torch.full((len(sources), 1), IGNORED)
         return Question({"input_ids": inputs.to(device), "attention_mask": attended.to(device)}, labels.to(device))
 
     def _cut(self, tokens: Sequence[int]) -> tuple[list[int], list[int]]:
@@ -61,14 +61,14 @@ class SpanCorruption:
             return list(tokens), []
         spans = min(max(round(noise / _MEAN_SPAN), 1), len(self.sentinels) - 1, len(tokens) - noise)
         cut, left = self._parts(noise, spans), self._parts(len(tokens) - noise, spans)
-        kept: list[int] = []
+        source: list[int] = []
         target: list[int] = []
         at = 0
         for sentinel, stay, go in zip(self.sentinels, left, cut, strict=False):
-            kept += [*tokens[at : at + stay], sentinel]
+            source += [*tokens[at : at + stay], sentinel]
             target += [sentinel, *tokens[at + stay : at + stay + go]]
             at += stay + go
-        return kept, [*target, self.sentinels[spans], self.end]
+        return source, [*target, self.sentinels[spans], self.end]
 
     def _parts(self, total: int, parts: int) -> list[int]:
         """Return ``parts`` whole numbers of at least 1 that sum to ``total``, every such choice as likely."""

@@ -11,10 +11,10 @@ from holdfast.methods.base import Method, Plan
 from holdfast.records.run import RunSpec
 from holdfast.tasks.sampling.removal import rows_removed
 from holdfast.tasks.task import Task
-from holdfast.training.models.loading import check_model, classifier_config, empty_classifier, load_tokenizer, own_body
+from holdfast.training.models.loading import check_model, empty_classifier, load_tokenizer, own_body
 from holdfast.training.pretraining.corruption import check_words
 from holdfast.training.run.rows import training_rows
-from holdfast.training.task_models import form_of
+from holdfast.training.task_models import task_model_of
 
 
 def check_run(spec: RunSpec, task: Task) -> None:
@@ -34,11 +34,11 @@ def check_run(spec: RunSpec, task: Task) -> None:
             f"--label-smoothing {spec.settings.label_smoothing:g}: {task.name} asks for a number, and there are no "
             "classes to spread it over; leave it out"
         )
-    check_model(spec.model, spec.revision, spec.remote_code, spec.pickled_weights)
-    form = form_of(spec, task)
-    model = form.empty()
+    check_model(spec.source)
+    task_model = task_model_of(spec, task)
+    model = task_model.empty()
     config = model.config
-    tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
+    tokenizer = load_tokenizer(spec.source)
     check_lengths(spec.model, getattr(config, "encoder", config), tokenizer, spec.settings.max_length)
     if task.kind == "generation":
         check_target_length(spec, config, tokenizer)
@@ -77,8 +77,7 @@ def _check_probed(spec: RunSpec, task: Task) -> None:
             f"--seq2seq-from-encoder: what is made of {spec.model} is a pair, which probes cannot load; "
             "leave the tasks to probe out"
         )
-    config = classifier_config(spec.model, 2, (), spec.revision, spec.remote_code)
-    empty_classifier(spec.model, config, spec.remote_code)
+    empty_classifier(spec.source, 2)
 
 
 def _check_layer(config: Any, layer: int) -> None:

@@ -1,13 +1,17 @@
-"""Which rows a run trains on, and which it keeps apart for methods that choose by validation."""
+"""The rows of a run as its model takes them, and which of them methods choose by."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from holdfast.methods.base import Method
 from holdfast.records.run import RunSpec
 from holdfast.tasks import draw_subset
+from holdfast.tasks.encode import EncodedSplit
 from holdfast.tasks.sampling.holdout import hold_out
 from holdfast.tasks.sampling.removal import remove_rows
 from holdfast.tasks.task import Split, Task
+from holdfast.training.task_models import TaskModel
 
 HELD_OUT = 0.1
 """Share of the training rows that methods choose by where the validation rows are scored."""
@@ -28,3 +32,40 @@ def training_rows(spec: RunSpec, task: Task, methods: Sequence[Method]) -> tuple
     if not needing or task.scored_split != "validation":
         return train, None
     return hold_out(train, HELD_OUT, task.kind, f"task {task.name}, for {needing[0]} to choose by")
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The rows of a run as its model takes them."""
+
+    task: Task
+    splits: dict[str, Split]
+    """The task's, with the training rows of the run."""
+    encoded: dict[str, EncodedSplit]
+    """Of each labelled split."""
+    truncated: dict[str, int]
+    """Rows of each that were cut."""
+    choosing: tuple[EncodedSplit, Split] | None
+    """What the best epoch, or a method, is chosen by; None where nothing is."""
+
+    @property
+    def best_epoch(self) -> bool:
+        """Whether the best epoch is scored: not where the validation rows, which choose it, are what is scored."""
+        return self.task.scored_split != "validation"
+
+
+def encode_run(task_model: TaskModel, tokenizer: Any, methods: Sequence[Method]) -> RunData:
+    """Return the rows of a run. Raises ``HoldfastError`` as ``training_rows`` and ``TaskModel.encode`` do."""
+    task = task_model.task
+    splits = dict(task.splits)
+    splits["train"], held_out = training_rows(task_model.spec, task, methods)
+    encoded, truncated = {}, {}
+    for name, split in splits.items():
+        if split.labels is not None:
+            encoded[name], truncated[name] = task_model.encode(split, tokenizer, training=name == "train")
+    choosing = None
+    if held_out is not None:
+        choosing = task_model.encode(held_out, tokenizer, training=False)[0], held_out
+    elif task.scored_split != "validation":
+        choosing = encoded["validation"], splits["validation"]
+    return RunData(task, splits, encoded, truncated, choosing)

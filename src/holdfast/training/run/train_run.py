@@ -6,7 +6,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,45 +21,32 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
 import holdfast
 from holdfast.methods import parse
 from holdfast.methods.base import Method
-from holdfast.records.run import Checkpoint, OtherTask, RunRecord, RunSpec
-from holdfast.tasks.scoring.mapping import aligned, map_labels, metrics_of
+from holdfast.records.run import OtherTask, RunRecord, RunSpec
 from holdfast.tasks.scoring.metrics import constant_score
 from holdfast.tasks.task import Task
 from holdfast.training.models.hidden_states import spread_rows, write_states
-from holdfast.training.models.loading import load_tokenizer, take_body
+from holdfast.training.models.loading import fill_padding, load_tokenizer, take_body
 from holdfast.training.models.weight_distance import distance_from
-from holdfast.training.pretraining.self_supervised import StageProgress
 from holdfast.training.run.check import check_run
-from holdfast.training.run.rows import training_rows
-from holdfast.training.task_models import Form, form_of
+from holdfast.training.run.progress import OnProgress, Progress
+from holdfast.training.run.rows import RunData, encode_run
+from holdfast.training.run.scoring import Predictor, Scores
+from holdfast.training.run.trainer_arguments import trainer_arguments
+from holdfast.training.run.training_log import TrainingLog
+from holdfast.training.task_models import TaskModel, task_model_of
+from holdfast.training.task_models.base import Outputs
 from holdfast.training.trainer.attach import attach
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Where a run is."""
-
-    step: int
-    """Optimizer steps done."""
-    total: int
-    phase: str
-    """``preparing``, ``re-training``, ``training``, ``scoring`` or ``probing``."""
-    loss: float | None
-    """The last logged training loss."""
-
-
-OnProgress = Callable[[Progress], None]
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a run is given beside its task."""
+class RunContext:
+    """What a run is given besides its task."""
 
     start: Path | None = None
     """Checkpoint whose body is trained, for a run that goes on from another; None: the pre-trained one."""
-    elsewhere: Mapping[OtherTask, Task] = field(default_factory=dict)
+    eval_tasks: Mapping[OtherTask, Task] = field(default_factory=dict)
     """The loaded tasks of ``RunSpec.ood``."""
-    watch: Callable[[Trainer], Sequence[TrainerCallback]] = lambda trainer: ()
+    callbacks: Callable[[Trainer], Sequence[TrainerCallback]] = lambda trainer: ()
     """Returns further callbacks for the trainer, whose model no method has changed yet."""
 
 
@@ -67,253 +54,103 @@ def run(
     spec: RunSpec,
     task: Task,
     folder: Path,
-    on_progress: OnProgress | None = None,
+    on_progress: OnProgress = lambda progress: None,
+    *,
     keep_model: bool = True,
-    around: Surroundings | None = None,
+    context: RunContext | None = None,
 ) -> RunRecord:
     """Train and score one model; return what came of it.
 
-    Writes ``predictions.npz`` (of the scored split what ``Form.kept`` says) and, for models that give
+    Writes ``predictions.npz`` (of the scored split what ``TaskModel.prediction_arrays`` says) and, for models that give
     hidden states, ``representations.npz`` (see ``write_states``; of at most 512 of these rows) into ``folder``, and
     with ``keep_model`` the plain checkpoint with its tokenizer into ``folder/model``. Where the task has labelled
     test data, the epoch with the best validation score is scored on it; otherwise the last weights are scored
     on the validation split, so that no score comes from data that selected the checkpoint. A method that chooses by
     validation then gets a tenth of the training rows for it, which are not trained on (``training_rows``).
 
-    Raises ``HoldfastError`` for what the user can mend; other exceptions mean that the run broke.
+    Args:
+        spec: The run.
+        task: The loaded task of ``spec``.
+        folder: Where it writes.
+        on_progress: Told of every step.
+        keep_model: Write the model.
+        context: What the run is given besides.
+
+    Raises:
+        HoldfastError: For what the user can mend; other exceptions mean that the run broke.
     """
-    around = around or Surroundings()
+    context = context or RunContext()
     began, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
-    report = on_progress or (lambda progress: None)
-    report(Progress(0, 0, "preparing", None))
+    on_progress(Progress(0, 0, "preparing", None))
     check_run(spec, task)
     _be_deterministic()
     set_seed(spec.seed)
-    tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
-    form = form_of(spec, task)
-    model = form.load()
-    if around.start is not None:
-        take_body(model, around.start, spec.remote_code)
-    if model.config.pad_token_id is None:
-        # Decoder classifiers find the last real token by it.
-        model.config.pad_token_id = tokenizer.pad_token_id
+    tokenizer = load_tokenizer(spec.source)
+    task_model = task_model_of(spec, task)
+    model = task_model.load()
+    if context.start is not None:
+        take_body(model, context.start, spec.remote_code)
+    fill_padding(model, tokenizer)
     methods = parse(spec.method)
-    splits = dict(task.splits)
-    splits["train"], held_out = training_rows(spec, task, methods)
-    data, truncated = {}, {}
-    for name, split in splits.items():
-        if split.labels is not None:
-            data[name], truncated[name] = form.encode(split, tokenizer, training=name == "train")
-    selects = task.scored_split != "validation"
-    choosing, chosen_by = (data["validation"], splits["validation"]) if selects else (None, None)
-    if held_out is not None:
-        (choosing, _), chosen_by = form.encode(held_out, tokenizer, training=False), held_out
+    data = encode_run(task_model, tokenizer, methods)
 
-    def rank(output: Any) -> dict[str, float]:
-        assert chosen_by is not None
-        return _rankable(form.score(form.read(output, tokenizer), chosen_by, task.metrics))
-
+    log = TrainingLog(on_progress, [method.name for method in methods])
     learning_rate = spec.settings.learning_rate
     for method in methods:
         learning_rate *= method.requires.lr_scale
-    watch = _Watch(report, [method.name for method in methods])
-    work = folder / "checkpoints"
-    trainer = form.trainer(
-        _arguments(spec, len(splits["train"]), learning_rate, task.metrics[0], selects, work),
-        model=model,
-        train_dataset=data["train"],
-        eval_dataset=choosing,
-        processing_class=tokenizer,
-        compute_metrics=rank,
-        callbacks=[watch],
-    )
-    trainer.remove_callback(PrinterCallback)
+    trainer = _trainer(model, task_model, tokenizer, data, learning_rate, log, folder)
     # Before methods change the model, which the pre-trained one is to be compared with.
-    for callback in around.watch(trainer):
+    for callback in context.callbacks(trainer):
         trainer.add_callback(callback)
     attach(trainer, *methods)
-    try:
-        trainer.train()
-        chosen = _chosen_step(trainer) if selects else trainer.state.global_step
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    chosen_step = _train(trainer, data.best_epoch)
 
-    report(Progress(trainer.state.global_step, trainer.state.max_steps, "scoring", watch.loss))
-    # From here on splits are scored as they are predicted.
-    trainer.compute_metrics = None
-    scored = splits[task.scored_split]
-    outputs = form.read(trainer.predict(data[task.scored_split]), tokenizer)
-    metrics = form.score(outputs, scored, task.metrics)
-    others = {name: part for name, part in data.items() if name not in ("train", "validation", task.scored_split)}
-
-    def score(name: str, part: Any) -> dict[str, float | None]:
-        return form.score(form.read(trainer.predict(part), tokenizer), splits[name], task.metrics)
-
-    extra = {name: score(name, part) for name, part in others.items()}
-    for target in spec.ood:
-        other = around.elsewhere[target]
-        extra[other.name] = _score_elsewhere(trainer, form, target, other, tokenizer)
-    validation = score("validation", data["validation"]) if selects else metrics
-    folder.mkdir(parents=True, exist_ok=True)
-    kept: dict[str, Any] = form.kept(scored, outputs)
-    # Texts have as many places in the file as the longest of them.
-    np.savez_compressed(folder / "predictions.npz", **kept)
-    rows = spread_rows(len(scored))
-    states = form.states(model, trainer.get_test_dataloader(Subset(data[task.scored_split], rows)))
-    if states is not None:
-        write_states(folder / "representations.npz", states, [scored.ids[row] for row in rows])
+    on_progress(Progress(trainer.state.global_step, trainer.state.max_steps, "scoring", log.loss))
+    predictor = Predictor(trainer, task_model, tokenizer)
+    scored = data.splits[task.scored_split]
+    outputs = predictor.outputs(data.encoded[task.scored_split])
+    metrics = task_model.score(outputs, scored, task.metrics)
+    extra_metrics = _extra_metrics(predictor, data, {target: context.eval_tasks[target] for target in spec.ood})
+    validation = predictor.score(data, "validation") if data.best_epoch else metrics
+    _write(folder, model, predictor, data, outputs)
     if keep_model:
         model.save_pretrained(folder / "model")
         tokenizer.save_pretrained(folder / "model")
-    _let_go(trainer, model)
+    _free_training_memory(trainer, model)
     # What the checkpoint lacks, and the head, are drawn as they were at the start.
     set_seed(spec.seed)
-    distance = distance_from(model, form.load)
+    distance = distance_from(model, task_model.load)
     return RunRecord(
         id=spec.id,
         spec=spec,
         status="finished",
-        form=type(form).__name__,
+        form=type(task_model).__name__,
         task_name=task.name,
         scored_split=task.scored_split,
         metrics=metrics,
         primary=task.metrics[0],
         selection_score=validation[task.metrics[0]],
         constant_scores={name: constant_score(name, scored.labels or []) for name in task.metrics},
-        dominant_share=form.dominant_share(outputs),
-        diverged=watch.diverged or not form.finite(outputs),
-        extra_metrics=extra,
-        losses=watch.losses,
-        evaluations=watch.evaluations,
-        facts=watch.facts | _validation_facts(methods, choosing),
-        chosen_step=chosen,
+        dominant_share=task_model.dominant_share(outputs),
+        diverged=log.diverged or not task_model.finite(outputs),
+        extra_metrics=extra_metrics,
+        losses=log.losses,
+        evaluations=log.evaluations,
+        facts=log.facts | _validation_facts(methods, data),
+        chosen_step=chosen_step,
         steps=trainer.state.global_step,
         learning_rate=learning_rate,
-        train_rows=len(splits["train"]),
+        train_rows=len(data.splits["train"]),
         scored_rows=len(scored),
-        truncated=truncated,
+        truncated=data.truncated,
         parameters=sum(p.numel() for p in model.parameters()),
         distance=distance,
-        start_distance=next((v for name, v in watch.facts.items() if name.endswith("/start_distance")), distance),
+        start_distance=next((v for name, v in log.facts.items() if name.endswith("/start_distance")), distance),
         seconds=time.perf_counter() - began,
-        train_seconds=watch.seconds,
-        peak_memory_bytes=torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None,
-        device=torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine(),
-        threads=torch.get_num_threads(),
-        versions={
-            "holdfast": holdfast.__version__,
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-            "python": platform.python_version(),
-        },
+        train_seconds=log.seconds,
         started=started,
+        **_environment(),
     )
-
-
-class _Watch(TrainerCallback):
-    """Collects the log, times the steps and passes progress on."""
-
-    def __init__(self, report: OnProgress, methods: Sequence[str]) -> None:
-        self.report = report
-        self.methods = methods
-        self.facts: dict[str, float] = {}
-        self.loss: float | None = None
-        self.losses: list[dict[str, float]] = []
-        self.evaluations: list[Checkpoint] = []
-        self.diverged = False
-        self.seconds = 0.0
-        self._began = 0.0
-
-    def on_stage(self, progress: StageProgress) -> None:
-        now = time.perf_counter()
-        # Building the language model before the first step is no training.
-        self.seconds += now - self._began if progress.step else 0.0
-        self._began = now
-        self.report(Progress(progress.step, progress.total, "re-training", progress.loss))
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._began = time.perf_counter()
-
-    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step == 0:
-            # A method that looked at the data before the first step pays for it.
-            self.seconds += time.perf_counter() - self._began
-        self._began = time.perf_counter()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.seconds += time.perf_counter() - self._began
-        self.report(Progress(state.global_step, state.max_steps, "training", self.loss))
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        told = {name: float(value) for name, value in logs.items() if name.split("/")[0] in self.methods}
-        self.facts |= {name: value for name, value in told.items() if math.isfinite(value)}
-        if "loss" not in logs:
-            return
-        entry = {"step": float(state.global_step), "loss": float(logs["loss"])}
-        entry |= {name: float(value) for name, value in logs.items() if name.startswith("loss/")}
-        # JSON has no NaN: a term that is not finite is left out, and `diverged` says so.
-        finite = {name: value for name, value in entry.items() if math.isfinite(value)}
-        self.diverged |= len(finite) < len(entry)
-        self.losses.append(finite)
-        self.loss = finite.get("loss", self.loss)
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
-        scores = {
-            name.removeprefix("eval_"): float(value) if math.isfinite(value) else None
-            for name, value in metrics.items()
-            if name.startswith("eval_") and not name.endswith(("runtime", "per_second"))
-        }
-        self.evaluations.append(Checkpoint(step=state.global_step, epoch=float(state.epoch or 0.0), metrics=scores))
-
-
-def _arguments(
-    spec: RunSpec, rows: int, learning_rate: float, metric: str, selects: bool, folder: Path
-) -> dict[str, Any]:
-    settings = spec.settings
-    selecting: dict[str, Any] = {"eval_strategy": "no", "save_strategy": "no"}
-    if selects:
-        selecting = {
-            "eval_strategy": "epoch",
-            "save_strategy": "epoch",
-            "save_total_limit": 1,
-            "save_only_model": True,
-            "load_best_model_at_end": True,
-        }
-    return dict(
-        output_dir=str(folder),
-        num_train_epochs=settings.epochs,
-        max_steps=settings.max_steps or -1,
-        per_device_train_batch_size=settings.batch_size,
-        per_device_eval_batch_size=settings.eval_batch_size,
-        gradient_accumulation_steps=settings.accumulation,
-        learning_rate=learning_rate,
-        weight_decay=settings.weight_decay,
-        warmup_steps=settings.warmup if settings.warmup < 1 else int(settings.warmup),
-        lr_scheduler_type=settings.schedule,
-        max_grad_norm=settings.max_grad_norm,
-        adam_beta2=settings.adam_beta2,
-        adam_epsilon=settings.adam_epsilon,
-        bf16=settings.precision == "bf16",
-        # Not told so, it refuses bf16 where there is no accelerator, though CPUs can do it.
-        use_cpu=not torch.accelerator.is_available(),
-        fp16=settings.precision == "fp16",
-        activation_checkpointing=settings.activation_checkpointing,
-        seed=spec.seed,
-        data_seed=spec.data_seed,
-        metric_for_best_model=metric,
-        greater_is_better=True,
-        logging_steps=max(1, settings.total_steps(rows) // 50),
-        logging_nan_inf_filter=False,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        report_to="none",
-        disable_tqdm=True,
-        label_smoothing_factor=settings.label_smoothing,
-        **selecting,
-    )
-
-
-def _validation_facts(methods: Sequence[Method], choosing: Any) -> dict[str, float]:
-    return {f"{method.name}/validation_rows": float(len(choosing)) for method in methods if method.requires.validation}
 
 
 def _be_deterministic() -> None:
@@ -323,12 +160,79 @@ def _be_deterministic() -> None:
         torch.use_deterministic_algorithms(True, warn_only=True)
 
 
-def _rankable(scores: Mapping[str, float | None]) -> dict[str, float]:
-    # An undefined score (a constant prediction's correlation) must lose against every other.
-    return {name: -math.inf if score is None else score for name, score in scores.items()}
+def _trainer(
+    model: nn.Module,
+    task_model: TaskModel,
+    tokenizer: Any,
+    data: RunData,
+    learning_rate: float,
+    log: TrainingLog,
+    folder: Path,
+) -> Trainer:
+    """Return the trainer of a run, without its methods."""
+    task = task_model.task
+
+    def compute_metrics(prediction: Any) -> dict[str, float]:
+        assert data.choosing is not None
+        scores = task_model.score(task_model.read(prediction, tokenizer), data.choosing[1], task.metrics)
+        # An undefined score (a constant prediction's correlation) must lose against every other.
+        return {name: -math.inf if score is None else score for name, score in scores.items()}
+
+    trainer = task_model.trainer(
+        trainer_arguments(
+            task_model.spec,
+            rows=len(data.splits["train"]),
+            learning_rate=learning_rate,
+            metric=task.metrics[0],
+            best_epoch=data.best_epoch,
+            folder=folder / "checkpoints",
+        ),
+        model=model,
+        train_dataset=data.encoded["train"],
+        eval_dataset=None if data.choosing is None else data.choosing[0],
+        processing_class=tokenizer,
+        compute_metrics=compute_metrics,
+        callbacks=[log],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
-def _let_go(trainer: Trainer, model: nn.Module) -> None:
+def _train(trainer: Trainer, best_epoch: bool) -> int:
+    """Train; return the step whose weights the model has now."""
+    try:
+        trainer.train()
+    finally:
+        shutil.rmtree(str(trainer.args.output_dir), ignore_errors=True)
+    # From here on splits are scored as they are predicted.
+    trainer.compute_metrics = None
+    last = trainer.state.global_step
+    return int(trainer.state.best_global_step or last) if best_epoch else last
+
+
+def _extra_metrics(predictor: Predictor, data: RunData, others: Mapping[OtherTask, Task]) -> dict[str, Scores]:
+    """Return the scores on further labelled splits, and on other tasks, by name."""
+    done = ("train", "validation", data.task.scored_split)
+    scores = {name: predictor.score(data, name) for name in data.encoded if name not in done}
+    return scores | {other.name: predictor.score_other(target, other) for target, other in others.items()}
+
+
+def _write(folder: Path, model: nn.Module, predictor: Predictor, data: RunData, outputs: Outputs) -> None:
+    """Write what was predicted for the scored split, and what the model's layers made of its rows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    task_model = predictor.task_model
+    scored = data.splits[data.task.scored_split]
+    arrays: dict[str, Any] = task_model.prediction_arrays(scored, outputs)
+    # Texts have as many places in the file as the longest of them.
+    np.savez_compressed(folder / "predictions.npz", **arrays)
+    rows = spread_rows(len(scored))
+    batches = predictor.trainer.get_test_dataloader(Subset(data.encoded[data.task.scored_split], rows))
+    states = task_model.states(model, batches)
+    if states is not None:
+        write_states(folder / "representations.npz", states, [scored.ids[row] for row in rows])
+
+
+def _free_training_memory(trainer: Trainer, model: nn.Module) -> None:
     """Free what only training needs, so that a second model fits where the first was trained."""
     handler = trainer.callback_handler
     trainer.optimizer = trainer.lr_scheduler = handler.optimizer = handler.lr_scheduler = None
@@ -336,20 +240,24 @@ def _let_go(trainer: Trainer, model: nn.Module) -> None:
     model.zero_grad(set_to_none=True)
 
 
-def _chosen_step(trainer: Trainer) -> int:
-    return int(trainer.state.best_global_step or trainer.state.global_step)
+def _validation_facts(methods: Sequence[Method], data: RunData) -> dict[str, float]:
+    if data.choosing is None:
+        return {}
+    rows = float(len(data.choosing[1]))
+    return {f"{method.name}/validation_rows": rows for method in methods if method.requires.validation}
 
 
-def _score_elsewhere(
-    trainer: Trainer, form: Form, target: OtherTask, other: Task, tokenizer: Any
-) -> dict[str, float | None]:
-    mapped = map_labels(form.task, other, target.labels)
-    other = aligned(form.task, other)
-    split = other.splits[other.scored_split]
-    if mapped is None:
-        rows, _ = form.encode(split, tokenizer, training=False)
-        return form.score(form.read(trainer.predict(rows), tokenizer), split, metrics_of(mapped, other))
-    # Without its labels: the model's loss would read them as classes of its own.
-    rows, _ = form.encode(replace(split, labels=None), tokenizer, training=False)
-    outputs = mapped.outputs(form.read(trainer.predict(rows), tokenizer))
-    return form.score(outputs, replace(split, labels=mapped.labels(split.classes)), metrics_of(mapped, other))
+def _environment() -> dict[str, Any]:
+    """Return what the run was done on and with."""
+    on_gpu = torch.cuda.is_available()
+    return {
+        "peak_memory_bytes": torch.cuda.max_memory_allocated() if on_gpu else None,
+        "device": torch.cuda.get_device_name() if on_gpu else platform.machine(),
+        "threads": torch.get_num_threads(),
+        "versions": {
+            "holdfast": holdfast.__version__,
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "python": platform.python_version(),
+        },
+    }

@@ -1,16 +1,16 @@
-"""What a run does differently for each kind of task, and which form a task has."""
+"""What a run does differently for each kind of task, and which model a task gets."""
 
 from holdfast.errors import HoldfastError
 from holdfast.records.run import RunSpec
 from holdfast.tasks.task import Task
 from holdfast.training.models.loading import model_config
-from holdfast.training.task_models.base import Form
+from holdfast.training.task_models.base import TaskModel
 
-__all__ = ["Form", "form_of"]
+__all__ = ["TaskModel", "task_model_of"]
 
 
-def form_of(spec: RunSpec, task: Task) -> Form:
-    """Return the form of ``task`` for the model of ``spec``. Raises ``HoldfastError`` where they do not fit."""
+def task_model_of(spec: RunSpec, task: Task) -> TaskModel:
+    """Return the model for ``task`` that ``spec`` asks for. Raises ``HoldfastError`` where they do not fit."""
     # Each file loads the parts of Transformers that it needs.
     if spec.seq2seq_from_encoder and task.kind != "generation":
         raise HoldfastError(
@@ -21,21 +21,21 @@ def form_of(spec: RunSpec, task: Task) -> Form:
 
         return Classifier(spec, task)
     if task.kind == "tokens":
-        from holdfast.training.task_models.token_classifier import Tagger
+        from holdfast.training.task_models.token_classifier import TokenClassifier
 
-        return Tagger(spec, task)
+        return TokenClassifier(spec, task)
     if task.kind == "choice":
-        from holdfast.training.task_models.multiple_choice import Chooser
+        from holdfast.training.task_models.multiple_choice import MultipleChoice
 
-        return Chooser(spec, task)
+        return MultipleChoice(spec, task)
     if spec.seq2seq_from_encoder:
-        from holdfast.training.task_models.encoder_decoder import EncoderPair
+        from holdfast.training.task_models.encoder_decoder import EncoderDecoder
 
-        return EncoderPair(spec, task)
-    if getattr(model_config(spec.model, spec.revision, spec.remote_code), "is_encoder_decoder", False):
-        from holdfast.training.task_models.seq2seq import Rewriter
+        return EncoderDecoder(spec, task)
+    if getattr(model_config(spec.source), "is_encoder_decoder", False):
+        from holdfast.training.task_models.seq2seq import Seq2Seq
 
-        return Rewriter(spec, task)
-    from holdfast.training.task_models.causal_lm import Continuer
+        return Seq2Seq(spec, task)
+    from holdfast.training.task_models.causal_lm import CausalLM
 
-    return Continuer(spec, task)
+    return CausalLM(spec, task)

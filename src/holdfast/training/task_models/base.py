@@ -16,8 +16,9 @@ from holdfast.training.models.hidden_states import layer_states
 from holdfast.training.models.loading import empty_model, load_weights
 
 Outputs = Any
-"""What a model predicts for the rows of a split, in their order; each form has a type of its own for it."""
-
+"""What a model predicts for the rows of a split, in their order; each task model has a type of its own for it."""
+IGNORED = -100
+"""Label of what is not learnt, and what the Trainer fills predictions of different lengths with."""
 
 Arguments = TypeVar("Arguments", bound=TrainingArguments)
 
@@ -32,16 +33,16 @@ def on_one_gpu(arguments: Arguments) -> Arguments:
 
 
 @dataclass(frozen=True)
-class Form(ABC):
+class TaskModel(ABC):
     """One kind of task, and a model that fits it: from texts to tensors, and from tensors to scores."""
 
     spec: RunSpec
     task: Task
 
-    kind: ClassVar[Any]
+    auto_class: ClassVar[Any]
     """Class with ``from_pretrained`` and ``from_config`` that gives a model its head."""
-    what: ClassVar[str]
-    """What models without such a head cannot do."""
+    ability: ClassVar[str]
+    """What it does, as a verb: models without such a head cannot."""
 
     @abstractmethod
     def config(self) -> Any:
@@ -49,15 +50,14 @@ class Form(ABC):
 
     def empty(self) -> Any:
         """Return the model without memory for its weights. Raises ``HoldfastError`` where it does not fit the task."""
-        return empty_model(self.kind, self.spec.model, self.config(), self.what, self.spec.remote_code)
+        return empty_model(self.auto_class, self.spec.source, self.config(), self.ability)
 
     def load(self) -> Any:
         """Return the pre-trained model with a head for the task, in float32; what is new in it is drawn at random.
 
         Seed the global random generator first. Raises ``HoldfastError`` as ``load_weights`` does.
         """
-        spec = self.spec
-        return load_weights(self.kind, spec.model, self.config(), spec.revision, spec.remote_code, spec.pickled_weights)
+        return load_weights(self.auto_class, self.spec.source, self.config())[0]
 
     def notes(self) -> list[str]:
         """Return what the user should know of how ``load`` fits the model to the task."""
@@ -100,8 +100,8 @@ class Form(ABC):
         """Return the share of rows with the most frequent prediction; None where predictions are numbers."""
 
     @abstractmethod
-    def kept(self, split: Split, outputs: Outputs) -> dict[str, NDArray[Any]]:
-        """Return what is kept of the scored rows: ``ids``, one a prediction, and more that numpy saves unpickled."""
+    def prediction_arrays(self, split: Split, outputs: Outputs) -> dict[str, NDArray[Any]]:
+        """Return what is written of the scored rows: ``ids``, one a prediction, and more that numpy saves unpickled."""
 
     def states(self, model: Any, batches: Iterable[Mapping[str, Any]]) -> NDArray[np.float32] | None:
         """Return (layers, rows, width): hidden states, one vector a row; None where there are none to line up."""

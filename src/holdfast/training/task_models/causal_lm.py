@@ -21,23 +21,23 @@ from holdfast.tasks.encode import EncodedSplit, are_cut, count_cut
 from holdfast.tasks.task import Split
 from holdfast.training.models.hidden_states import layer_states
 from holdfast.training.models.loading import load_tokenizer, model_config
-from holdfast.training.task_models.base import on_one_gpu
-from holdfast.training.task_models.writing import IGNORED, Writer
+from holdfast.training.task_models.base import IGNORED, on_one_gpu
+from holdfast.training.task_models.writing import Writer
 
 
-class Continuer(Writer):
+class CausalLM(Writer):
     """A language model that learns to go on from a prompt and a line break with the response and an end token.
 
     Only the response is learnt. Rows to be scored hold the prompt, as ``prompt``, apart from the labels.
     """
 
-    kind: ClassVar[Any] = AutoModelForCausalLM
-    what = "write texts"
+    auto_class: ClassVar[Any] = AutoModelForCausalLM
+    ability = "write texts"
 
     def config(self) -> Any:
         """Return the model's configuration. Raises ``HoldfastError`` for an encoder."""
         spec = self.spec
-        config = model_config(spec.model, spec.revision, spec.remote_code)
+        config = model_config(spec.source)
         if type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False):
             raise HoldfastError(
                 f"model {spec.model}: it is an encoder, and {self.task.name} asks for texts to be written; make an "
@@ -47,8 +47,8 @@ class Continuer(Writer):
 
     def load(self) -> Any:  # noqa: D102
         spec = self.spec
-        tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
-        return self.ask(
+        tokenizer = load_tokenizer(spec.source)
+        return self.set_generation(
             super().load(),
             eos_token_id=_end(spec.model, tokenizer),
             pad_token_id=tokenizer.pad_token_id,

@@ -17,12 +17,11 @@ from holdfast.training.task_models.scoring import Scorer
 class Classifier(Scorer):
     """A sequence classifier, for regression with one output. Outputs are logits, (rows, classes) or (rows, 1)."""
 
-    kind: ClassVar[Any] = AutoModelForSequenceClassification
-    what = "classify sequences"
+    auto_class: ClassVar[Any] = AutoModelForSequenceClassification
+    ability = "classify sequences"
 
     def config(self) -> Any:  # noqa: D102
-        spec, task = self.spec, self.task
-        return classifier_config(spec.model, task.num_outputs, task.label_names, spec.revision, spec.remote_code)
+        return classifier_config(self.spec.source, self.task.num_outputs, self.task.label_names)
 
     def encode(self, split: Split, tokenizer: Any, *, training: bool) -> tuple[EncodedSplit, int]:  # noqa: D102
         return encode(split, tokenizer, self.spec.settings.max_length, self.task.kind)
@@ -48,7 +47,7 @@ class Classifier(Scorer):
         counts = np.bincount(outputs.argmax(-1))
         return float(counts.max() / counts.sum())
 
-    def kept(self, split: Split, outputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    def prediction_arrays(self, split: Split, outputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Return ``ids``, ``labels`` and ``logits``."""
         return {
             "ids": np.asarray(split.ids),

@@ -21,10 +21,10 @@ from transformers import (
 from holdfast.errors import HoldfastError
 from holdfast.tasks.task import Split
 from holdfast.training.models.loading import load_tokenizer, load_weights, model_config
-from holdfast.training.task_models.seq2seq import Rewriter
+from holdfast.training.task_models.seq2seq import Seq2Seq
 
 
-class EncoderPair(Rewriter):
+class EncoderDecoder(Seq2Seq):
     """Transformers' ``EncoderDecoderModel`` of one encoder's checkpoint, taken twice (Rothe et al. 2020).
 
     The decoder's attention to the encoder is in no encoder's checkpoint and drawn at random; so is what the
@@ -34,7 +34,7 @@ class EncoderPair(Rewriter):
     def config(self) -> Any:
         """Return the configuration of the pair. Raises ``HoldfastError`` for models that are no such encoder."""
         spec = self.spec
-        encoder = model_config(spec.model, spec.revision, spec.remote_code)
+        encoder = model_config(spec.source)
         if type(encoder) not in MODEL_FOR_MASKED_LM_MAPPING or encoder.is_encoder_decoder:
             raise HoldfastError(
                 f"--seq2seq-from-encoder {spec.model}: it is no encoder ({encoder.model_type}); give it as --model"
@@ -43,7 +43,7 @@ class EncoderPair(Rewriter):
         encoder.is_decoder = encoder.add_cross_attention = False
         decoder = copy.deepcopy(encoder)
         decoder.is_decoder = decoder.add_cross_attention = True
-        tokenizer = load_tokenizer(spec.model, spec.revision, spec.remote_code)
+        tokenizer = load_tokenizer(spec.source)
         marks = _marks(spec.model, tokenizer)
         config = EncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder, **marks)
         config.vocab_size = decoder.vocab_size
@@ -56,15 +56,14 @@ class EncoderPair(Rewriter):
 
     def load(self) -> Any:  # noqa: D102
         spec, config = self.spec, self.config()
-        further = spec.revision, spec.remote_code, spec.pickled_weights
-        encoder = load_weights(AutoModel, spec.model, config.encoder, *further)
-        decoder = load_weights(AutoModelForCausalLM, spec.model, config.decoder, *further)
+        encoder, _ = load_weights(AutoModel, spec.source, config.encoder)
+        decoder, _ = load_weights(AutoModelForCausalLM, spec.source, config.decoder)
         model = EncoderDecoderModel(config, encoder, decoder)
         marks = {name: getattr(config, name) for name in ("decoder_start_token_id", "eos_token_id", "pad_token_id")}
-        return self.ask(model, **marks)
+        return self.set_generation(model, **marks)
 
     def collator(self, tokenizer: Any, model: Any) -> Any:
-        """Return what ``Rewriter.collator`` does, with a mask of the decoder's padding."""
+        """Return what ``Seq2Seq.collator`` does, with a mask of the decoder's padding."""
         plain = super().collator(tokenizer, model)
         return _Masking(plain, tokenizer.pad_token_id)
 

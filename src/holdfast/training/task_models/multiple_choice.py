@@ -14,14 +14,14 @@ from holdfast.training.task_models.classifier import Classifier
 from holdfast.training.task_models.scoring import Scorer
 
 
-class Chooser(Classifier):
+class MultipleChoice(Classifier):
     """A scorer of pairs, the text and one of its choices. Outputs are logits, (rows, choices).
 
     The model takes tensors of (rows, choices, tokens) and lays them out as rows x choices texts.
     """
 
-    kind: ClassVar[Any] = AutoModelForMultipleChoice
-    what = "answer multiple choice"
+    auto_class: ClassVar[Any] = AutoModelForMultipleChoice
+    ability = "answer multiple choice"
     # Names for all choices, and one output.
     config = Scorer.config
 

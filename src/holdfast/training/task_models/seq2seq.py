@@ -10,17 +10,17 @@ from holdfast.training.task_models.base import on_one_gpu
 from holdfast.training.task_models.writing import PairWriter
 
 
-class Rewriter(PairWriter):
+class Seq2Seq(PairWriter):
     """An encoder-decoder as it was pre-trained, with ``Seq2SeqTrainer``."""
 
-    kind: ClassVar[Any] = AutoModelForSeq2SeqLM
-    what = "write texts from texts"
+    auto_class: ClassVar[Any] = AutoModelForSeq2SeqLM
+    ability = "write texts from texts"
 
     def config(self) -> Any:  # noqa: D102
-        return model_config(self.spec.model, self.spec.revision, self.spec.remote_code)
+        return model_config(self.spec.source)
 
     def load(self) -> Any:  # noqa: D102
-        return self.ask(super().load())
+        return self.set_generation(super().load())
 
     def collator(self, tokenizer: Any, model: Any) -> Any:
         """Return ``DataCollatorForSeq2Seq``, which also makes the decoder's input: label smoothing needs it."""

@@ -17,22 +17,22 @@ from holdfast.tasks.encode import EncodedSplit
 from holdfast.tasks.scoring.entities import entity_f1
 from holdfast.tasks.task import Split
 from holdfast.training.models.hidden_states import layer_states
+from holdfast.training.task_models.base import IGNORED
 from holdfast.training.task_models.scoring import Scorer
 
 WordLogits = list[NDArray[Any]]
 """For each row (words, classes): logits of its first words; those cut off have none."""
 
-_NO_LABEL = -100
 _OUTSIDE = "O"
 _AT_A_TIME = 1000
 """Rows whose tokens are held while counting."""
 
 
-class Tagger(Scorer):
+class TokenClassifier(Scorer):
     """A token classifier; a word's class is read at its first piece, the others count nowhere."""
 
-    kind: ClassVar[Any] = AutoModelForTokenClassification
-    what = "classify words"
+    auto_class: ClassVar[Any] = AutoModelForTokenClassification
+    ability = "classify words"
 
     def encode(self, split: Split, tokenizer: Any, *, training: bool) -> tuple[EncodedSplit, int]:
         """Return rows whose ``labels`` hold a word's class at its first piece, and how many were cut.
@@ -64,7 +64,7 @@ class Tagger(Scorer):
 
     def read(self, prediction: Any, tokenizer: Any) -> WordLogits:  # noqa: D102
         rows = zip(prediction.predictions, prediction.label_ids, strict=True)
-        return [logits[labels != _NO_LABEL] for logits, labels in rows]
+        return [logits[labels != IGNORED] for logits, labels in rows]
 
     def score(self, outputs: WordLogits, split: Split, metrics: Sequence[str]) -> dict[str, float | None]:
         """Return accuracy over words and F1 over entities; words cut off count as ``O``, else as wrong."""
@@ -93,7 +93,7 @@ class Tagger(Scorer):
         counts = np.bincount(np.concatenate([logits.argmax(-1) for logits in outputs]))
         return float(counts.max() / counts.sum())
 
-    def kept(self, split: Split, outputs: WordLogits) -> dict[str, NDArray[Any]]:
+    def prediction_arrays(self, split: Split, outputs: WordLogits) -> dict[str, NDArray[Any]]:
         """Return ``ids`` (a row's, a colon, and which of its words), ``labels`` and ``logits`` of words not cut off."""
         rows = list(zip(split.ids, split.tags, outputs, strict=True))
         return {
@@ -135,7 +135,7 @@ def _tokenise(
     side = tokenizer.truncation_side
     tokenizer.truncation_side = "right"
     try:
-        found = tokenizer(
+        encoded = tokenizer(
             words,
             is_split_into_words=True,
             truncation=max_length is not None,
@@ -145,10 +145,10 @@ def _tokenise(
         )
     finally:
         tokenizer.truncation_side = side
-    places = [found.word_ids(row) for row in range(len(words))]
+    places = [encoded.word_ids(row) for row in range(len(words))]
     lost = [_lost(row, of, max_length) for row, of in zip(words, places, strict=True)]
     if not any(lost):
-        return dict(found), places
+        return dict(encoded), places
     if tokenizer.unk_token is None:
         row = next(row for row, gone in enumerate(lost) if gone)
         raise HoldfastError(
@@ -171,7 +171,7 @@ def _lost(words: list[str], places: list[int | None], max_length: int | None) ->
 def _at_first_pieces(places: list[int | None], tags: list[int]) -> list[int]:
     before = [None, *places[:-1]]
     return [
-        tags[place] if place is not None and place != last else _NO_LABEL
+        tags[place] if place is not None and place != last else IGNORED
         for place, last in zip(places, before, strict=True)
     ]
 

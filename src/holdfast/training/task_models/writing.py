@@ -13,13 +13,10 @@ from holdfast.tasks.encode import EncodedSplit, count_cut, encode
 from holdfast.tasks.scoring.rouge import rouge
 from holdfast.tasks.task import Split
 from holdfast.training.models.hidden_states import layer_states
-from holdfast.training.task_models.base import Form
-
-IGNORED = -100
-"""Label of what is not learnt, and what the Trainer fills predictions of different lengths with."""
+from holdfast.training.task_models.base import IGNORED, TaskModel
 
 
-class Writer(Form):
+class Writer(TaskModel):
     """Writes a text. Outputs are the texts."""
 
     def read(self, prediction: Any, tokenizer: Any) -> list[str]:  # noqa: D102
@@ -37,7 +34,7 @@ class Writer(Form):
     def dominant_share(self, outputs: list[str]) -> float | None:  # noqa: D102
         return Counter(outputs).most_common(1)[0][1] / len(outputs) if outputs else None
 
-    def kept(self, split: Split, outputs: list[str]) -> dict[str, NDArray[Any]]:
+    def prediction_arrays(self, split: Split, outputs: list[str]) -> dict[str, NDArray[Any]]:
         """Return ``ids``, ``texts`` and ``references``, (rows, the most of a row), filled up with empty texts."""
         most = max(map(len, split.accepted), default=0)
         references = [[*right, *[""] * (most - len(right))] for right in split.accepted]
@@ -47,7 +44,7 @@ class Writer(Form):
             "references": np.asarray(references, dtype=str),
         }
 
-    def ask(self, model: Any, **more: Any) -> Any:
+    def set_generation(self, model: Any, **more: Any) -> Any:
         """Return ``model``, set to write by the run's settings, whatever task its checkpoint was made for.
 
         It is saved with them. Of what the checkpoint says about writing only the special tokens stay: the least
@@ -68,14 +65,14 @@ class Writer(Form):
     def _ended(self, split: Split, tokenizer: Any, end: int) -> list[list[int]]:
         """Return the ids of the texts to write, cut, with ``end`` alone of all special tokens."""
         longest = self.spec.settings.max_target_length
-        found = tokenizer(split.targets, add_special_tokens=False, truncation=True, max_length=longest - 1)
-        return [[*ids, end] for ids in found["input_ids"]]
+        encoded = tokenizer(split.targets, add_special_tokens=False, truncation=True, max_length=longest - 1)
+        return [[*ids, end] for ids in encoded["input_ids"]]
 
     def _ended_cut(self, split: Split, tokenizer: Any) -> int:
         """Return how many texts ``_ended`` cuts."""
         longest = self.spec.settings.max_target_length
-        found = tokenizer(split.targets, add_special_tokens=False, verbose=False)
-        return sum(len(ids) + 1 > longest for ids in found["input_ids"])
+        encoded = tokenizer(split.targets, add_special_tokens=False, verbose=False)
+        return sum(len(ids) + 1 > longest for ids in encoded["input_ids"])
 
 
 class PairWriter(Writer):
@@ -97,17 +94,17 @@ class PairWriter(Writer):
     def _targets(self, split: Split, tokenizer: Any) -> list[list[int]]:
         """Return the ids of the texts to write, cut, each with the token that ends it."""
         longest = self.spec.settings.max_target_length
-        found: list[list[int]] = tokenizer(text_target=split.targets, truncation=True, max_length=longest)["input_ids"]
-        return found
+        ids: list[list[int]] = tokenizer(text_target=split.targets, truncation=True, max_length=longest)["input_ids"]
+        return ids
 
     def _targets_cut(self, split: Split, tokenizer: Any) -> int:
         longest = self.spec.settings.max_target_length
         return sum(len(ids) > longest for ids in tokenizer(text_target=split.targets, verbose=False)["input_ids"])
 
-    def ask(self, model: Any, **more: Any) -> Any:
-        """Return ``model`` as ``Writer.ask`` does; it writes as many tokens as are kept of texts to learn from."""
+    def set_generation(self, model: Any, **more: Any) -> Any:
+        """Return ``model`` as ``Writer`` does; it writes as many tokens as are kept of texts to learn from."""
         # The token that the decoder starts from counts as written, and is no label.
-        return super().ask(model, max_length=self.spec.settings.max_target_length + 1, **more)
+        return super().set_generation(model, max_length=self.spec.settings.max_target_length + 1, **more)
 
     def states(self, model: Any, batches: Iterable[Mapping[str, Any]]) -> NDArray[np.float32] | None:
         """Return the encoder's hidden states, the mean over the tokens of the text that was read."""

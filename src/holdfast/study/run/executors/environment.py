@@ -21,6 +21,14 @@ QUIET = {
 """Keeps the libraries' own bars and load reports out of what the user reads."""
 
 
+def use_threads(count: int | None) -> None:
+    """Let torch use ``count`` CPU threads in this process; None leaves it."""
+    if count is not None:
+        import torch
+
+        torch.set_num_threads(count)
+
+
 def cores() -> int:
     """Return how many CPU cores this process may use."""
     if hasattr(os, "sched_getaffinity"):

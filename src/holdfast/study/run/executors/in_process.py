@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from holdfast.records.run import RunSpec
 from holdfast.study.plan.targets import Elsewhere, elsewhere_of
 from holdfast.study.run.executors.base import Watch
+from holdfast.study.run.executors.environment import use_threads
 from holdfast.study.run.run_one import perform
 from holdfast.study.store.run_store import Store
 
@@ -21,10 +22,7 @@ class InProcess:
 
     def execute(self, specs: Sequence[RunSpec], store: Store, watch: Watch) -> None:
         """Do all runs in turn."""
-        if self.threads is not None:
-            import torch
-
-            torch.set_num_threads(self.threads)
+        use_threads(self.threads)
         for spec in specs:
             self._run(spec, store, watch)
 

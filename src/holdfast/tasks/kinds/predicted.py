@@ -1,10 +1,10 @@
-"""What each kind of task asks for, in a sentence."""
+"""What a model of each kind of task predicts, in a sentence."""
 
 from holdfast.errors import HoldfastError
 from holdfast.records.task import Kind
 from holdfast.tasks.task import Task
 
-ASKED: dict[Kind, str] = {
+PREDICTED: dict[Kind, str] = {
     "classification": "classes",
     "regression": "a number",
     "tokens": "classes of words",
@@ -16,4 +16,4 @@ ASKED: dict[Kind, str] = {
 def check_labels_rows(task: Task, why: str) -> None:
     """Raise ``HoldfastError``, saying ``why``, unless ``task`` asks for a class or a number a row."""
     if not task.labels_rows:
-        raise HoldfastError(f"{task.name}: it asks for {ASKED[task.kind]}, and {why}")
+        raise HoldfastError(f"{task.name}: it asks for {PREDICTED[task.kind]}, and {why}")
