@@ -8,7 +8,7 @@ from holdfast.errors import HoldfastError
 from holdfast.records.run import RunRecord
 from holdfast.records.summary import Row, Settings, Summary, TaskInfo
 from holdfast.study.analysis.compare import Comparison, compare_runs, summarise
-from holdfast.study.statistics import mean_over_tasks, welch
+from holdfast.study.statistics.intervals import mean_over_tasks, welch
 from study.run_records import run_record, run_records, run_spec
 
 VANILLA = [0.66, 0.70, 0.68, 0.67, 0.69]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from holdfast.study.statistics import Arm
+from holdfast.study.statistics.arm import Arm
 
 
 def arm(scores: Sequence[float], failed: Sequence[float] = (), first_seed: int = 0) -> Arm:

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from holdfast.study.statistics import Scale, compare_with_failures, failed_runs, failure_rate_p
+from holdfast.study.statistics import failed_runs
+from holdfast.study.statistics.arm import Scale
+from holdfast.study.statistics.failed_runs import compare_with_failures, failure_rate_p
 
 from .arms import arm
 

@@ -1,6 +1,9 @@
 import pytest
 
-from holdfast.study.statistics import Interval, Scale, compare_arms, paired, plan_seeds, sign_flip_p, welch
+from holdfast.study.statistics.arm import Scale
+from holdfast.study.statistics.intervals import Interval, paired, welch
+from holdfast.study.statistics.pair import compare_arms, plan_seeds
+from holdfast.study.statistics.significance import sign_flip_p
 
 from .arms import arm
 

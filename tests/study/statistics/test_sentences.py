@@ -2,8 +2,10 @@
 
 import pytest
 
-from holdfast.study.statistics import Arm, Scale, compare_arms, decide
+from holdfast.study.statistics.arm import Arm, Scale
+from holdfast.study.statistics.pair import compare_arms
 from holdfast.study.statistics.sentences import Judged, describe
+from holdfast.study.statistics.verdict import decide
 
 from .arms import arm
 

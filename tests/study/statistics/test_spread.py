@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from holdfast.study.statistics import enough_for_spread, spread, spread_ratio
+from holdfast.study.statistics import spread
+from holdfast.study.statistics.spread import enough_for_spread, spread_ratio
 
 Arms = list[tuple[list[float], list[float]]]
 

@@ -1,7 +1,9 @@
 import pytest
 
 from holdfast.records.summary import Verdict
-from holdfast.study.statistics import Scale, compare_arms, decide
+from holdfast.study.statistics.arm import Scale
+from holdfast.study.statistics.pair import compare_arms
+from holdfast.study.statistics.verdict import decide
 
 from .arms import arm
 

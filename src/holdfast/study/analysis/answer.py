@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from holdfast.records.summary import Row, SequenceSummary, Summary, TaskInfo
 from holdfast.study.analysis.choice import CHEAPER, Choice, Reason, choose, idle
 from holdfast.study.analysis.undecided import advice
-from holdfast.study.statistics.interval import Interval
+from holdfast.study.statistics.intervals import Interval, wilson
 from holdfast.study.statistics.pair import MIN_RUNS
-from holdfast.study.statistics.proportion import wilson
 from holdfast.study.statistics.wording import level, listed, number, span
 
 _STEPS = 3

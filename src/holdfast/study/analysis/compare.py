@@ -27,10 +27,10 @@ from holdfast.study.analysis.transfer import transfer
 from holdfast.study.plan.controls import control_notes
 from holdfast.study.plan.prepare import Arm
 from holdfast.study.statistics.findings import average, judge, sentences
-from holdfast.study.statistics.looks import looks_note
+from holdfast.study.statistics.intervals import wilson
 from holdfast.study.statistics.notes import closing_note, missing_note, untrained_note
-from holdfast.study.statistics.proportion import wilson
 from holdfast.study.statistics.sentences import Judged
+from holdfast.study.statistics.significance import looks_note
 
 UNTRAINED = "pre-trained"
 """What the run in which nothing is trained is called."""

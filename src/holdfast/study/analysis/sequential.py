@@ -19,9 +19,9 @@ from holdfast.study.analysis.transfer import decided_and_rest, probe_outcome
 from holdfast.study.define.study_file import StudyFile
 from holdfast.study.plan.policy import stages as parts_of
 from holdfast.study.statistics.findings import TaskArms, judge
-from holdfast.study.statistics.looks import looks_note
 from holdfast.study.statistics.notes import closing_note
 from holdfast.study.statistics.sentences import Judged
+from holdfast.study.statistics.significance import looks_note
 
 
 @dataclass(frozen=True, eq=False)

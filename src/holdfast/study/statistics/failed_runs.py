@@ -7,8 +7,7 @@ import scipy
 from numpy.typing import NDArray
 
 from holdfast.study.statistics.arm import Arm, Scale
-from holdfast.study.statistics.interval import Difference, Interval
-from holdfast.study.statistics.welch import floored_variance, welch
+from holdfast.study.statistics.intervals import Difference, Interval, floored_variance, welch
 
 DRAWS = 20_000
 SEED = 20_201

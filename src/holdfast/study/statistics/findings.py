@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.study.statistics.arm import Arm, Scale
-from holdfast.study.statistics.examples import with_test_rows
-from holdfast.study.statistics.holm import holm
-from holdfast.study.statistics.interval import Difference
+from holdfast.study.statistics.intervals import Difference, mean_over_tasks, with_test_rows
 from holdfast.study.statistics.notes import examples_note, identical_note, overall_note, spread_note
-from holdfast.study.statistics.overall import mean_over_tasks
 from holdfast.study.statistics.pair import compare_arms
 from holdfast.study.statistics.sentences import Judged, describe
+from holdfast.study.statistics.significance import holm
 from holdfast.study.statistics.spread import enough_for_spread, spread_ratio
 from holdfast.study.statistics.verdict import decide
 

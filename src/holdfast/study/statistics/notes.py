@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from holdfast.study.statistics.arm import Arm
-from holdfast.study.statistics.interval import Difference
+from holdfast.study.statistics.intervals import Difference
 from holdfast.study.statistics.spread import SpreadRatio
 from holdfast.study.statistics.wording import chance, level, number, points, span
 

@@ -7,12 +7,19 @@ import numpy as np
 
 from holdfast.study.statistics.arm import Arm, Scale
 from holdfast.study.statistics.failed_runs import FailedRuns, compare_with_failures
-from holdfast.study.statistics.interval import Difference, Interval
-from holdfast.study.statistics.paired import MIN_PAIRS, gap_variance, paired
-from holdfast.study.statistics.permutation import permutation_p, sign_flip_p
+from holdfast.study.statistics.intervals import (
+    MIN_PAIRS,
+    Difference,
+    Interval,
+    floored_variance,
+    gap_variance,
+    paired,
+    welch,
+    win_interval,
+    win_probability,
+)
 from holdfast.study.statistics.seeds_needed import planning_spread, seeds_to_detect, seeds_to_settle
-from holdfast.study.statistics.welch import floored_variance, welch
-from holdfast.study.statistics.win_probability import win_interval, win_probability
+from holdfast.study.statistics.significance import permutation_p, sign_flip_p
 
 MIN_RUNS = 3
 """With 1 or 2 runs an arm there are numbers, but no verdict."""

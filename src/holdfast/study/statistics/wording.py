@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from holdfast.study.statistics.arm import Arm
-from holdfast.study.statistics.interval import Interval
+from holdfast.study.statistics.intervals import Interval
 
 
 def number(points: float) -> str:
