@@ -7,7 +7,7 @@ import typer
 
 from holdfast.cli import options as o
 from holdfast.errors import HoldfastError
-from holdfast.study.options import read_data, study_keys, task_names
+from holdfast.study.define.options import read_data, study_keys, task_names
 
 _Source = Annotated[str, o.option("Task to tune on first: a name, hub id, file or folder.")]
 _Chain = Annotated[str, o.option("Tasks to tune on after it, in this order, separated by commas.")]
@@ -109,7 +109,7 @@ def cycles(
 
 def _launch(context: typer.Context, name: str, tasks: list[str], keys: dict[str, Any]) -> None:
     from holdfast.cli.launch import launch
-    from holdfast.study.store.best import folder_name
+    from holdfast.study.define.folders import folder_name
 
     given = context.params
     # These are names of keys of a study and of a task, too.

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from holdfast.cli.stopping import exit_code
+from holdfast.study.define.folders import default_out
 from holdfast.study.define.study_file import StudyFile
-from holdfast.study.options import default_out
 
 if TYPE_CHECKING:
     from holdfast.study.plan.prepare import Prepared

@@ -9,7 +9,7 @@ import typer
 
 from holdfast.cli import options as o
 from holdfast.errors import HoldfastError
-from holdfast.study.options import read_data, task_names
+from holdfast.study.define.options import read_data, task_names
 
 
 @o.taking(o.READING, o.TRUST)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import options as o
-from holdfast.study.options import study_keys, study_options, task_names
+from holdfast.study.define.options import study_keys, study_options, task_names
 
 if TYPE_CHECKING:
     from holdfast.study.define.recipe import Recipe

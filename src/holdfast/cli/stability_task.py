@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.cli import options as o
-from holdfast.study.options import read_data
+from holdfast.study.define.options import read_data
 
 
 @o.taking(o.READING, o.TRAINING, o.TRUST)

@@ -41,7 +41,7 @@ def tune(
     """
     from holdfast.cli import display
     from holdfast.report.card import model_card
-    from holdfast.study.options import read_tune
+    from holdfast.study.define.options import read_tune
     from holdfast.study.plan.prepare import prepare
     from holdfast.study.run.tune import check_free, default_folder
     from holdfast.study.run.tune import tune as tune_one

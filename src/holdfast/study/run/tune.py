@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import HoldfastError
 from holdfast.records.run import RunRecord
+from holdfast.study.define.folders import folder_name
 from holdfast.study.plan.prepare import Prepared
 from holdfast.study.run import run_one as perform
 from holdfast.study.store.atomic import write_text
-from holdfast.study.store.best import folder_name
 
 if TYPE_CHECKING:
     from holdfast.training.run.train_run import Progress

@@ -2,13 +2,13 @@
 
 import math
 import os
-import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from holdfast.records.run import RunRecord, RunSpec
 from holdfast.records.summary import Best, Summary
+from holdfast.study.define.folders import folder_name
 from holdfast.study.plan.grid import is_sequence
 from holdfast.study.plan.prepare import Arm
 from holdfast.study.store.atomic import write_text
@@ -16,11 +16,6 @@ from holdfast.study.store.run_store import Store
 
 Card = Callable[[Best, RunRecord, Summary], str]
 """Writes the text of a model card."""
-
-
-def folder_name(task: str) -> str:
-    """Return a task's name such that it can be a folder's on every system."""
-    return re.sub(r"[^\w.-]+", "-", task).strip(".-") or "task"
 
 
 def choose(store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecord]) -> dict[Arm, str]:
