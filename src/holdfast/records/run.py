@@ -91,7 +91,7 @@ class OtherTask(BaseModel):
     """``OodSpec.labels``; probes have none."""
 
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of what ``RunSpec.id`` hashes: raised with every change of the fields, of their defaults or their meaning."""
 
 Role = Literal["compared", "search", "perturbed", "reference"]
@@ -238,7 +238,7 @@ class RunRecord(BaseModel):
     error: str | None = None
     """One line, for ``status == "error"``; the traceback is in ``error.txt`` beside the record."""
     form: str = ""
-    """Class of ``holdfast.training.task_models`` that made the model; empty in older records, of classifiers."""
+    """Class of ``holdfast.training.task_models`` that made the model; empty where none was made."""
     task_name: str = ""
     scored_split: str = ""
     """The split that ``metrics`` come from; it selected nothing."""

@@ -299,7 +299,7 @@ class Summary(_Model):
     looks: int
     """How many times results of this study with differing run counts were looked at."""
     luck: list[Luck] = []
-    """By task and method, with at least two runs; empty in summaries written before these were measured."""
+    """By task and method, with at least two runs."""
     transfer: list[TransferRow] = []
     """By task, target and method: out-of-domain scores and linear probes."""
     transfer_sentences: list[str] = []

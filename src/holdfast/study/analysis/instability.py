@@ -28,9 +28,9 @@ def measure_luck(
 ) -> list[Luck]:
     """Return a row for each task and method with at least two finished runs, and one more for its perturbed data.
 
-    A run failed when it did so beside all runs of its task that vary in the same. Runs from before states were
-    stored, and models that give none, have no layers. Distances of layers are kept in the store's folder and measured
-    again only where a run's file is new. Raises ``HoldfastError`` for files that cannot be read.
+    A run failed when it did so beside all runs of its task that vary in the same. Models that give no states have no
+    layers. Distances of layers are kept in the store's folder and measured again only where a run's file is new.
+    Raises ``HoldfastError`` for files that cannot be read.
     """
     rows = []
     kept = MeasuredLayers(store.folder)
