@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "lazy": set(),
     "recipes": set(),
     "records": {"errors"},
-    "measures": {"errors"},
+    "measures": {"errors", "records"},
     "methods": {"errors", "lazy"},
     "tasks": _GROUND,
     "stability": _GROUND,

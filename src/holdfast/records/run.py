@@ -170,24 +170,30 @@ class Checkpoint(BaseModel):
     metrics: dict[str, float | None]
 
 
-class LayerState(BaseModel):
-    """One hidden layer of a tuned model on the kept rows of the scored split, without labels; null where undefined.
+class LayerMeasures(BaseModel):
+    """One hidden layer after tuning and, as ``*_start``, before, on the same rows and without labels.
 
-    See ``holdfast.collapse.measure_layers`` for the definitions; the fields ``*_start`` are the pre-trained model's.
+    None where the layer is the same for every row, as embeddings of the first token are, or is not finite.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     layer: int
-    """0 is the embeddings."""
+    """Its place among those measured, from 0 on: of all hidden layers 0 is the embeddings."""
     cka: float | None
-    """Linear CKA with the pre-trained model's states of the same rows."""
+    """Linear CKA of after and before."""
     effective_rank: float | None
     effective_rank_start: float | None
     participation_ratio: float | None
     participation_ratio_start: float | None
     mean_cosine: float | None
+    """Also None where a row is zero."""
     mean_cosine_start: float | None
+
+
+class LayerState(LayerMeasures):
+    """One hidden layer of a tuned model against the pre-trained one, on the kept rows of the scored split."""
+
     weight_distance: float | None
     """Euclidean distance of the block's weights from the pre-trained ones."""
 
@@ -195,9 +201,10 @@ class LayerState(BaseModel):
 class Monitored(BaseModel):
     """The last hidden layer at one step of training, on the monitor's fixed rows."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     step: int
+    """Optimizer steps done."""
     cka: float | None
     effective_rank: float | None
     participation_ratio: float | None

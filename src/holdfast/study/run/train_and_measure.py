@@ -46,7 +46,7 @@ def run(
     found: dict[str, Any] = {
         "layers": tuned_layers(spec, task, folder),
         "monitored": [
-            Monitored.model_validate(look, from_attributes=True) for monitor in monitors for look in monitor.looks
+            Monitored(**look.model_dump(exclude={"layers"})) for monitor in monitors for look in monitor.looks
         ],
         "probes": _probes(spec, str(folder / "model"), None, folder, elsewhere),
     }
