@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from holdfast.records.summary import Best, Overall, Summary
-from report.studies import CONSTANT, FAILING, R3F, VANILLA, luck, row, summary, task
+from report.studies import CONSTANT, FAILING, R3F, VANILLA, instability, row, summary, task
 
 
 @pytest.fixture
@@ -31,11 +31,16 @@ def troubled() -> Summary:
 
 
 @pytest.fixture
-def lucky() -> Summary:
+def unstable() -> Summary:
     """Two methods, with the seeds varied and with the training rows varied."""
     names = "vanilla", "r3f(weight=5.0, sigma=0.01)"
     rows = [row("rte", names[0], VANILLA), row("rte", names[1], R3F, VANILLA)]
-    found = [luck(names[0], 0.11), luck(names[1], 0.04), luck(names[0], 0.13, "data"), luck(names[1], 0.07, "data")]
+    found = [
+        instability(names[0], 0.11),
+        instability(names[1], 0.04),
+        instability(names[0], 0.13, "data"),
+        instability(names[1], 0.07, "data"),
+    ]
     return summary(rows, [task()], luck=found)
 
 

@@ -176,7 +176,7 @@ class LayerMeasures(BaseModel):
     None where the layer is the same for every row, as embeddings of the first token are, or is not finite.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     layer: int
     """Its place among those measured, from 0 on: of all hidden layers 0 is the embeddings."""
@@ -201,7 +201,7 @@ class LayerState(LayerMeasures):
 class Monitored(BaseModel):
     """The last hidden layer at one step of training, on the monitor's fixed rows."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     step: int
     """Optimizer steps done."""

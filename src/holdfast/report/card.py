@@ -6,8 +6,8 @@ from holdfast.report.block import Report
 from holdfast.report.front_matter import dataset, front_matter, model_name
 from holdfast.report.loading import loading, what
 from holdfast.report.markdown import code, escape, grid, markdown, table
-from holdfast.report.rows import KINDS, luck_rows, rows_of, task_of, transfer_rows, troubles
-from holdfast.report.sections.luck import saying
+from holdfast.report.rows import KINDS, instability_rows, rows_of, task_of, transfer_rows, troubles
+from holdfast.report.sections.instability import saying
 from holdfast.report.sections.published import SMOKE, beside
 from holdfast.report.sections.results import ends, result_table
 from holdfast.report.text import count, decimals, duration, points, spread
@@ -91,7 +91,7 @@ def _score(best: Best | None, record: RunRecord, summary: Summary | None) -> lis
         runs = ", ".join([count(row.n, "run"), *troubles(row)])
         parts += [
             f"Over the seeds of {code(row.method)} ({runs}): mean ± standard deviation "
-            f"{spread(row.mean, row.std, digits)}, worst to best {ends(row, digits)}.{_luck(row, summary)} "
+            f"{spread(row.mean, row.std, digits)}, worst to best {ends(row, digits)}.{_disagreement(row, summary)} "
             "All methods of the study:",
             table(result_table(rows, summary.settings)),
             *map(escape, control_notes(summary.settings.methods, summary.settings.baseline)),
@@ -130,10 +130,10 @@ def _elsewhere(record: RunRecord, info: TaskInfo | None, summary: Summary | None
     return ["## On other tasks", said, grid(header, lines)]
 
 
-def _luck(row: Row, summary: Summary) -> str:
-    found = [luck for luck in luck_rows(summary, row.task) if (luck.method, luck.varied) == (row.method, "seed")]
+def _disagreement(row: Row, summary: Summary) -> str:
+    own = [one for one in instability_rows(summary, row.task) if (one.method, one.varied) == (row.method, "seed")]
     info = next(info for info in summary.tasks if info.task == row.task)
-    return "".join(f" {saying(luck, info)}" for luck in found).rstrip()
+    return "".join(f" {saying(one, info)}" for one in own).rstrip()
 
 
 def _expected(row: Row | None) -> str:

@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 
 from holdfast.records.run import RunRecord
-from holdfast.records.summary import Luck, Representation, Row, SequenceSummary, Summary, Target, TaskInfo, TransferRow
+from holdfast.records.summary import (
+    InstabilityRow,
+    Representation,
+    Row,
+    SequenceSummary,
+    Summary,
+    Target,
+    TaskInfo,
+    TransferRow,
+)
 from holdfast.report.text import clean
 
 PRETRAINED = "(pre-trained model)"
@@ -61,7 +70,7 @@ def reference(infos: Sequence[TaskInfo], target: Target, summary: Summary) -> fl
     return next((row.reference for row in found if row.reference is not None), None)
 
 
-def luck_rows(summary: Summary, task: str) -> list[Luck]:
+def instability_rows(summary: Summary, task: str) -> list[InstabilityRow]:
     """Return the rows of one task in the summary's order."""
     return [row for row in summary.luck if row.task == task]
 

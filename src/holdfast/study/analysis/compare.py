@@ -9,7 +9,7 @@ from typing import Any
 import holdfast
 from holdfast.errors import HoldfastError
 from holdfast.records.run import RunRecord, RunSpec
-from holdfast.records.summary import Best, Luck, Overall, Representation, Row, Settings, Summary, TaskInfo
+from holdfast.records.summary import Best, InstabilityRow, Overall, Representation, Row, Settings, Summary, TaskInfo
 from holdfast.study.analysis.columns import comparison_columns, spread_columns
 from holdfast.study.analysis.results_grid import (
     Cell,
@@ -80,14 +80,15 @@ def summarise(
     looks: int,
     names: Mapping[Arm, str],
     correct: Correct | None = None,
-    luck: Sequence[Luck] = (),
+    instability: Sequence[InstabilityRow] = (),
     representations: Sequence[Representation] = (),
 ) -> Summary:
     """The summary of a study, complete or not.
 
     ``records`` go by ``RunSpec.id``; runs of the grid without a finished record count as missing. ``names``
     has the tasks' by ``RunSpec.arm``. ``looks`` counts how often results with differing numbers of runs were
-    looked at; ``luck`` and ``representations`` are passed on. Raises HoldfastError when no method is the baseline.
+    looked at; ``instability`` and ``representations`` are passed on. Raises HoldfastError when no method is the
+    baseline.
     """
     if len({task.task for task in tasks}) < len(tasks):
         raise HoldfastError(f"tasks share a name ({', '.join(task.task for task in tasks)}); rename one of the files")
@@ -113,7 +114,7 @@ def summarise(
         + _other_errors(grid, records, names),
         best=best,
         looks=looks,
-        luck=list(luck),
+        luck=list(instability),
         transfer=elsewhere,
         transfer_sentences=elsewhere_sentences,
         representations=list(representations),

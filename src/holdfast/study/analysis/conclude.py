@@ -38,7 +38,7 @@ def conclude(
 ) -> Summary | SequenceSummary:
     """Summarise all runs of the (open) store that ended, and write everything that shows it."""
     from holdfast.study.analysis.compare import summarise
-    from holdfast.study.analysis.instability import measure_luck
+    from holdfast.study.analysis.instability import instability_rows
     from holdfast.study.analysis.sequential import summarise_sequence
 
     grid = store.planned()
@@ -57,9 +57,9 @@ def conclude(
     best = describe_best(store, grid, records, names)
     compared = [record for record in records.values() if record.spec.role == "compared"]
     correct = correct_rows(store, compared, stored)
-    luck = measure_luck(store, list(records.values()), stored, settings.methods)
+    instability = instability_rows(store, list(records.values()), stored, settings.methods)
     layers = mean_layers(compared, stored, settings.methods)
-    summary = summarise(settings, infos, grid, records, best, seen, names, correct, luck, layers)
+    summary = summarise(settings, infos, grid, records, best, seen, names, correct, instability, layers)
     summary = summary.model_copy(update={"reproduction": reproduce(study, compared)})
     place(store, best, records, summary, outputs.card)
     outputs.page(summary, compared, store.folder / "report.html")

@@ -57,7 +57,7 @@ class StudyFile(BaseModel):
     cycles: int = Field(default=3, gt=1)
     perturb: Literal["data"] | None = None
     """``data``: beside its seeds every method also trains, with the first of them, on as many training sets that
-    lack 10 % of their rows, to tell luck with the rows from luck with the seed."""
+    lack 10 % of their rows, to tell variance over rows from variance over seeds."""
     settings: TrainingSettings = TrainingSettings()
     delta: float = Field(default=1.0, gt=0)
     """Smallest difference that matters, in points; decided before the runs."""

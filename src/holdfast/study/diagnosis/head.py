@@ -16,7 +16,7 @@ RATE_SHARE = 0.5
 HEADS = 10
 """That of the paper's method by default here (``MHLoss``)."""
 HALVES = 4
-"""Draws of half the rows: one alone is a matter of luck."""
+"""Draws of half the rows: one alone would say little."""
 _LEAST_ROWS = 3
 """Of a class, so that 2 of them are in a half: leaving out the only row would leave out the class."""
 _WORK = 8e10

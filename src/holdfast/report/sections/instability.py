@@ -1,12 +1,12 @@
-"""How much of the results was luck: what the runs of one method differ in."""
+"""Run-to-run variance: what the runs of one method differ in."""
 
 from collections.abc import Callable, Sequence
 
 from holdfast.records.run import RunRecord
-from holdfast.records.summary import Luck, Summary, TaskInfo
+from holdfast.records.summary import InstabilityRow, Summary, TaskInfo
 from holdfast.report.block import Block, Cell, Details, Figures, Heading, Row, Table
 from holdfast.report.figures import layer_distances
-from holdfast.report.rows import luck_rows, method_order
+from holdfast.report.rows import instability_rows, method_order
 from holdfast.report.text import ABSENT, clean, count, decimals, percent, points
 from holdfast.study.statistics.spread import MIN_RUNS, MIN_TASKS, enough_for_spread
 
@@ -21,15 +21,15 @@ def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:
     """Return one block with a table for each task with a method of at least two runs; none without such."""
     if not summary.luck:
         return []
-    tables = [(info, luck_rows(summary, info.task)) for info in summary.tasks]
+    tables = [(info, instability_rows(summary, info.task)) for info in summary.tasks]
     return [
         Block(
             "How much was luck",
             intro="What the runs of one method differ in: scores, predictions, representations (0 is alike), and how "
             "far the weights moved.",
             parts=tuple(Block(clean(info.task), table=_table(rows, summary)) for info, rows in tables if rows),
-            notes=tuple(luck_notes(summary)),
-            details=(Details("How to read luck", tuple(luck_reading(summary))),),
+            notes=tuple(instability_notes(summary)),
+            details=(Details("How to read luck", tuple(instability_reading(summary))),),
             figures=Figures(
                 "layers",
                 lambda: layer_distances.panels(summary),
@@ -40,11 +40,11 @@ def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:
     ]
 
 
-def luck_notes(summary: Summary) -> list[str]:
+def instability_notes(summary: Summary) -> list[str]:
     """Return what the tables say, a sentence a task, and what they cannot say."""
     notes = []
     for info in summary.tasks:
-        rows = luck_rows(summary, info.task)
+        rows = instability_rows(summary, info.task)
         notes += _disagreements(info, [row for row in rows if row.varied == "seed"], "")
         apart = "with the same seed and other training rows, "
         notes += _disagreements(info, [row for row in rows if row.varied == "data"], apart)
@@ -53,7 +53,7 @@ def luck_notes(summary: Summary) -> list[str]:
     return [*notes, _caution(summary)]
 
 
-def luck_reading(summary: Summary) -> list[str]:
+def instability_reading(summary: Summary) -> list[str]:
     """Return how the columns are to be read."""
     sentences = [
         "Luck: runs of a method that differ in nothing but their seeds; where data varied, the seeds are the same and "
@@ -84,7 +84,7 @@ def unit_of(info: TaskInfo) -> str:
     return "words" if info.kind == "tokens" else "rows"
 
 
-def saying(row: Luck, info: TaskInfo) -> str:
+def saying(row: InstabilityRow, info: TaskInfo) -> str:
     """Return what two runs of one method with differing seeds disagree on, in a sentence; empty for regression."""
     if row.disagreement is None:
         return ""
@@ -94,10 +94,10 @@ def saying(row: Luck, info: TaskInfo) -> str:
     )
 
 
-def _table(rows: Sequence[Luck], summary: Summary) -> Table:
+def _table(rows: Sequence[InstabilityRow], summary: Summary) -> Table:
     digits = decimals(summary.settings.delta)
     staged = _staged(rows)
-    columns: list[tuple[str, Callable[[Luck], str]]] = [
+    columns: list[tuple[str, Callable[[InstabilityRow], str]]] = [
         ("varied", lambda row: _VARIED[row.varied]),
         ("runs", lambda row: str(row.runs)),
         ("std", lambda row: points(row.score_std, digits)),
@@ -122,12 +122,12 @@ def _table(rows: Sequence[Luck], summary: Summary) -> Table:
     )
 
 
-def _staged(rows: Sequence[Luck]) -> bool:
+def _staged(rows: Sequence[InstabilityRow]) -> bool:
     """Whether training went before that on the task, which moves its start: only then do the two distances differ."""
     return any(row.distance_start is not None and row.distance_start != row.distance for row in rows)
 
 
-def _disagreements(info: TaskInfo, rows: Sequence[Luck], apart: str) -> list[str]:
+def _disagreements(info: TaskInfo, rows: Sequence[InstabilityRow], apart: str) -> list[str]:
     """The least and the most that two runs of a method disagree."""
     known = sorted(
         ((row.disagreement, clean(row.method)) for row in rows if row.disagreement is not None),
@@ -146,7 +146,7 @@ def _disagreements(info: TaskInfo, rows: Sequence[Luck], apart: str) -> list[str
     ]
 
 
-def _left_out(row: Luck) -> str:
+def _left_out(row: InstabilityRow) -> str:
     """That a row's columns are not over the same runs; nothing where they are."""
     predicted = row.predicted_runs if row.disagreement is not None else row.runs
     compared = row.layers[-1].runs if row.layers else row.runs
@@ -164,7 +164,7 @@ def _left_out(row: Luck) -> str:
     )
 
 
-def _few_rows(info: TaskInfo, rows: Sequence[Luck]) -> list[str]:
+def _few_rows(info: TaskInfo, rows: Sequence[InstabilityRow]) -> list[str]:
     """What few scored rows do to the measures; nothing where there are enough, or no measure is over rows."""
     told = []
     # Of words there are more than rows, and nobody counted them.
