@@ -11,10 +11,11 @@ import holdfast
 
 ROOT = Path(holdfast.__file__).parent
 
-_GROUND = {"errors", "lazy", "records", "measures"}
+_GROUND = {"errors", "lazy", "wording", "records", "measures"}
 MAY_IMPORT = {
     "errors": set(),
     "lazy": set(),
+    "wording": set(),
     "recipes": set(),
     "records": {"errors"},
     "measures": {"errors", "records"},

@@ -4,7 +4,7 @@ from rich.cells import cell_len
 from holdfast.records.summary import LayerInstability
 from holdfast.report.card import model_card
 from holdfast.report.sections.instability import blocks, instability_notes, instability_reading
-from holdfast.report.text import breakable
+from holdfast.wording import breakable
 from report.rendered import markdown, page
 from report.rendered import terminal as shown
 from report.studies import R3F, VANILLA, instability, record, row, summary, task

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import options as o
+from holdfast.wording import score
 
 if TYPE_CHECKING:
     from holdfast.training.run.train_run import Progress
@@ -66,7 +67,6 @@ def tune(
             record = tune_one(prepared, target, lambda record: model_card(None, record, None), show)
     else:
         record = tune_one(prepared, target, lambda record: model_card(None, record, None), lambda progress: None)
-    score = record.metrics.get(record.primary)
-    points = "undefined" if score is None else f"{100 * score:.1f}"
+    points = score(record.metrics.get(record.primary))
     typer.echo(f"{name}: {record.primary} {points} on {record.scored_rows} {record.scored_split} rows")
     typer.echo(f"model: {target}")

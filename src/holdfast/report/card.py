@@ -10,9 +10,9 @@ from holdfast.report.rows import KINDS, instability_rows, rows_of, task_of, tran
 from holdfast.report.sections.instability import saying
 from holdfast.report.sections.published import SMOKE, beside
 from holdfast.report.sections.results import ends, result_table
-from holdfast.report.text import count, decimals, duration, points, spread
 from holdfast.study.plan.controls import control_notes
 from holdfast.tasks.catalogue import NAMED
+from holdfast.wording import count, decimals, duration, points, spread
 
 
 def model_card(best: Best | None, record: RunRecord, summary: Summary | None) -> str:

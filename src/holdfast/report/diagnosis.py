@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.records.diagnosis import Diagnosis, Features, FullTuning, HeadResult, HeadTuning, Lever
-from holdfast.report.text import ABSENT, clean, count, percent
+from holdfast.wording import ABSENT, clean, count, percent
 
 _LEVERS: dict[Lever, str] = {
     "rows": "half the rows",

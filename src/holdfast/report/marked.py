@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from holdfast.records.summary import Verdict
 from holdfast.report.block import Cell, Table
-from holdfast.report.text import ABSENT, clean, spread
+from holdfast.wording import ABSENT, clean, spread
 
 MARKS: dict[Verdict, str] = {
     "better": "▲",

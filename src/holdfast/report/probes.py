@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from holdfast.records.probes import LayerScore, ProbedModel, ProbedOn, ProbeResults
 from holdfast.report.block import Block, Cell, Heading, Report, Row, Table
-from holdfast.report.text import ABSENT, clean, count, points, signed, spread
+from holdfast.wording import ABSENT, clean, count, points, signed, spread
 
 
 def probe_report(found: ProbeResults, sentences: Sequence[str]) -> Report:

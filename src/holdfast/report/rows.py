@@ -13,7 +13,7 @@ from holdfast.records.summary import (
     TaskInfo,
     TransferRow,
 )
-from holdfast.report.text import clean
+from holdfast.wording import clean
 
 PRETRAINED = "(pre-trained model)"
 CONSTANT = "(best constant)"

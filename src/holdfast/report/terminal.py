@@ -10,7 +10,7 @@ from rich.text import Text
 
 from holdfast.report.block import Block, Report
 from holdfast.report.terminal_table import TerminalTable
-from holdfast.report.text import clean
+from holdfast.wording import clean
 
 # For output that is not in Unicode, such as a redirected stream on Windows.
 _PLAIN = str.maketrans(

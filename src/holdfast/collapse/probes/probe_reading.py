@@ -4,6 +4,7 @@ import itertools
 import math
 
 from holdfast.records.probes import LayerScore, ProbedOn, ProbeResults
+from holdfast.wording import signed
 
 _Z = 1.959964
 """Normal quantile of two-sided 95 %."""
@@ -45,7 +46,7 @@ def _of_checkpoint(found: ProbeResults, name: str) -> list[str]:
             missing.append(task.task)
             continue
         side = "below" if score.difference < 0 else "above" if score.difference > 0 else "equal"
-        sides[side].append(task.task if side == "equal" else f"{task.task} ({_signed(score.difference)})")
+        sides[side].append(task.task if side == "equal" else f"{task.task} ({signed(score.difference)})")
         limit = margin(score, start, task)
         if limit is not None:
             (beyond if abs(score.difference) > limit else within).append(task.task)
@@ -90,7 +91,7 @@ def _between(found: ProbeResults) -> list[str]:
             if limit is not None and one.mean is not None and other.mean is not None:
                 gap = other.mean - one.mean
                 if abs(gap) > limit:
-                    beyond.append(f"{task.task} ({_signed(gap)})")
+                    beyond.append(f"{task.task} ({signed(gap)})")
         if beyond:
             told.append(
                 f"{second} against {first}: the difference in accuracy is larger than the choice of scored rows "
@@ -109,7 +110,7 @@ def _means(found: ProbeResults) -> list[str]:
         last = [found.of(task.task, found.layers(task.task)[-1], checkpoint.name) for task in found.tasks]
         differences = [score.difference for score in last if score.difference is not None]
         if len(differences) == len(found.tasks):
-            told.append(f"{checkpoint.name} {_signed(math.fsum(differences) / len(differences))}")
+            told.append(f"{checkpoint.name} {signed(math.fsum(differences) / len(differences))}")
     if not told:
         return []
     tasks = f"{len(found.tasks)} tasks"
@@ -149,7 +150,3 @@ def _basis(found: ProbeResults) -> list[str]:
         "A checkpoint is one run of its method: whether the method keeps more than another takes several training "
         "seeds of both, which holdfast collapse probe runs.",
     ]
-
-
-def _signed(value: float) -> str:
-    return "0.0" if value == 0 else f"{value:+.1f}".replace("-", "−")

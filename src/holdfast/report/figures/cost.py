@@ -4,7 +4,7 @@ from holdfast.records.summary import Row, Summary, TaskInfo
 from holdfast.report.figures.intervals import mean_interval
 from holdfast.report.figures.style import Figure, Panel, bar, colour, frame, inert, marks, padded, reach, rule, symbol
 from holdfast.report.rows import method_order, rows_of
-from holdfast.report.text import clean, decimals, points, times
+from holdfast.wording import clean, decimals, points, times
 
 
 def panels(summary: Summary) -> list[Panel]:

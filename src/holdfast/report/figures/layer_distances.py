@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from holdfast.records.summary import InstabilityRow, LayerInstability, Summary
 from holdfast.report.figures.style import Figure, Panel, colour, frame, inert, symbol
 from holdfast.report.rows import instability_rows, method_order
-from holdfast.report.text import clean
+from holdfast.wording import clean
 
 _DISTANCES = {"cka": "CKA", "svcca": "SVCCA", "procrustes": "Procrustes"}
 _VARIED = {"seed": "seeds varied", "data": "training rows varied"}

@@ -9,7 +9,7 @@ from holdfast.report.figures.curves import Curve, marked_line
 from holdfast.report.figures.references import Reference, add_level, constant, pretrained
 from holdfast.report.figures.style import Figure, Panel, colour, frame, inert, marks
 from holdfast.report.rows import KINDS, by_base, method_order, reference, rows_of, targets_of, transfer_rows
-from holdfast.report.text import clean, count, decimals, points
+from holdfast.wording import clean, count, decimals, points
 
 _APART = 0.012
 """Decades between the runs of two methods, which would hide each other at the same number of rows."""

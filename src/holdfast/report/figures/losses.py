@@ -9,7 +9,7 @@ from holdfast.records.summary import Summary
 from holdfast.report.figures.curves import Curve, faint, line, mean_curve, most_points, thin
 from holdfast.report.figures.style import Figure, Panel, frame, inert
 from holdfast.report.rows import method_order, task_of
-from holdfast.report.text import clean
+from holdfast.wording import clean
 
 _TASK = "loss/task"
 

@@ -7,7 +7,7 @@ from holdfast.records.summary import Representation, Summary
 from holdfast.report.figures.curves import marked_line
 from holdfast.report.figures.style import MUTED, Figure, Panel, frame, inert
 from holdfast.report.rows import layers_of, method_order
-from holdfast.report.text import clean
+from holdfast.wording import clean
 
 
 class _Measure(NamedTuple):

@@ -25,7 +25,7 @@ from holdfast.report.figures.style import (
     rule,
 )
 from holdfast.report.rows import method_order, rows_of, troubles
-from holdfast.report.text import clean, count, decimals, level, points
+from holdfast.wording import clean, count, decimals, level, points
 
 _DOTS, _INTERVAL, _GAP = 26, 16, 14
 """Pixels below a row's label for the dots, below these for the interval, below that before the next row."""

@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from holdfast.report.text import clean, wrap
+from holdfast.wording import clean, wrap
 
 INK = "#1f2328"
 MUTED = "#6a737d"

@@ -19,7 +19,7 @@ from holdfast.report.figures.style import (
     rows_layout,
 )
 from holdfast.report.rows import method_order, transfer_rows
-from holdfast.report.text import clean, count, decimals, points
+from holdfast.wording import clean, count, decimals, points
 
 _DOTS, _GAP = 26, 10
 """Pixels below a row's label for the dots, and below these before the next row."""

@@ -26,7 +26,7 @@ from holdfast.report.sections import (
     transfer,
     verdicts,
 )
-from holdfast.report.text import clean, count
+from holdfast.wording import clean, count
 
 SECTIONS = (
     answer,

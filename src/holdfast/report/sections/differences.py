@@ -6,7 +6,7 @@ from holdfast.records.run import RunRecord
 from holdfast.records.summary import Summary
 from holdfast.report.block import Block, Figures
 from holdfast.report.figures import forest
-from holdfast.report.text import clean
+from holdfast.wording import clean
 
 
 def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:

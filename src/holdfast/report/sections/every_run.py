@@ -6,7 +6,7 @@ from holdfast.records.run import RunRecord
 from holdfast.records.summary import Summary
 from holdfast.report.block import Block, Figures
 from holdfast.report.figures import strip
-from holdfast.report.text import level
+from holdfast.wording import level
 
 
 def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:

@@ -7,8 +7,8 @@ from holdfast.records.summary import InstabilityRow, Summary, TaskInfo
 from holdfast.report.block import Block, Cell, Details, Figures, Heading, Row, Table
 from holdfast.report.figures import layer_distances
 from holdfast.report.rows import instability_rows, method_order
-from holdfast.report.text import ABSENT, clean, count, decimals, percent, points
 from holdfast.study.statistics.spread import MIN_RUNS, MIN_TASKS, enough_for_spread
+from holdfast.wording import ABSENT, clean, count, decimals, percent, points
 
 _VARIED = {"seed": "seeds", "data": "data"}
 _NOISE = 1e-6
@@ -90,7 +90,7 @@ def saying(row: InstabilityRow, info: TaskInfo) -> str:
         return ""
     return (
         f"Two runs of this method that differ only in their seeds disagree on "
-        f"{_share(row.disagreement)} of the scored {unit_of(info)} ({count(row.predicted_runs, 'run')})."
+        f"{percent(row.disagreement, 1)} of the scored {unit_of(info)} ({count(row.predicted_runs, 'run')})."
     )
 
 
@@ -103,7 +103,7 @@ def _table(rows: Sequence[InstabilityRow], summary: Summary) -> Table:
         ("std", lambda row: points(row.score_std, digits)),
         ("range", lambda row: points(row.score_range, digits)),
         ("failed", lambda row: percent(row.failed_share)),
-        ("disagree", lambda row: ABSENT if row.disagreement is None else _share(row.disagreement)),
+        ("disagree", lambda row: percent(row.disagreement, 1)),
         ("JS", lambda row: _small(row.js)),
         ("1−κ", lambda row: _small(row.kappa_distance)),
         ("1−CKA", lambda row: _small(row.layers[-1].cka if row.layers else None)),
@@ -137,12 +137,12 @@ def _disagreements(info: TaskInfo, rows: Sequence[InstabilityRow], apart: str) -
         return []
     task, unit = clean(info.task), unit_of(info)
     (least, steady), (most, shaky) = known[0], known[-1]
-    if _share(least) == _share(most):
+    if percent(least, 1) == percent(most, 1):
         who = f"{steady} " if len(known) == 1 else "every method "
-        return [f"On {task}, {apart}two runs of {who}disagree on {_share(least)} of the {unit}."]
+        return [f"On {task}, {apart}two runs of {who}disagree on {percent(least, 1)} of the {unit}."]
     return [
-        f"On {task}, {apart}two runs of {steady} disagree on {_share(least)} of the {unit}, "
-        f"two of {shaky} on {_share(most)}{'' if len(known) == 2 else ', those of the other methods between'}."
+        f"On {task}, {apart}two runs of {steady} disagree on {percent(least, 1)} of the {unit}, "
+        f"two of {shaky} on {percent(most, 1)}{'' if len(known) == 2 else ', those of the other methods between'}."
     ]
 
 
@@ -169,7 +169,7 @@ def _few_rows(info: TaskInfo, rows: Sequence[InstabilityRow]) -> list[str]:
     told = []
     # Of words there are more than rows, and nobody counted them.
     if unit_of(info) == "rows" and any(row.disagreement is not None for row in rows):
-        told.append(f"one is {_share(1 / info.scored_rows)} in disagree")
+        told.append(f"one is {percent(1 / info.scored_rows, 1)} in disagree")
     if any(row.layers for row in rows):
         told.append("with fewer rows than dimensions 1−SVCCA and Procrustes hardly tell representations apart")
     if info.scored_rows >= _FEW_ROWS or not told:
@@ -202,11 +202,6 @@ def _caution(summary: Summary) -> str:
         "These numbers describe the runs at hand, and so few do not show that one method is steadier than another: "
         f"that takes at least {MIN_TASKS} tasks, or {MIN_RUNS} runs a method."
     )
-
-
-def _share(share: float) -> str:
-    """With one decimal: a tenth of a percent is a row in a thousand."""
-    return f"{100 * share:.1f} %"
 
 
 def _small(value: float | None) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from holdfast.records.run import RunRecord
 from holdfast.records.summary import PublishedRow, Reproduction, Summary
 from holdfast.report.block import Block, Cell, Details, Heading, Row, Table
-from holdfast.report.text import clean, points, signed
+from holdfast.wording import clean, points, signed
 
 SMOKE = "Smoke run: a tiny random model on generated text. It shows that the recipe runs; no score here means anything."
 

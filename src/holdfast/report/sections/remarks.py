@@ -6,7 +6,7 @@ from holdfast.records.run import RunRecord
 from holdfast.records.summary import Summary, TaskInfo
 from holdfast.report.block import Block
 from holdfast.report.rows import KINDS, by_base, errors, targets_of
-from holdfast.report.text import clean
+from holdfast.wording import clean
 
 
 def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:

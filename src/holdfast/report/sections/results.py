@@ -7,7 +7,7 @@ from holdfast.records.summary import Row as Result
 from holdfast.records.summary import Settings, Summary, TaskInfo
 from holdfast.report.block import Block, Cell, Heading, Row, Table
 from holdfast.report.rows import rows_of, troubles
-from holdfast.report.text import (
+from holdfast.wording import (
     ABSENT,
     clean,
     count,

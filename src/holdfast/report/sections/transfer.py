@@ -17,8 +17,7 @@ from holdfast.report.rows import (
     targets_of,
     transfer_rows,
 )
-from holdfast.report.text import ABSENT, clean, decimals, points, rank_share
-from holdfast.study.statistics.wording import listed
+from holdfast.wording import ABSENT, clean, decimals, listed, points, rank_share
 
 
 def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:

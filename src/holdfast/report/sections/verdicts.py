@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from holdfast.records.run import RunRecord
 from holdfast.records.summary import Row, Summary, Verdict
 from holdfast.report.block import Block, Details
-from holdfast.report.text import clean
 from holdfast.study.analysis.undecided import advice
-from holdfast.study.statistics.wording import listed, points
+from holdfast.wording import clean, in_points, listed
 
 _OPENINGS: dict[Verdict, str] = {
     "cannot be told apart": "cannot be told apart",
@@ -69,7 +68,7 @@ def _group(verdict: Verdict, rows: Sequence[Row], summary: Summary) -> str:
     several = len(summary.tasks) > 1
     who = "; ".join(listed(methods) + (f" on {listed(tasks)}" if several else "") for methods, tasks in alike.items())
     if verdict == "practically equal":
-        return f"Practically equal to {settings.baseline}, within ±{points(settings.delta)}: {who}."
+        return f"Practically equal to {settings.baseline}, within ±{in_points(settings.delta)}: {who}."
     if verdict == "too few runs":
         return f"Too few runs to be judged against {settings.baseline}: {who}. Run at least 3 seeds, better 5 or more."
     told = f"Not to be told apart from {settings.baseline} with {len(settings.seeds)} seeds: {who}."

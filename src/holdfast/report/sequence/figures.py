@@ -6,7 +6,7 @@ from holdfast.report.figures.references import add_level, constant, pretrained
 from holdfast.report.figures.style import Figure, Panel, frame, inert
 from holdfast.report.rows import method_order
 from holdfast.report.sequence.tables import Place, constant_of, metric_of, places, probe, targets
-from holdfast.report.text import clean, decimals, points
+from holdfast.wording import clean, decimals, points
 
 
 def panels(summary: SequenceSummary) -> list[Panel]:

@@ -7,7 +7,7 @@ from holdfast.records.summary import ProbeRow, SequenceSummary, Stage
 from holdfast.report.block import Block, Cell, Heading, Row, Table
 from holdfast.report.marked import marked
 from holdfast.report.rows import CONSTANT, PRETRAINED, method_order
-from holdfast.report.text import ABSENT, clean, count, decimals, points
+from holdfast.wording import ABSENT, clean, count, decimals, points
 
 
 @dataclass(frozen=True)

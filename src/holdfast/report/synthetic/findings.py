@@ -3,11 +3,11 @@
 import statistics
 
 from holdfast.report.synthetic.numbers import NAMES, find, number, rho, slope, trend
-from holdfast.report.text import count, percent
 from holdfast.stability.correlations import Correlation
 from holdfast.stability.simulations import FEW_STEPS, Simulations, Slope
 from holdfast.stability.synthetic import FACTORS, SyntheticStudy
 from holdfast.stability.synthetic_results import SyntheticResults
+from holdfast.wording import count, listed, percent
 
 
 def findings(results: SyntheticResults) -> list[str]:
@@ -35,10 +35,10 @@ def _measure(study: SyntheticStudy, measure: str) -> str:
         found = find(study, factor, measure, held=True)
         if found is not None:
             told[trend(found)].append(f"{NAMES[factor]} (ρ {rho(found)})")
-    parts = [f"{word} with {_listed(told[word])}" for word in ("falls", "rises") if told[word]]
+    parts = [f"{word} with {listed(told[word])}" for word in ("falls", "rises") if told[word]]
     if told[""]:
-        parts.append(f"shows no clear trend with {_listed(told[''])}")
-    return f"The {NAMES[measure]} {_listed(parts)}, the other factors held constant."
+        parts.append(f"shows no clear trend with {listed(told[''])}")
+    return f"The {NAMES[measure]} {listed(parts)}, the other factors held constant."
 
 
 def _bounds(study: SyntheticStudy) -> list[str]:
@@ -110,7 +110,3 @@ def _strength(found: Correlation | None) -> float:
 
 def _moves(found: Correlation | Slope | None) -> str:
     return trend(found) or "shows no clear trend"
-
-
-def _listed(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

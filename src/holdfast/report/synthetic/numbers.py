@@ -1,9 +1,9 @@
 """What is varied and measured in words, and rank correlations and slopes as text."""
 
-from holdfast.report.text import ABSENT, interval, signed
 from holdfast.stability.correlations import Correlation
 from holdfast.stability.simulations import Slope
 from holdfast.stability.synthetic import SyntheticStudy
+from holdfast.wording import ABSENT, interval, signed
 
 NAMES = {
     "n": "sample size",

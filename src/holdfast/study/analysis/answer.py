@@ -8,7 +8,7 @@ from holdfast.study.analysis.choice import CHEAPER, Choice, Reason, choose, idle
 from holdfast.study.analysis.undecided import advice
 from holdfast.study.statistics.intervals import Interval, wilson
 from holdfast.study.statistics.pair import MIN_RUNS
-from holdfast.study.statistics.wording import level, listed, number, span
+from holdfast.wording import count, level, listed, number
 
 _STEPS = 3
 _IDLE = "did no better than always giving the same answer"
@@ -96,7 +96,7 @@ def _idle_share(rows: Sequence[Row], choice: Choice, summary: Summary) -> str:
 def _interval(row: Row, summary: Summary) -> str:
     if row.ci_low is None or row.ci_high is None:
         return ""
-    return f" ({level(summary.settings.alpha)} CI {span(Interval(row.ci_low, row.ci_high))})"
+    return f" ({level(summary.settings.alpha)} CI {Interval(row.ci_low, row.ci_high)})"
 
 
 def _also_better(others: Sequence[Row]) -> str:
@@ -148,18 +148,18 @@ def _expect(choices: Sequence[Choice], summary: Summary) -> str:
 def _score(info: TaskInfo, row: Row, summary: Summary) -> str:
     """What a run of a method scores, by how much seeds and scored rows may move that."""
     mean = row.mean or 0.0
-    runs = f"{row.n} seed{'' if row.n == 1 else 's'}"
     if row.std is None or row.worst is None:
         spread = ", from a single run: how far seeds lie apart is not known"
     else:
-        spread = f", ± {number(row.std)} from seed to seed; the worst of {runs} scored {number(row.worst)}"
+        worst = f"the worst of {count(row.n, 'seed')} scored {number(row.worst)}"
+        spread = f", ± {number(row.std)} from seed to seed; {worst}"
     failed = f", {row.failed} of {row.n} failed to train" if row.failed else ""
     rows = ""
     # Of words in a sentence, and of metrics that are no share of rows, this interval would not hold.
     if info.metric == "accuracy" and info.kind in ("classification", "choice") and 0 <= mean <= 100:
         between = wilson(mean / 100, info.scored_rows, summary.settings.alpha)
         ends = Interval(100 * between.low, 100 * between.high)
-        rows = f"; other rows may give {span(ends)}, as only {info.scored_rows} were scored"
+        rows = f"; other rows may give {ends}, as only {info.scored_rows} were scored"
     worse = [
         other.target
         for other in summary.transfer

@@ -2,7 +2,7 @@
 
 from holdfast.records.summary import ProbeRow, SequenceSummary
 from holdfast.study.analysis.answer import TOO_FEW_SEEDS, Answer, missing_runs
-from holdfast.study.statistics.wording import listed, number
+from holdfast.wording import listed, number
 
 
 def sequence_answer(summary: SequenceSummary) -> Answer:

@@ -7,7 +7,7 @@ from holdfast.study.analysis.results_grid import facts_of_task
 from holdfast.study.statistics.arm import Arm
 from holdfast.study.statistics.pair import Plan, plan_seeds
 from holdfast.study.statistics.sentences import MOST_SEEDS
-from holdfast.study.statistics.wording import points
+from holdfast.wording import in_points
 
 
 def advice(summary: Summary, rows: Sequence[Row]) -> str:
@@ -16,7 +16,7 @@ def advice(summary: Summary, rows: Sequence[Row]) -> str:
     Empty where the runs at hand tell nothing of that.
     """
     plans = [plan for row in rows if (plan := _plan(summary, row)) is not None]
-    delta = points(summary.settings.delta)
+    delta = in_points(summary.settings.delta)
     now = len(summary.settings.seeds)
     if not plans:
         return ""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from holdfast.records.diagnosis import Features, FullTuning, HeadTuning, Lever, Limit, Measure, Verdict
+from holdfast.wording import percent
 
 GAIN = 0.9
 """What a change must bring a measure down to before it counts. Ours: less is within what a draw of rows makes."""
@@ -48,7 +49,7 @@ def few_examples(head: HeadTuning | None) -> Limit:
             verdict = _limits(gain <= GAIN and _matters(head, "leave_one_out"))
             evidence = (
                 f"without a row, the head turns by {head.changed['rows'].leave_one_out:.2g} when trained on half of "
-                f"the rows and by {head.given.leave_one_out:.2g} on all {head.given.n}, {_share(gain)} of it"
+                f"the rows and by {head.given.leave_one_out:.2g} on all {head.given.n}, {percent(gain)} of it"
             )
     return Limit(
         name="too few examples",
@@ -205,7 +206,7 @@ def _margin_evidence(features: Features) -> tuple[list[str], bool]:
         evidence.append("with shuffled labels the classes overlap, so the margin is the classes' own")
         return evidence, False
     share = margin / smallest.shuffled
-    told = f"with shuffled labels the margin is {smallest.shuffled:.2g}, {_share(1 / share)} of it"
+    told = f"with shuffled labels the margin is {smallest.shuffled:.2g}, {percent(1 / share)} of it"
     if share < HARM:
         told += f": rows are separable because there are {features.width} features, not because of the classes"
     return [*evidence, told], share < HARM
@@ -245,12 +246,8 @@ def _limits(points: bool) -> Verdict:
 
 
 def _to(gain: float) -> str:
-    return f"to {_share(gain)}"
-
-
-def _share(gain: float) -> str:
-    return f"{100 * gain:.0f} %"
+    return f"to {percent(gain)}"
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
+    return f"{100 * share:.2g} %" if share < 0.1 else percent(share)

@@ -9,6 +9,7 @@ from typing import Protocol
 from holdfast.records.run import RunRecord, RunSpec
 from holdfast.study.plan.policy import Planned
 from holdfast.study.plan.prepare import Arm
+from holdfast.wording import roughly, score
 
 
 @dataclass
@@ -132,11 +133,10 @@ def ended_line(board: Board, record: RunRecord, seconds: float) -> str:
     if record.status == "error":
         result = f"stopped with an error: {record.error}"
     elif record.spec.untrained:
-        result = f"probed  {duration(seconds)}"
+        result = f"probed  {roughly(seconds)}"
     else:
-        score = record.metrics.get(record.primary)
-        points = "undefined" if score is None else f"{100 * score:.1f}"
-        result = f"{record.primary} {points}" + (", diverged" if record.diverged else "") + f"  {duration(seconds)}"
+        diverged = ", diverged" if record.diverged else ""
+        result = f"{record.primary} {score(record.metrics.get(record.primary))}{diverged}  {roughly(seconds)}"
     rest = f"  ({left})" if (left := time_left(board)) else ""
     return f"[{how_far(board.done, board.planned)}] {name_of(record.spec, record.task_name)}  {result}{rest}"
 
@@ -151,16 +151,7 @@ def time_left(board: Board) -> str:
     left = board.seconds_left()
     if not left:
         return ""
-    return f"{'about' if board.planned.complete else 'at least about'} {duration(left)} left"
-
-
-def duration(seconds: float) -> str:
-    """Return ``seconds`` in the unit one would say."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+    return f"{'about' if board.planned.complete else 'at least about'} {roughly(left)} left"
 
 
 def name_of(spec: RunSpec, task: str) -> str:

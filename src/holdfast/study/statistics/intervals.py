@@ -7,6 +7,8 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from holdfast.wording import number
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -17,6 +19,10 @@ class Interval:
 
     def __neg__(self) -> "Interval":
         return Interval(-self.high, -self.low)
+
+    def __str__(self) -> str:
+        """Both ends as they stand in a sentence: "−0.2 to 1.0"."""
+        return f"{number(self.low)} to {number(self.high)}"
 
     def clip(self, bound: float) -> "Interval":
         """Cut to [-bound, bound], the differences that can occur."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from holdfast.study.statistics.arm import Arm
 from holdfast.study.statistics.intervals import Difference
 from holdfast.study.statistics.spread import SpreadRatio
-from holdfast.study.statistics.wording import chance, level, number, points, span
+from holdfast.wording import chance, in_points, level, number
 
 
 def overall_note(method: str, baseline: str, mean: Difference, tasks: int, normalised: bool, alpha: float) -> str:
@@ -13,7 +13,7 @@ def overall_note(method: str, baseline: str, mean: Difference, tasks: int, norma
     unit = "% of the way from the best constant prediction to a perfect score" if normalised else "points"
     return (
         f"Averaged over these {tasks} tasks, {method} − {baseline} = {number(mean.estimate)} {unit} "
-        f"({level(alpha)} CI {span(mean.interval)}); it holds for these tasks, not for tasks like these."
+        f"({level(alpha)} CI {mean.interval}); it holds for these tasks, not for tasks like these."
     )
 
 
@@ -41,7 +41,7 @@ def examples_note(task: str, method: str, baseline: str, wide: Difference, alpha
     """The second line of a comparison: what is known about new rows of the same kind."""
     return (
         f"Over seeds and test examples, {method} − {baseline} on {task} = {number(wide.estimate)} points "
-        f"({level(alpha)} CI {span(wide.interval)})."
+        f"({level(alpha)} CI {wide.interval})."
     )
 
 
@@ -78,6 +78,6 @@ def closing_note(delta: float, alpha: float, comparisons: int, splits: Iterable[
     scored = names.pop() if len(names) == 1 else "test"
     holm = f", Holm over {comparisons} comparisons" if comparisons > 1 else ""
     return (
-        f"A difference matters from δ = {points(delta)} on; error level {100 * alpha:g} %{holm}; "
+        f"A difference matters from δ = {in_points(delta)} on; error level {100 * alpha:g} %{holm}; "
         f"intervals are over seeds only; same {scored} set."
     )

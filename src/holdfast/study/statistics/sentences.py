@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from holdfast.records.summary import Verdict
-from holdfast.study.statistics.arm import Scale
+from holdfast.study.statistics.arm import Arm, Scale
 from holdfast.study.statistics.pair import Pair, plan_seeds
 from holdfast.study.statistics.verdict import Part, differing_parts, direction
-from holdfast.study.statistics.wording import level, number, percent, points, seeds, span
+from holdfast.wording import count, in_points, level, number, percent
 
 MOST_SEEDS = 50
 """Above this nobody runs the seeds asked for; the advice changes."""
@@ -66,27 +66,27 @@ def _too_few(judged: Judged) -> str:
     pair = judged.pair
     failed = f"; {_failed(judged)}" if pair.a.failures or pair.b.failures else ""
     return (
-        f"{judged.method} and {judged.baseline} cannot be judged on {seeds(pair.a, pair.b)} "
+        f"{judged.method} and {judged.baseline} cannot be judged on {_seeds(pair.a, pair.b)} "
         f"({_gap(judged, pair.estimate)} points{failed}): run at least 3, better 5 or more."
     )
 
 
 def _without_failures(judged: Judged) -> list[str]:
     pair, (ahead, behind) = judged.pair, _order(judged)
-    runs = f"{len(pair.a)} paired seeds" if pair.form == "paired" else seeds(pair.a, pair.b)
+    runs = f"{len(pair.a)} paired seeds" if pair.form == "paired" else _seeds(pair.a, pair.b)
     if pair.interval is None or pair.estimate is None:
         return []
     if judged.verdict in ("better", "worse"):
         interval = pair.interval if judged.verdict == "better" else -pair.interval
         return [
             f"{ahead} beats {behind} by {number(abs(pair.estimate))} points "
-            f"({level(judged.alpha)} CI {span(interval)}; {runs}, none failed)."
+            f"({level(judged.alpha)} CI {interval}; {runs}, none failed)."
         ]
-    interval_text = f"{level(judged.alpha)} CI {span(pair.interval)}"
+    interval_text = f"{level(judged.alpha)} CI {pair.interval}"
     if judged.verdict == "practically equal":
         return [
             f"{judged.method} and {judged.baseline} are practically equal: the difference is within "
-            f"±{points(judged.delta)} ({interval_text}; {runs}, none failed)."
+            f"±{in_points(judged.delta)} ({interval_text}; {runs}, none failed)."
         ]
     return [
         f"{judged.method} and {judged.baseline} cannot be told apart with {runs} "
@@ -108,12 +108,12 @@ def _with_failures(judged: Judged) -> list[str]:
     elif judged.verdict == "practically equal":
         opening = (
             f"{judged.method} and {judged.baseline} are practically equal: counting failures, the difference is "
-            f"within ±{points(judged.delta)}; {failed}"
+            f"within ±{in_points(judged.delta)}; {failed}"
         )
     elif _parts_conflict(judged):
         opening = f"Neither {judged.method} nor {judged.baseline} is better overall: {_conflict(judged)}; {failed}"
     else:
-        opening = f"{judged.method} and {judged.baseline} cannot be told apart with {seeds(pair.a, pair.b)}; {failed}"
+        opening = f"{judged.method} and {judged.baseline} cannot be told apart with {_seeds(pair.a, pair.b)}; {failed}"
     unequal = pair.a.failures / len(pair.a) != pair.b.failures / len(pair.b)
     if unequal and all(part.name != "failures" for part in parts):
         few = pair.fewest < ENOUGH_FOR_RATES
@@ -124,11 +124,11 @@ def _with_failures(judged: Judged) -> list[str]:
 def _both_differences(judged: Judged) -> str:
     pair = judged.pair
     trained = pair.failures.trained if pair.failures else None
-    interval = f" ({span(pair.interval)})" if pair.interval else ", without an interval"
+    interval = f" ({pair.interval})" if pair.interval else ", without an interval"
     counting = f"counting failures {_gap(judged, pair.estimate)}{interval}."
     if trained is None:
         return f"Too few runs trained to compare those; {counting}"
-    gap = f"{_gap(judged, trained.estimate)} ({span(trained.interval)}; {level(judged.alpha)} CI)"
+    gap = f"{_gap(judged, trained.estimate)} ({trained.interval}; {level(judged.alpha)} CI)"
     return f"Among runs that trained, {gap}; {counting}"
 
 
@@ -188,9 +188,9 @@ def _advice(judged: Judged) -> list[str]:
         return []
     if plan.detect > MOST_SEEDS:
         return ["More than 50 seeds each would be needed; choose a larger δ or pool over tasks."]
-    gap = f"a gap of {points(judged.delta)} or more (80 % chance)"
+    gap = f"a gap of {in_points(judged.delta)} or more (80 % chance)"
     if plan.detect <= now:
-        shows = f"{seeds(judged.pair.a, judged.pair.b)} are enough to show {gap}"
+        shows = f"{_seeds(judged.pair.a, judged.pair.b)} are enough to show {gap}"
     else:
         shows = f"About {plan.detect} seeds each would show {gap}"
     if plan.settle > MOST_SEEDS:
@@ -225,3 +225,8 @@ def _gap(judged: Judged, difference: float | None) -> str:
 def _order(judged: Judged) -> tuple[str, str]:
     """Ahead, behind."""
     return (judged.method, judged.baseline) if judged.verdict == "better" else (judged.baseline, judged.method)
+
+
+def _seeds(a: Arm, b: Arm) -> str:
+    """How many runs the arms have: "5 seeds each", "5 and 4 seeds"."""
+    return f"{count(len(a), 'seed')} each" if len(a) == len(b) else f"{len(a)} and {len(b)} seeds"
