@@ -62,14 +62,14 @@ def crowded() -> Callable[[int, int, int], Summary]:
         infos = [task(f"task-{t}", metric="matthews" if t % 2 else "accuracy") for t in range(tasks)]
         rows = []
         for t, info in enumerate(infos):
-            arms: list[list[float | None]] = [
+            groups: list[list[float | None]] = [
                 [60 + t + m / 2 + 3 * ((7 * s + 3 * m) % 5) / 5 for s in range(seeds)] for m in range(methods)
             ]
             if seeds > 3:
-                arms[-1][1], arms[-1][2] = None, CONSTANT
-            for m, (name, arm) in enumerate(zip(names, arms, strict=True)):
+                groups[-1][1], groups[-1][2] = None, CONSTANT
+            for m, (name, group) in enumerate(zip(names, groups, strict=True)):
                 failed = [2] if seeds > 3 and m == methods - 1 and m else []
-                rows.append(row(info.task, name, arm, arms[0] if m else None, failed))
+                rows.append(row(info.task, name, group, groups[0] if m else None, failed))
         overall = [
             Overall(method=name, difference=0.5 * m, ci_low=0.5 * m - 1, ci_high=0.5 * m + 1, tasks=tasks)
             for m, name in enumerate(names)

@@ -166,7 +166,7 @@ def record(method: str, seed: int, name: str = "rte", steps: Sequence[int] = (10
     return RunRecord(**values | changes)
 
 
-# The arms of the notes on statistics: their Welch interval is 0.354 to 4.446.
+# The groups of the notes on statistics: their Welch interval is 0.354 to 4.446.
 VANILLA = (66.0, 70.0, 68.0, 67.0, 69.0)
 R3F = (70.0, 71.0, 69.0, 72.0, 70.0)
 FAILING = (CONSTANT, 70.0, 71.0, 69.0, CONSTANT)

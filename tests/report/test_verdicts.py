@@ -1,8 +1,8 @@
 """Verdicts in words: those that repeat themselves are a line a group, with the sentences on demand."""
 
 from holdfast.report.sections import verdicts
-from holdfast.study.statistics.arm import Arm, Scale
-from holdfast.study.statistics.findings import TaskArms, judge, sentences
+from holdfast.study.statistics.findings import TaskGroups, judge, sentences
+from holdfast.study.statistics.group import Group, Scale
 from report.rendered import markdown, page, terminal
 from report.studies import R3F, VANILLA, row, summary, task
 from report.test_markdown import parsed
@@ -11,17 +11,17 @@ from report.test_page import Page
 NAMES = ("vanilla", "r3f", "r3f(sigma=0.0)", "r4f", "dps")
 
 
-def arms(name, by_method):
+def groups(name, by_method):
     made = {
-        method: Arm(tuple(scores), (False,) * len(scores), tuple((seed,) for seed in range(len(scores))))
+        method: Group(tuple(scores), (False,) * len(scores), tuple((seed,) for seed in range(len(scores))))
         for method, scores in by_method.items()
     }
-    return TaskArms(name, Scale(100 / 277, 52.7), made)
+    return TaskGroups(name, Scale(100 / 277, 52.7), made)
 
 
 def study(by_task):
     """A summary with the sentences that the statistics write for these scores."""
-    sheets = [arms(name, by_method) for name, by_method in by_task.items()]
+    sheets = [groups(name, by_method) for name, by_method in by_task.items()]
     judged = judge(sheets, list(next(iter(by_task.values()))), "vanilla", 1.0, 0.05)
     found = {(one.task, one.method): one.verdict for one in judged}
     rows = [

@@ -70,7 +70,7 @@ def show_plan(prepared: Prepared, target: Path) -> None:
     )
     for stored in prepared.stored:
         for method in study.methods:
-            run = next(spec for spec in grid if spec.arm == stored.arm and spec.method == method)
+            run = next(spec for spec in grid if spec.dataset_key == stored.dataset_key and spec.method == method)
             typer.echo(f"         {stored.info.task}  {method}  {roughly(guess.runs[run.id])} a run")
 
 

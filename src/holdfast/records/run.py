@@ -105,6 +105,10 @@ def _role_of(fields: dict[str, Any]) -> Role:
     return "perturbed" if fields.get("perturb") else "compared"
 
 
+DatasetKey = tuple[str, int | None]
+"""The source of a task and the training rows asked for."""
+
+
 class RunSpec(BaseModel):
     """One run: model x task x method x seeds x settings. The hash of what it computes is its identity."""
 
@@ -145,8 +149,8 @@ class RunSpec(BaseModel):
     """No part of the identity. By default what the other fields suggest, which is never ``search``."""
 
     @property
-    def arm(self) -> tuple[str, int | None]:
-        """What runs that are compared share: the task's source and the training rows asked for."""
+    def dataset_key(self) -> DatasetKey:
+        """What runs that are compared share."""
         return self.task.source, self.train_size
 
     @property

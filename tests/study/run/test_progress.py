@@ -88,5 +88,5 @@ def test_earlier_runs_count_and_errors_say_nothing_about_time():
 def test_probing_the_pretrained_model_says_nothing_of_how_long_runs_take():
     reference, spec = run_spec(method=""), run_spec()
     ended = run_record(spec=reference, seconds=2.0)
-    board = Board(Planned([reference, spec]), {spec.arm: "rte"}, [ended], 1, lambda: 0.0)
+    board = Board(Planned([reference, spec]), {spec.dataset_key: "rte"}, [ended], 1, lambda: 0.0)
     assert (board.done, board.seconds_left()) == (1, None)

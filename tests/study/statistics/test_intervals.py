@@ -34,7 +34,7 @@ def test_welch_agrees_with_scipy_where_the_floor_is_inactive(n_a: int, n_b: int,
     assert (found.interval.low, found.interval.high) == pytest.approx(tuple(oracle.confidence_interval(1 - alpha)))
 
 
-def test_welch_swapping_the_arms_flips_the_signs_and_a_constant_changes_nothing() -> None:
+def test_welch_swapping_the_groups_flips_the_signs_and_a_constant_changes_nothing() -> None:
     found, swapped, shifted = (
         welch(x, y, step=0.5) for x, y in ((A, B), (B, A), ([v + 7 for v in A], [v + 7 for v in B]))
     )
@@ -45,7 +45,7 @@ def test_welch_swapping_the_arms_flips_the_signs_and_a_constant_changes_nothing(
     assert shifted.interval.low == pytest.approx(found.interval.low)
 
 
-def test_constant_arms_have_the_width_of_the_score_step() -> None:
+def test_constant_groups_have_the_width_of_the_score_step() -> None:
     found = welch([80.0] * 5, [80.5] * 5, step=1.0)
     # Rounding alone gives each run a variance of 1/12: standard error sqrt(2/60), 8 degrees of freedom.
     reach = 2.306004 * (2 / 60) ** 0.5
@@ -86,7 +86,7 @@ def test_a_gap_that_never_changes_still_hides_the_rounding_of_two_scores() -> No
     assert found.standard_error == pytest.approx((1 / 6 / 10) ** 0.5)
 
 
-def test_paired_arms_of_different_lengths_are_refused() -> None:
+def test_paired_groups_of_different_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="equal length"):
         paired([80.0, 81.0], [80.0, 81.0, 82.0], step=1.0)
 
@@ -186,7 +186,7 @@ def test_win_probability_worked_example() -> None:
     assert (interval.low, interval.high) == pytest.approx((0.463, 0.989), abs=5e-4)
 
 
-def test_swapping_the_arms_mirrors_the_win_probability() -> None:
+def test_swapping_the_groups_mirrors_the_win_probability() -> None:
     generator = np.random.default_rng(3)
     a, b = generator.normal(size=6).tolist(), generator.normal(size=9).tolist()
     assert win_probability(a, b) + win_probability(b, a) == pytest.approx(1)

@@ -16,7 +16,7 @@ def test_permutation_worked_example() -> None:
     assert permutation_p([70, 71, 69, 72, 70], [66, 70, 68, 67, 69]) == pytest.approx(14 / 252)
 
 
-def test_permutation_agrees_with_scipy_for_equal_arms() -> None:
+def test_permutation_agrees_with_scipy_for_equal_groups() -> None:
     generator = np.random.default_rng(1)
     a, b = generator.normal(0.8, 1, 6), generator.normal(0, 1, 6)
     oracle = stats.permutation_test((a, b), _mean_gap, permutation_type="independent", vectorized=True)

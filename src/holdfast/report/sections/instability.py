@@ -189,7 +189,7 @@ def _caution(summary: Summary) -> str:
         for task in summary.settings.tasks
     ]
     tested = any(
-        enough_for_spread([(arms[method], arms[baseline]) for arms in by_task if {method, baseline} <= set(arms)])
+        enough_for_spread([(task[method], task[baseline]) for task in by_task if {method, baseline} <= task.keys()])
         for method in summary.settings.methods
         if method != baseline
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import holdfast
 from holdfast.errors import HoldfastError
-from holdfast.records.run import RunRecord, RunSpec
+from holdfast.records.run import DatasetKey, RunRecord, RunSpec
 from holdfast.records.summary import Best, InstabilityRow, Overall, Representation, Row, Settings, Summary, TaskInfo
 from holdfast.study.analysis.columns import comparison_columns, spread_columns
 from holdfast.study.analysis.results_grid import (
@@ -19,13 +19,12 @@ from holdfast.study.analysis.results_grid import (
     cells_of_records,
     facts_of_records,
     facts_of_task,
-    task_arms,
+    task_groups,
     with_outcomes,
 )
 from holdfast.study.analysis.secondary_metrics import further_metrics
 from holdfast.study.analysis.transfer import transfer
 from holdfast.study.plan.controls import control_notes
-from holdfast.study.plan.prepare import Arm
 from holdfast.study.statistics.findings import average, judge, sentences
 from holdfast.study.statistics.intervals import wilson
 from holdfast.study.statistics.notes import closing_note, missing_note, untrained_note
@@ -78,7 +77,7 @@ def summarise(
     records: Mapping[str, RunRecord],
     best: list[Best],
     looks: int,
-    names: Mapping[Arm, str],
+    names: Mapping[DatasetKey, str],
     correct: Correct | None = None,
     instability: Sequence[InstabilityRow] = (),
     representations: Sequence[Representation] = (),
@@ -86,7 +85,7 @@ def summarise(
     """The summary of a study, complete or not.
 
     ``records`` go by ``RunSpec.id``; runs of the grid without a finished record count as missing. ``names``
-    has the tasks' by ``RunSpec.arm``. ``looks`` counts how often results with differing numbers of runs were
+    has the tasks' by ``RunSpec.dataset_key``. ``looks`` counts how often results with differing numbers of runs were
     looked at; ``instability`` and ``representations`` are passed on. Raises HoldfastError when no method is the
     baseline.
     """
@@ -137,7 +136,7 @@ def _compare(
     by_task = {
         task: with_outcomes(list(group), facts[task]) for task, group in groupby(cells, key=lambda cell: cell.task)
     }
-    sheets = [task_arms(task, group, methods, facts[task], correct) for task, group in by_task.items()]
+    sheets = [task_groups(task, group, methods, facts[task], correct) for task, group in by_task.items()]
     judged = judge(sheets, methods, baseline, delta, alpha)
     verdicts = {(one.task, one.method): one for one in judged}
     # Numbers of training rows are no tasks: a mean over them would depend on which were chosen.
@@ -173,12 +172,12 @@ def _compare(
 
 def _several_sizes(cells: Sequence[Cell]) -> bool:
     """Whether methods were trained on several numbers of rows of a task."""
-    arms = {cell.record.spec.arm for cell in cells if cell.record}
-    return len({source for source, _ in arms}) < len(arms)
+    datasets = {cell.record.spec.dataset_key for cell in cells if cell.record}
+    return len({source for source, _ in datasets}) < len(datasets)
 
 
 def _other_errors(
-    grid: Sequence[RunSpec], records: Mapping[str, RunRecord], names: Mapping[Arm, str]
+    grid: Sequence[RunSpec], records: Mapping[str, RunRecord], names: Mapping[DatasetKey, str]
 ) -> list[dict[str, str]]:
     """Runs without a result for which the comparison has no cells, since they are not there to be compared."""
     errors = []
@@ -189,7 +188,7 @@ def _other_errors(
             errors.append(
                 {
                     "run": spec.id,
-                    "task": names[spec.arm],
+                    "task": names[spec.dataset_key],
                     "method": spec.method or UNTRAINED,
                     "seed": seed,
                     "error": "no result yet" if record is None else record.error or "no message",

@@ -33,7 +33,8 @@ def instability_rows(
     rows = []
     stored_layers = MeasuredLayers(store.folder)
     for task in stored:
-        own = [record for record in records if record.status == "finished" and record.spec.arm == task.arm]
+        finished = [record for record in records if record.status == "finished"]
+        own = [record for record in finished if record.spec.dataset_key == task.dataset_key]
         varied: Literal["seed", "data"]
         role: Role
         for varied, role in (("seed", "compared"), ("data", "perturbed")):

@@ -17,11 +17,11 @@ def correct_rows(store: Store, records: Sequence[RunRecord], stored: Sequence[St
     """
     import numpy as np
 
-    by_accuracy = {task.arm for task in stored if task.info.metric == "accuracy" and task.info.kind != "tokens"}
+    by_accuracy = {task.dataset_key for task in stored if task.info.metric == "accuracy" and task.info.kind != "tokens"}
     right = {}
     for record in records:
         path = store.runs / record.id / "predictions.npz"
-        if record.status == "finished" and record.spec.arm in by_accuracy and path.is_file():
+        if record.status == "finished" and record.spec.dataset_key in by_accuracy and path.is_file():
             try:
                 with path.open("rb") as file, np.load(file) as saved:
                     right[record.id] = (saved["logits"].argmax(-1) == saved["labels"]).astype(float).tolist()

@@ -25,7 +25,7 @@ def mean_layers(
             kept := [
                 record.layers
                 for record in records
-                if record.spec.arm == task.arm and record.spec.method == method and record.layers
+                if record.spec.dataset_key == task.dataset_key and record.spec.method == method and record.layers
             ]
         )
         for place in range(min(map(len, kept)))

@@ -14,11 +14,11 @@ from holdfast.records.summary import ProbeRow, SequenceSummary, Settings, Stage,
 from holdfast.study.analysis.columns import comparison_columns, spread_columns
 from holdfast.study.analysis.compare import UNTRAINED
 from holdfast.study.analysis.failures import Outcome
-from holdfast.study.analysis.results_grid import arm_of, facts_of_task
+from holdfast.study.analysis.results_grid import facts_of_task, group_of
 from holdfast.study.analysis.transfer import decided_and_rest, probe_outcome
 from holdfast.study.define.study_file import StudyFile
 from holdfast.study.plan.policy import stages as parts_of
-from holdfast.study.statistics.findings import TaskArms, judge
+from holdfast.study.statistics.findings import TaskGroups, judge
 from holdfast.study.statistics.notes import closing_note
 from holdfast.study.statistics.sentences import Judged
 from holdfast.study.statistics.significance import looks_note
@@ -121,16 +121,16 @@ def _outcome(place: _Place, record: RunRecord | None) -> Outcome | None:
     return probe_outcome(record, place.info.base or place.info.task, place.info.constant_score)
 
 
-def _sheet(place: _Place, specs: Sequence[RunSpec], records: Mapping[str, RunRecord], settings: Settings) -> TaskArms:
-    arms = {}
+def _sheet(place: _Place, specs: Sequence[RunSpec], records: Mapping[str, RunRecord], settings: Settings) -> TaskGroups:
+    groups = {}
     for method in settings.methods:
         found = [
             ((spec.seed, spec.data_seed), outcome)
             for spec in specs
             if spec.method == method and (outcome := _outcome(place, records.get(spec.id))) is not None
         ]
-        arms[method] = arm_of(found)
-    return TaskArms(place.name, facts_of_task(place.info).scale, arms)
+        groups[method] = group_of(found)
+    return TaskGroups(place.name, facts_of_task(place.info).scale, groups)
 
 
 def _points(

@@ -10,8 +10,8 @@ from holdfast.records.run import RunRecord
 from holdfast.records.summary import Settings, Target, TaskInfo, TransferRow
 from holdfast.study.analysis.columns import comparison_columns, spread_columns
 from holdfast.study.analysis.failures import Outcome
-from holdfast.study.analysis.results_grid import Cell, TaskFacts, arm_of
-from holdfast.study.statistics.findings import TaskArms, judge
+from holdfast.study.analysis.results_grid import Cell, TaskFacts, group_of
+from holdfast.study.statistics.findings import TaskGroups, judge
 from holdfast.study.statistics.sentences import Judged, describe
 
 _DECIDED = ("better", "worse", "practically equal")
@@ -120,18 +120,18 @@ def _sheet(
     scores: Mapping[tuple[str, str, str, tuple[int, ...]], Outcome],
     several: bool,
     settings: Settings,
-) -> TaskArms:
+) -> TaskGroups:
     name = f"{target.name} (probe)" if target.kind == "probe" else target.name
-    arms = {}
+    groups = {}
     for method in settings.methods:
         found = [
             (cell.seed, score)
             for cell in cells
             if cell.method == method and (score := scores.get((info.task, target.name, method, cell.seed))) is not None
         ]
-        arms[method] = arm_of(found)
+        groups[method] = group_of(found)
     facts = TaskFacts(target.metric, target.constant_score, target.rows, target.split)
-    return TaskArms(f"{name}, tuned on {info.task}" if several else name, facts.scale, arms)
+    return TaskGroups(f"{name}, tuned on {info.task}" if several else name, facts.scale, groups)
 
 
 def _row(

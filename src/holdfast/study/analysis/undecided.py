@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from holdfast.records.summary import Row, Settings, Summary
 from holdfast.study.analysis.results_grid import facts_of_task
-from holdfast.study.statistics.arm import Arm
+from holdfast.study.statistics.group import Group
 from holdfast.study.statistics.pair import Plan, plan_seeds
 from holdfast.study.statistics.sentences import MOST_SEEDS
 from holdfast.wording import in_points
@@ -39,13 +39,13 @@ def _plan(summary: Summary, row: Row) -> Plan | None:
     settings = summary.settings
     baseline = next(one for one in summary.results if (one.task, one.verdict) == (row.task, "baseline"))
     info = next(info for info in summary.tasks if info.task == row.task)
-    arms = _arm(row, settings), _arm(baseline, settings)
-    return plan_seeds(*arms, facts_of_task(info).scale, settings.delta, settings.alpha)
+    groups = _group(row, settings), _group(baseline, settings)
+    return plan_seeds(*groups, facts_of_task(info).scale, settings.delta, settings.alpha)
 
 
-def _arm(row: Row, settings: Settings) -> Arm:
+def _group(row: Row, settings: Settings) -> Group:
     ended = [(seed, score) for seed, score in zip(settings.seeds, row.scores, strict=True) if score is not None]
-    return Arm(
+    return Group(
         scores=tuple(score for _, score in ended),
         failed=tuple(seed in row.failed_seeds for seed, _ in ended),
         seeds=tuple((seed,) for seed, _ in ended),

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from holdfast.errors import HoldfastError
-from holdfast.records.run import RunSpec
+from holdfast.records.run import DatasetKey, RunSpec
 from holdfast.records.summary import TaskInfo
 from holdfast.records.task import OodSpec, TaskSpec
 from holdfast.study.define.study_file import StudyFile
@@ -17,9 +17,6 @@ from holdfast.study.plan.grid import build_grid, resolve_methods
 from holdfast.study.plan.policy import Policy
 from holdfast.study.plan.targets import Elsewhere, StoredTarget, load_targets, targets_of
 from holdfast.tasks.task import Split, Task
-
-Arm = tuple[str, int | None]
-"""``RunSpec.arm``: the source of a task and the training rows asked for."""
 
 
 class StoredTask(BaseModel):
@@ -36,8 +33,8 @@ class StoredTask(BaseModel):
     """The data of the tasks that models are scored on beside their own."""
 
     @property
-    def arm(self) -> tuple[str, int | None]:
-        """``RunSpec.arm`` of the task's runs."""
+    def dataset_key(self) -> DatasetKey:
+        """``RunSpec.dataset_key`` of the task's runs."""
         return self.source, self.train_size
 
 
@@ -61,8 +58,8 @@ class Prepared:
         return list(self.policy.planned({}).runs)
 
     @property
-    def names(self) -> dict[Arm, str]:
-        """Task names by ``RunSpec.arm``."""
+    def names(self) -> dict[DatasetKey, str]:
+        """Task names by ``RunSpec.dataset_key``."""
         return task_names(self.stored)
 
     @property
@@ -131,7 +128,7 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
     _check_removals(grid, loaded)
     # Seeds make no difference to whether a run can work.
     trained = [spec for spec in grid if not spec.untrained]
-    for spec in {(spec.arm, spec.method, spec.role): spec for spec in trained}.values():
+    for spec in {(spec.dataset_key, spec.method, spec.role): spec for spec in trained}.values():
         check_run(spec, loaded[spec.task])
     data = [
         StoredTarget(task=key.task if isinstance(key, OodSpec) else key, data=task.fingerprint)
@@ -180,9 +177,9 @@ def _check_writing(study: StudyFile, tasks: Sequence[Task]) -> None:
             raise HoldfastError(f"{option}: {tasks[0].name} asks for no text to be written; leave it out")
 
 
-def task_names(stored: Sequence[StoredTask]) -> dict[Arm, str]:
-    """Return the tasks' names by ``RunSpec.arm``."""
-    return {task.arm: task.info.task for task in stored}
+def task_names(stored: Sequence[StoredTask]) -> dict[DatasetKey, str]:
+    """Return the tasks' names by ``RunSpec.dataset_key``."""
+    return {task.dataset_key: task.info.task for task in stored}
 
 
 def _absolute(path: str) -> str:
@@ -218,7 +215,7 @@ def _check_removals(grid: Sequence[RunSpec], loaded: Mapping[TaskSpec, Task]) ->
     """Raise ``HoldfastError`` where a run's training set would lack nothing, or all rows of a class."""
     from holdfast.tasks.sampling.removal import remove_rows
 
-    for (_, perturb), spec in {(spec.arm, spec.perturb): spec for spec in grid}.items():
+    for (_, perturb), spec in {(spec.dataset_key, spec.perturb): spec for spec in grid}.items():
         if perturb is not None:
             task = loaded[spec.task]
             rows = _train(task, spec.train_size, spec.subset_seed)

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from holdfast.records.run import RunRecord, RunSpec
+from holdfast.records.run import DatasetKey, RunRecord, RunSpec
 from holdfast.study.plan.policy import Planned
-from holdfast.study.plan.prepare import Arm
 from holdfast.wording import roughly, score
 
 
@@ -33,7 +32,7 @@ class Board:
     def __init__(
         self,
         planned: Planned,
-        names: Mapping[Arm, str],
+        names: Mapping[DatasetKey, str],
         records: Iterable[RunRecord],
         slots: int,
         clock: Callable[[], float] = time.monotonic,
@@ -42,7 +41,7 @@ class Board:
         self._names = names
         self._slots = max(1, slots)
         self._clock = clock
-        self._seconds: dict[tuple[Arm, str], list[float]] = {}
+        self._seconds: dict[tuple[DatasetKey, str], list[float]] = {}
         self._ended: set[str] = set()
         self.running: dict[str, Running] = {}
         self.errors = 0
@@ -62,7 +61,7 @@ class Board:
 
     def start(self, spec: RunSpec) -> Running:
         """Note that a run began."""
-        self.running[spec.id] = Running(spec, self._names[spec.arm], self._clock())
+        self.running[spec.id] = Running(spec, self._names[spec.dataset_key], self._clock())
         return self.running[spec.id]
 
     def end(self, record: RunRecord) -> float:
@@ -93,11 +92,11 @@ class Board:
         if record.status == "error":
             self.errors += 1
         elif not record.spec.untrained:
-            self._seconds.setdefault((record.spec.arm, record.spec.method), []).append(seconds)
+            self._seconds.setdefault((record.spec.dataset_key, record.spec.method), []).append(seconds)
 
     def _typical(self, spec: RunSpec) -> float | None:
-        same = self._seconds.get((spec.arm, spec.method))
-        task = [s for (arm, _), all_s in self._seconds.items() if arm == spec.arm for s in all_s]
+        same = self._seconds.get((spec.dataset_key, spec.method))
+        task = [s for (dataset, _), all_s in self._seconds.items() if dataset == spec.dataset_key for s in all_s]
         everything = [s for all_s in self._seconds.values() for s in all_s]
         for known in (same, task, everything):
             if known:

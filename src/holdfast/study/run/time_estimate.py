@@ -76,7 +76,7 @@ def estimate(prepared: Prepared, specs: Sequence[RunSpec]) -> Estimate:
         torch.set_num_threads(threads)
     firsts = {(spec.task, spec.method): spec for spec in reversed(specs)}
     tasks = dict(zip(study.tasks, prepared.tasks, strict=True))
-    infos = {stored.arm: stored.info for stored in prepared.stored}
+    infos = {stored.dataset_key: stored.info for stored in prepared.stored}
     baseline = study.baseline or study.methods[0]
     plain = {spec: _time(firsts[spec, baseline], tasks[spec]) for spec in study.tasks}
     first = study.tasks[0]
@@ -87,7 +87,7 @@ def estimate(prepared: Prepared, specs: Sequence[RunSpec]) -> Estimate:
     start = 0.0 if study.workers == 0 else _start_up()
     runs = {}
     for spec in specs:
-        info, timing = infos[spec.arm], plain[spec.task]
+        info, timing = infos[spec.dataset_key], plain[spec.task]
         beside = _beside(spec, elsewhere_of(spec, prepared.everything), spec.settings, timing)
         if spec.untrained:
             runs[spec.id] = start + timing.around + beside

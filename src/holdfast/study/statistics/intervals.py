@@ -54,7 +54,7 @@ def floored_variance(scores: Sequence[float], step: float) -> float:
     """Sample variance (n - 1), at least that of rounding to multiples of ``step``: step squared over 12.
 
     A score counted on N rows moves in steps of 1/N, so runs that agree exactly still hide that much. Without
-    the floor, two constant arms would have an interval of width 0 and p = 0. Raises ValueError below 2 runs.
+    the floor, two constant groups would have an interval of width 0 and p = 0. Raises ValueError below 2 runs.
     """
     if len(scores) < 2:
         raise ValueError("a variance needs at least 2 runs")
@@ -73,7 +73,7 @@ def t_difference(estimate: float, standard_error: float, df: float, alpha: float
 def welch(a: Sequence[float], b: Sequence[float], step: float, alpha: float = 0.05) -> Difference:
     """Mean of ``a`` minus mean of ``b``, runs unpaired, variances not assumed equal.
 
-    ``step`` is the smallest change of a score. Raises ValueError when an arm has fewer than 2 runs.
+    ``step`` is the smallest change of a score. Raises ValueError when a group has fewer than 2 runs.
     Source: Welch (1947), degrees of freedom by Satterthwaite.
     """
     part_a = floored_variance(a, step) / len(a)
@@ -93,7 +93,7 @@ def gap_variance(a: Sequence[float], b: Sequence[float], step: float) -> float:
     Raises ValueError for fewer than 2 pairs or lists of different lengths.
     """
     if len(a) != len(b):
-        raise ValueError("paired runs need arms of equal length")
+        raise ValueError("paired runs need groups of equal length")
     return floored_variance([x - y for x, y in zip(a, b, strict=True)], step * 2**0.5)
 
 
@@ -107,23 +107,23 @@ def paired(a: Sequence[float], b: Sequence[float], step: float, alpha: float = 0
 
 
 def mean_over_tasks(
-    arms: Sequence[tuple[Sequence[float], Sequence[float]]], steps: Sequence[float], alpha: float = 0.05
+    groups: Sequence[tuple[Sequence[float], Sequence[float]]], steps: Sequence[float], alpha: float = 0.05
 ) -> Difference:
     """Mean over tasks of the difference of means, tasks fixed, seeds random.
 
-    ``arms`` holds the two methods' scores for each task, ``steps`` each task's score step. The variances of
-    all arms add up; degrees of freedom by Welch and Satterthwaite over all of them. Raises ValueError when an
-    arm has fewer than 2 runs.
+    ``groups`` holds the two methods' scores for each task, ``steps`` each task's score step. The variances of
+    all groups add up; degrees of freedom by Welch and Satterthwaite over all of them. Raises ValueError when a
+    group has fewer than 2 runs.
     """
-    differences = [float(np.mean(a) - np.mean(b)) for a, b in arms]
+    differences = [float(np.mean(a) - np.mean(b)) for a, b in groups]
     terms = [
-        (floored_variance(arm, step) / len(arm), len(arm) - 1)
-        for pair, step in zip(arms, steps, strict=True)
-        for arm in pair
+        (floored_variance(group, step) / len(group), len(group) - 1)
+        for pair, step in zip(groups, steps, strict=True)
+        for group in pair
     ]
     total = sum(variance for variance, _ in terms)
     df = total**2 / sum(variance**2 / runs for variance, runs in terms)
-    return t_difference(float(np.mean(differences)), total**0.5 / len(arms), df, alpha)
+    return t_difference(float(np.mean(differences)), total**0.5 / len(groups), df, alpha)
 
 
 def with_test_rows(
@@ -163,7 +163,7 @@ def win_probability(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def win_interval(a: Sequence[float], b: Sequence[float], alpha: float = 0.05) -> Interval:
-    """Interval for the win probability: Wilson's with the smaller arm as the number of trials.
+    """Interval for the win probability: Wilson's with the smaller group as the number of trials.
 
     The pairs are not independent, so len(a) x len(b) trials would claim far too much. Conservative, descriptive:
     it does not decide a verdict.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from holdfast.study.statistics.arm import Arm
+from holdfast.study.statistics.group import Group
 from holdfast.study.statistics.intervals import Difference
 from holdfast.study.statistics.spread import SpreadRatio
 from holdfast.wording import chance, in_points, level, number
@@ -45,9 +45,9 @@ def examples_note(task: str, method: str, baseline: str, wide: Difference, alpha
     )
 
 
-def identical_note(task: str, method: str, arm: Arm) -> str | None:
+def identical_note(task: str, method: str, group: Group) -> str | None:
     """A warning when at least three trained runs all scored the same, else None."""
-    scores = arm.trained_scores
+    scores = group.trained_scores
     if len(scores) < 3 or len(set(scores)) > 1:
         return None
     what = f"All {len(scores)} trained runs of {method} on {task} scored {number(scores[0])}"

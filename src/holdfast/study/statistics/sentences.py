@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from holdfast.records.summary import Verdict
-from holdfast.study.statistics.arm import Arm, Scale
+from holdfast.study.statistics.group import Group, Scale
 from holdfast.study.statistics.pair import Pair, plan_seeds
 from holdfast.study.statistics.verdict import Part, differing_parts, direction
 from holdfast.wording import count, in_points, level, number, percent
@@ -11,7 +11,7 @@ from holdfast.wording import count, in_points, level, number, percent
 MOST_SEEDS = 50
 """Above this nobody runs the seeds asked for; the advice changes."""
 ENOUGH_FOR_RATES = 20
-"""Runs an arm from which failure rates of 0 and 30 % are told apart in most studies."""
+"""Runs a group from which failure rates of 0 and 30 % are told apart in most studies."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ def describe(judged: Judged, name_task: bool) -> str:
 
 
 def _nothing(judged: Judged) -> str:
-    empty = [name for name, arm in ((judged.method, judged.pair.a), (judged.baseline, judged.pair.b)) if not len(arm)]
+    groups = ((judged.method, judged.pair.a), (judged.baseline, judged.pair.b))
+    empty = [name for name, group in groups if not len(group)]
     verb = "has" if len(empty) == 1 else "have"
     return f"{judged.method} and {judged.baseline} cannot be compared: {' and '.join(empty)} {verb} no finished run."
 
@@ -227,6 +228,6 @@ def _order(judged: Judged) -> tuple[str, str]:
     return (judged.method, judged.baseline) if judged.verdict == "better" else (judged.baseline, judged.method)
 
 
-def _seeds(a: Arm, b: Arm) -> str:
-    """How many runs the arms have: "5 seeds each", "5 and 4 seeds"."""
+def _seeds(a: Group, b: Group) -> str:
+    """How many runs the groups have: "5 seeds each", "5 and 4 seeds"."""
     return f"{count(len(a), 'seed')} each" if len(a) == len(b) else f"{len(a)} and {len(b)} seeds"

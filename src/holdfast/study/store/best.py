@@ -6,11 +6,10 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from holdfast.records.run import RunRecord, RunSpec
+from holdfast.records.run import DatasetKey, RunRecord, RunSpec
 from holdfast.records.summary import Best, Summary
 from holdfast.study.define.folders import folder_name
 from holdfast.study.plan.grid import is_sequence
-from holdfast.study.plan.prepare import Arm
 from holdfast.study.store.atomic import write_text
 from holdfast.study.store.run_store import Store
 
@@ -18,15 +17,15 @@ Card = Callable[[Best, RunRecord, Summary], str]
 """Writes the text of a model card."""
 
 
-def choose(store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecord]) -> dict[Arm, str]:
-    """Return the best run of each task, by ``RunSpec.arm``: the highest score on the split that selects.
+def choose(store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecord]) -> dict[DatasetKey, str]:
+    """Return the best run of each task, by ``RunSpec.dataset_key``: the highest score on the split that selects.
 
     All metrics that may come first in a task rise with quality. Ties go to the run that comes first in the
     grid among those whose model is there, since a grid may have grown in front of a model already chosen. Runs
     that diverged or have no score are never the best, nor are those of a sequence of tasks or of another role
     than to be compared.
     """
-    best: dict[Arm, tuple[tuple[float, bool], str]] = {}
+    best: dict[DatasetKey, tuple[tuple[float, bool], str]] = {}
     if is_sequence(grid):
         return {}
     for spec in grid:
@@ -38,10 +37,10 @@ def choose(store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecor
         if not math.isfinite(record.selection_score):
             continue
         rank = (record.selection_score, _model(store, spec.id).is_dir())
-        held = best.get(spec.arm)
+        held = best.get(spec.dataset_key)
         if held is None or rank > held[0]:
-            best[spec.arm] = (rank, spec.id)
-    return {arm: run for arm, (_, run) in best.items()}
+            best[spec.dataset_key] = (rank, spec.id)
+    return {key: run for key, (_, run) in best.items()}
 
 
 def prune(store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecord]) -> None:
@@ -60,14 +59,14 @@ def prune(store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecord
 
 
 def describe_best(
-    store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecord], names: Mapping[Arm, str]
+    store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecord], names: Mapping[DatasetKey, str]
 ) -> list[Best]:
     """Return what ``best/`` is to hold, a model for each task that has one, in grid order."""
-    chosen = {arm: run for arm, run in choose(store, grid, records).items() if _model(store, run).is_dir()}
+    chosen = {key: run for key, run in choose(store, grid, records).items() if _model(store, run).is_dir()}
     folders = _folders(list(names.values()), single=len(names) == 1)
     return [
         Best(
-            task=names[arm],
+            task=names[key],
             run=run,
             method=records[run].spec.method,
             seed=records[run].spec.seed,
@@ -75,9 +74,9 @@ def describe_best(
             score=_points(records[run].metrics.get(records[run].primary)),
             # Selection is always by the validation split.
             optimistic=records[run].scored_split == "validation",
-            path=folders[names[arm]],
+            path=folders[names[key]],
         )
-        for arm, run in chosen.items()
+        for key, run in chosen.items()
     ]
 
 

@@ -33,10 +33,10 @@ def add_look(
     It is a further look when a comparison seen before now rests on another number of runs; methods that are
     new extend the last look. A run that stopped with an error counts, so that running it again is no look; one of
     another role does not, as no comparison rests on it.
-    ``names``: task names by ``RunSpec.arm``.
+    ``names``: task names by ``RunSpec.dataset_key``.
     """
     compared = [spec for spec in grid if spec.role == "compared"]
-    counts = Counter((names[spec.arm], spec.method) for spec in compared if spec.id in records)
+    counts = Counter((names[spec.dataset_key], spec.method) for spec in compared if spec.id in records)
     runs: dict[str, dict[str, int]] = {}
     for (task, method), n in counts.items():
         runs.setdefault(task, {})[method] = n

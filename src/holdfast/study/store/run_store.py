@@ -22,10 +22,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from holdfast.errors import HoldfastError
-from holdfast.records.run import SCHEMA, RunRecord, RunSpec
+from holdfast.records.run import SCHEMA, DatasetKey, RunRecord, RunSpec
 from holdfast.records.task import TaskSpec
 from holdfast.study.define.study_file import StudyFile, load_study, to_yaml
-from holdfast.study.plan.prepare import Arm, StoredTask, task_names
+from holdfast.study.plan.prepare import StoredTask, task_names
 from holdfast.study.store.atomic import write_text
 from holdfast.study.store.lock import LOCK, locked
 from holdfast.study.store.looks import LOOKS, Look
@@ -52,7 +52,7 @@ class Store:
         self.folder = folder
         self.runs = folder / "runs"
         self._plan = folder / "plan.json"
-        self._names: dict[Arm, str] = {}
+        self._names: dict[DatasetKey, str] = {}
 
     @property
     def exists(self) -> bool:
@@ -124,7 +124,7 @@ class Store:
 
     def task_name(self, spec: RunSpec) -> str:
         """Return the name of a run's task. The store is open."""
-        return self._names[spec.arm]
+        return self._names[spec.dataset_key]
 
     def record(self, run: str) -> RunRecord | None:
         """Return the record of a run by its id, None when the run has not ended."""
