@@ -243,7 +243,7 @@ class Settings(_Model):
     delta: float
     """Smallest difference that matters, in points, set before the runs."""
     alpha: float
-    """Significance level of a look (0.025 in a declared two-stage study)."""
+    """Significance level of an analysis (0.025 in a declared two-stage study)."""
     training: dict[str, Any]
     train_size: int | list[int] | None
 

@@ -193,6 +193,6 @@ def test_swapping_the_groups_mirrors_the_win_probability() -> None:
     assert win_interval(a, b).low == pytest.approx(1 - win_interval(b, a).high)
 
 
-def test_win_interval_has_the_width_of_the_smaller_arm() -> None:
+def test_win_interval_has_the_width_of_the_smaller_group() -> None:
     a, b = [1.0, 3.0, 5.0], [0.0, 2.0, 4.0]
     assert win_interval(a * 10, b) == win_interval(a, b)

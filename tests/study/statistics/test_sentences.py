@@ -4,7 +4,7 @@ import pytest
 
 from holdfast.study.statistics.group import Group, Scale
 from holdfast.study.statistics.pair import compare_groups
-from holdfast.study.statistics.sentences import Judged, describe
+from holdfast.study.statistics.sentences import PairwiseComparison, describe
 from holdfast.study.statistics.verdict import decide
 
 from .groups import group
@@ -26,8 +26,8 @@ def _say(
     pair = compare_groups(a, b, scale, alpha)
     p_adjusted = pair.p_value if p_adjusted is None else p_adjusted
     verdict = decide(pair, p_adjusted, delta, alpha)
-    judged = Judged("rte", "A", "B", scale, pair, p_adjusted, verdict, comparisons, delta, alpha)
-    return describe(judged, name_task)
+    comparison = PairwiseComparison("rte", "A", "B", scale, pair, p_adjusted, verdict, comparisons, delta, alpha)
+    return describe(comparison, name_task)
 
 
 def test_better() -> None:

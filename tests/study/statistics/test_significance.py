@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from holdfast.study.statistics.intervals import welch
-from holdfast.study.statistics.significance import holm, looks_note, permutation_p, sign_flip_p
+from holdfast.study.statistics.significance import holm, interim_note, permutation_p, sign_flip_p
 
 
 def _mean_gap(x: NDArray[np.float64], y: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
@@ -69,13 +69,13 @@ def test_any_false_alarm_among_five_comparisons_stays_within_the_level() -> None
     assert alarms / 2000 <= 0.06
 
 
-@pytest.mark.parametrize(("looks", "alpha"), [(0, 0.05), (1, 0.05), (2, 0.025), (3, 0.0221), (2, 0.0294)])
-def test_silent_where_the_level_allows_for_the_looks(looks: int, alpha: float) -> None:
-    assert looks_note(looks, alpha) is None
+@pytest.mark.parametrize(("analyses", "alpha"), [(0, 0.05), (1, 0.05), (2, 0.025), (3, 0.0221), (2, 0.0294)])
+def test_silent_where_the_level_allows_for_the_looks(analyses: int, alpha: float) -> None:
+    assert interim_note(analyses, alpha) is None
 
 
 @pytest.mark.parametrize(
-    ("looks", "alpha", "rate"),
+    ("analyses", "alpha", "rate"),
     [
         (2, 0.05, "about 8 % instead of 5 %"),
         (3, 0.05, "about 11 % instead of 5 %"),
@@ -85,6 +85,6 @@ def test_silent_where_the_level_allows_for_the_looks(looks: int, alpha: float) -
         (2, 0.1, "more than 10 %"),
     ],
 )
-def test_tells_the_error_rate(looks: int, alpha: float, rate: str) -> None:
-    note = looks_note(looks, alpha)
-    assert note == f"Looked at {looks} times with differing numbers of runs; the error rate is {rate}."
+def test_tells_the_error_rate(analyses: int, alpha: float, rate: str) -> None:
+    note = interim_note(analyses, alpha)
+    assert note == f"Looked at {analyses} times with differing numbers of runs; the error rate is {rate}."

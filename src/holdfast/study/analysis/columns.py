@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from holdfast.study.statistics.sentences import Judged
+from holdfast.study.statistics.sentences import PairwiseComparison
 
 
 def spread_columns(scores: Sequence[float | None]) -> dict[str, Any]:
@@ -17,17 +17,17 @@ def spread_columns(scores: Sequence[float | None]) -> dict[str, Any]:
     }
 
 
-def comparison_columns(judged: Judged | None) -> dict[str, Any]:
+def comparison_columns(comparison: PairwiseComparison | None) -> dict[str, Any]:
     """Return what a comparison with the baseline gave; nothing but its name for the baseline itself."""
-    if judged is None:
+    if comparison is None:
         columns = ("difference", "ci_low", "ci_high", "p_value", "p_adjusted")
         return dict.fromkeys(columns) | {"verdict": "baseline"}
-    pair = judged.pair
+    pair = comparison.pair
     return {
         "difference": pair.estimate,
         "ci_low": pair.interval.low if pair.interval else None,
         "ci_high": pair.interval.high if pair.interval else None,
         "p_value": pair.p_value,
-        "p_adjusted": judged.p_adjusted,
-        "verdict": judged.verdict,
+        "p_adjusted": comparison.p_adjusted,
+        "verdict": comparison.verdict,
     }

@@ -8,7 +8,9 @@ from holdfast.study.plan.prepare import StoredTask
 from holdfast.study.store.run_store import Store, damaged
 
 
-def correct_rows(store: Store, records: Sequence[RunRecord], stored: Sequence[StoredTask]) -> dict[str, list[float]]:
+def per_example_accuracy(
+    store: Store, records: Sequence[RunRecord], stored: Sequence[StoredTask]
+) -> dict[str, list[float]]:
     """Return, by run id, 1.0 for each scored row predicted right and 0.0 for the others, in the task's order.
 
     Only for tasks scored by accuracy, where a score is a mean over rows, not over words, which hang together within

@@ -11,14 +11,14 @@ from holdfast.records.run import DatasetKey, RunRecord, RunSpec
 from holdfast.records.summary import TaskInfo
 from holdfast.records.task import TaskSpec
 from holdfast.study.analysis.failures import Outcome, outcomes
-from holdfast.study.statistics.findings import TaskGroups
+from holdfast.study.statistics.comparisons import TaskGroups
 from holdfast.study.statistics.group import Group, Scale, Seed
 
 SIGNED_METRICS = frozenset({"matthews", "pearson", "spearman"})
 """Metrics that range from -1 to 1; the others from 0 to 1."""
 
-Correct = Mapping[str, Sequence[float]]
-"""By run id: 1 for each scored row that the run got right, 0 for the others, in the task's order of rows."""
+PerExample = Mapping[str, Sequence[float]]
+"""Per-example accuracy, by run id: 1 for each scored row that the run got right, 0 for the others, in order."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def group_of(ended: Sequence[tuple[Seed, Outcome]]) -> Group:
 
 
 def task_groups(
-    task: str, cells: Sequence[Cell], methods: Sequence[str], facts: TaskFacts, correct: Correct
+    task: str, cells: Sequence[Cell], methods: Sequence[str], facts: TaskFacts, per_example: PerExample
 ) -> TaskGroups:
     """The scores of one task's cells, by method."""
     groups: dict[str, Group] = {}
@@ -161,8 +161,8 @@ def task_groups(
     for method in methods:
         ended = [(cell, cell.outcome) for cell in cells if cell.method == method and cell.outcome]
         groups[method] = group_of([(cell.seed, outcome) for cell, outcome in ended])
-        if ended and facts.metric == "accuracy" and all(cell.run in correct for cell, _ in ended):
-            right[method] = np.asarray([correct[cell.run] for cell, _ in ended], dtype=float)
+        if ended and facts.metric == "accuracy" and all(cell.run in per_example for cell, _ in ended):
+            right[method] = np.asarray([per_example[cell.run] for cell, _ in ended], dtype=float)
     return TaskGroups(task, facts.scale, groups, right)
 
 

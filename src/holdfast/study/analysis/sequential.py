@@ -18,10 +18,9 @@ from holdfast.study.analysis.results_grid import facts_of_task, group_of
 from holdfast.study.analysis.transfer import decided_and_rest, probe_outcome
 from holdfast.study.define.study_file import StudyFile
 from holdfast.study.plan.policy import stages as parts_of
-from holdfast.study.statistics.findings import TaskGroups, judge
-from holdfast.study.statistics.notes import closing_note
-from holdfast.study.statistics.sentences import Judged
-from holdfast.study.statistics.significance import looks_note
+from holdfast.study.statistics.comparisons import TaskGroups, compare_with_baseline
+from holdfast.study.statistics.notes import closing_notes
+from holdfast.study.statistics.sentences import PairwiseComparison
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +40,12 @@ def summarise_sequence(
     infos: Sequence[TaskInfo],
     grid: Sequence[RunSpec],
     records: Mapping[str, RunRecord],
-    looks: int = 1,
+    analyses: int = 1,
 ) -> SequenceSummary:
     """The summary of a chain or of cycles, complete or not.
 
-    ``infos``: of the study's tasks, in their order; ``records`` go by ``RunSpec.id``; ``looks`` counts how often
-    results with differing numbers of runs were looked at.
+    ``infos``: of the study's tasks, in their order; ``records`` go by ``RunSpec.id``; ``analyses`` counts how
+    often results with differing numbers of runs were analysed.
     """
     assert study.sequence is not None
     trained = parts_of([spec for spec in grid if spec.role == "compared"])
@@ -54,22 +53,23 @@ def summarise_sequence(
     turns = list(infos) * (study.cycles if study.sequence == "cycles" else 1)
     stages = [_stage(number, info, 1 + (number - 1) // len(infos)) for number, info in enumerate(turns, 1)]
     places = _places(study.sequence, infos, stages)
-    sheets = {place: _sheet(place, trained[place.stage - 1], records, settings) for place in places if place.stage}
-    judged = judge(list(sheets.values()), settings.methods, settings.baseline, settings.delta, settings.alpha)
-    verdicts = {(one.task, one.method): one for one in judged}
+    groups = {
+        place: _task_groups(place, trained[place.stage - 1], records, settings) for place in places if place.stage
+    }
+    comparisons = compare_with_baseline(
+        list(groups.values()), settings.methods, settings.baseline, settings.delta, settings.alpha
+    )
+    verdicts = {(one.task, one.method): one for one in comparisons}
     probes = [_start(place, reference) for place in places if not place.stage]
-    for place, sheet in sheets.items():
+    for place, group in groups.items():
         specs = trained[place.stage - 1]
         probes += [
-            _probe(place, method, _points(place, method, specs, records), verdicts.get((sheet.task, method)))
+            _probe(place, method, _points(place, method, specs, records), verdicts.get((group.task, method)))
             for method in settings.methods
         ]
-    text = decided_and_rest(judged)
-    if judged:
-        looked = looks_note(looks, settings.alpha)
-        text += [looked] if looked else []
-        split = {info.scored_split for info in infos}
-        text.append(closing_note(settings.delta, settings.alpha, len(judged), split))
+    text = decided_and_rest(comparisons)
+    splits = [info.scored_split for info in infos]
+    text += closing_notes(len(comparisons), settings.delta, settings.alpha, analyses, splits)
     return SequenceSummary(
         protocol=study.sequence,
         holdfast=holdfast.__version__,
@@ -121,15 +121,17 @@ def _outcome(place: _Place, record: RunRecord | None) -> Outcome | None:
     return probe_outcome(record, place.info.base or place.info.task, place.info.constant_score)
 
 
-def _sheet(place: _Place, specs: Sequence[RunSpec], records: Mapping[str, RunRecord], settings: Settings) -> TaskGroups:
+def _task_groups(
+    place: _Place, specs: Sequence[RunSpec], records: Mapping[str, RunRecord], settings: Settings
+) -> TaskGroups:
     groups = {}
     for method in settings.methods:
-        found = [
+        ended = [
             ((spec.seed, spec.data_seed), outcome)
             for spec in specs
             if spec.method == method and (outcome := _outcome(place, records.get(spec.id))) is not None
         ]
-        groups[method] = group_of(found)
+        groups[method] = group_of(ended)
     return TaskGroups(place.name, facts_of_task(place.info).scale, groups)
 
 
@@ -146,14 +148,14 @@ def _start(place: _Place, reference: RunRecord | None) -> ProbeRow:
     return row.model_copy(update={"verdict": None})
 
 
-def _probe(place: _Place, method: str, scores: list[float | None], judged: Judged | None) -> ProbeRow:
+def _probe(place: _Place, method: str, scores: list[float | None], comparison: PairwiseComparison | None) -> ProbeRow:
     return ProbeRow(
         stage=place.stage,
         cycle=place.cycle,
         target=place.info.task,
         method=method,
         **spread_columns(scores),
-        **comparison_columns(judged),
+        **comparison_columns(comparison),
         scores=scores,
     )
 

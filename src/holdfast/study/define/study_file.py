@@ -185,7 +185,7 @@ class StudyFile(BaseModel):
 
     @property
     def alpha(self) -> float:
-        """Significance level of a look: two declared looks share 5 % (Bonferroni)."""
+        """Significance level of an analysis: two declared ones share 5 % (Bonferroni)."""
         return 0.05 if self.max_seeds is None else 0.025
 
 

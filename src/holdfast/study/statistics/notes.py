@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from holdfast.study.statistics.group import Group
 from holdfast.study.statistics.intervals import Difference
+from holdfast.study.statistics.significance import interim_note
 from holdfast.study.statistics.spread import SpreadRatio
 from holdfast.wording import chance, in_points, level, number
 
@@ -72,12 +73,24 @@ def missing_note(task: str, method: str, seed: int, reason: str) -> str:
     return f"{method} on {task} with seed {seed} is missing: {reason}."
 
 
-def closing_note(delta: float, alpha: float, comparisons: int, splits: Iterable[str]) -> str:
-    """What all verdicts share, told once."""
+def closing_notes(comparisons: int, delta: float, alpha: float, analyses: int, splits: Iterable[str]) -> list[str]:
+    """What all verdicts share, said once; nothing where there are none.
+
+    Args:
+        comparisons: How many there are.
+        delta: The smallest difference that matters, in points.
+        alpha: The error level.
+        analyses: How many times results with differing numbers of runs were analysed.
+        splits: What was scored.
+    """
+    if not comparisons:
+        return []
+    interim = interim_note(analyses, alpha)
     names = set(splits) - {""}
     scored = names.pop() if len(names) == 1 else "test"
     holm = f", Holm over {comparisons} comparisons" if comparisons > 1 else ""
-    return (
+    closing = (
         f"A difference matters from δ = {in_points(delta)} on; error level {100 * alpha:g} %{holm}; "
         f"intervals are over seeds only; same {scored} set."
     )
+    return [closing] if interim is None else [interim, closing]

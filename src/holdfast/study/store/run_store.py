@@ -5,7 +5,7 @@
     study.yaml      the study, resolved
     tasks.json      what its data were
     plan.json       the runs it asked for so far, in the order of the tables, and the version of their identities
-    looks.json      how often its results were looked at
+    looks.json      the interim analyses of its results
     layers.json     distances between runs' representations, so that a report need not measure them again
     runs/<id>/      spec.json, record.json, predictions.npz, representations.npz, log.txt, error.txt,
                     model/ (the best run's only)
@@ -15,9 +15,10 @@ A run counts when its ``record.json`` exists, which is written last and in one m
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -27,8 +28,10 @@ from holdfast.records.task import TaskSpec
 from holdfast.study.define.study_file import StudyFile, load_study, to_yaml
 from holdfast.study.plan.prepare import StoredTask, task_names
 from holdfast.study.store.atomic import write_text
+from holdfast.study.store.interim import ANALYSES, InterimAnalysis
 from holdfast.study.store.lock import LOCK, locked
-from holdfast.study.store.looks import LOOKS, Look
+
+T = TypeVar("T")
 
 _TASKS = TypeAdapter(list[StoredTask])
 _FREE = {"methods", "seeds", "data_seeds", "perturb", "workers", "threads"}
@@ -99,12 +102,7 @@ class Store:
             raise HoldfastError(f"{self.folder} holds no study (no study.yaml in it); check the path")
         self._check_schema()
         study = load_study(self.folder / "study.yaml")
-        path = self.folder / "tasks.json"
-        try:
-            tasks = _TASKS.validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise damaged(path, error) from None
-        return study, tasks
+        return study, _read(self.folder / "tasks.json", _TASKS.validate_json)
 
     def plan(self, runs: Sequence[RunSpec]) -> None:
         """Write down that the study asks for ``runs``, in this order; what it asked for before stays, after them."""
@@ -115,12 +113,7 @@ class Store:
 
     def planned(self) -> list[RunSpec]:
         """Return the runs that the study asked for so far, done or not, in the order of the tables."""
-        try:
-            return _Plan.model_validate_json(self._plan.read_bytes()).runs
-        except FileNotFoundError:
-            return []
-        except (OSError, ValidationError) as error:
-            raise damaged(self._plan, error) from None
+        return _read(self._plan, _Plan.model_validate_json).runs if self._plan.exists() else []
 
     def task_name(self, spec: RunSpec) -> str:
         """Return the name of a run's task. The store is open."""
@@ -129,12 +122,7 @@ class Store:
     def record(self, run: str) -> RunRecord | None:
         """Return the record of a run by its id, None when the run has not ended."""
         path = self.runs / run / "record.json"
-        try:
-            return RunRecord.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValidationError) as error:
-            raise damaged(path, error) from None
+        return _read(path, RunRecord.model_validate_json) if path.exists() else None
 
     def records(self) -> dict[str, RunRecord]:
         """Return the records of the planned runs that ended, in the plan's order, by id."""
@@ -149,19 +137,14 @@ class Store:
         write_text(folder / "spec.json", spec.model_dump_json(indent=2))
         return folder
 
-    def looks(self) -> list[Look]:
-        """Return the log of looks, empty when the results were never summarised."""
+    def analyses(self) -> list[InterimAnalysis]:
+        """Return the interim analyses so far, none when the results were never summarised."""
         path = self.folder / "looks.json"
-        try:
-            return LOOKS.validate_json(path.read_bytes())
-        except FileNotFoundError:
-            return []
-        except (OSError, ValidationError) as error:
-            raise damaged(path, error) from None
+        return _read(path, ANALYSES.validate_json) if path.exists() else []
 
-    def save_looks(self, looks: list[Look]) -> None:
-        """Write the log of looks."""
-        write_text(self.folder / "looks.json", LOOKS.dump_json(looks, indent=2).decode())
+    def save_analyses(self, analyses: list[InterimAnalysis]) -> None:
+        """Write down the interim analyses."""
+        write_text(self.folder / "looks.json", ANALYSES.dump_json(analyses, indent=2).decode())
 
     def _check_schema(self) -> None:
         try:
@@ -189,6 +172,14 @@ class Store:
             raise HoldfastError(
                 f"{self.folder} is not empty and holds no study ({others[0]} is in it); choose another --out"
             )
+
+
+def _read(path: Path, parse: Callable[[bytes], T]) -> T:
+    """Return what a file of a study holds. Raises ``HoldfastError`` where it cannot be read."""
+    try:
+        return parse(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise damaged(path, error) from None
 
 
 def write_record(folder: Path, record: RunRecord) -> None:

@@ -11,7 +11,7 @@ from holdfast.study.statistics.group import Group, Scale
 from holdfast.study.statistics.intervals import Difference, mean_over_tasks, with_test_rows
 from holdfast.study.statistics.notes import examples_note, identical_note, overall_note, spread_note
 from holdfast.study.statistics.pair import compare_groups
-from holdfast.study.statistics.sentences import Judged, describe
+from holdfast.study.statistics.sentences import PairwiseComparison, describe
 from holdfast.study.statistics.significance import holm
 from holdfast.study.statistics.spread import enough_for_spread, spread_ratio
 from holdfast.study.statistics.verdict import decide
@@ -24,8 +24,8 @@ class TaskGroups:
     task: str
     scale: Scale
     groups: Mapping[str, Group]
-    correct: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    """For accuracy, by method: (runs, rows), 1 where a run is right."""
+    per_example: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Per-example accuracy, by method: (runs, rows), 1 where a run is right."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class MethodMean:
     constant prediction to a perfect score."""
 
 
-def judge(
+def compare_with_baseline(
     tasks: Sequence[TaskGroups], methods: Sequence[str], baseline: str, delta: float, alpha: float
-) -> list[Judged]:
+) -> list[PairwiseComparison]:
     """Every method but the baseline on every task, in that order, with Holm over all of them."""
     others = [method for method in methods if method != baseline]
     compared = [
@@ -52,7 +52,7 @@ def judge(
     ]
     adjusted = holm([pair.p_value for _, _, pair in compared])
     return [
-        Judged(
+        PairwiseComparison(
             task=task.task,
             method=method,
             baseline=baseline,
@@ -60,7 +60,7 @@ def judge(
             pair=pair,
             p_adjusted=p_adjusted,
             verdict=decide(pair, p_adjusted, delta, alpha),
-            comparisons=len(compared),
+            family=len(compared),
             delta=delta,
             alpha=alpha,
         )
@@ -96,7 +96,7 @@ def average(tasks: Sequence[TaskGroups], methods: Sequence[str], baseline: str, 
 
 def sentences(
     tasks: Sequence[TaskGroups],
-    judged: Sequence[Judged],
+    comparisons: Sequence[PairwiseComparison],
     means: Sequence[MethodMean],
     baseline: str,
     alpha: float,
@@ -106,7 +106,7 @@ def sentences(
     several = len(tasks) > 1
     by_name = {task.task: task for task in tasks}
     text = []
-    for one in judged:
+    for one in comparisons:
         text.append(describe(one, several))
         text += _over_examples(by_name[one.task], one, alpha)
     for one_mean in means:
@@ -116,13 +116,13 @@ def sentences(
     return text + [warning for warning in warnings if warning]
 
 
-def _over_examples(task: TaskGroups, judged: Judged, alpha: float) -> list[str]:
-    test = judged.pair.test
-    if test is None or judged.method not in task.correct or judged.baseline not in task.correct:
+def _over_examples(task: TaskGroups, comparison: PairwiseComparison, alpha: float) -> list[str]:
+    test = comparison.pair.test
+    if test is None or comparison.method not in task.per_example or comparison.baseline not in task.per_example:
         return []
-    wide = with_test_rows(test, task.correct[judged.method], task.correct[judged.baseline], alpha)
+    wide = with_test_rows(test, task.per_example[comparison.method], task.per_example[comparison.baseline], alpha)
     wide = replace(wide, interval=wide.interval.clip(task.scale.bound))
-    return [examples_note(task.task, judged.method, judged.baseline, wide, alpha)]
+    return [examples_note(task.task, comparison.method, comparison.baseline, wide, alpha)]
 
 
 def _spreads(tasks: Sequence[TaskGroups], baseline: str, alpha: float) -> list[str]:
