@@ -9,7 +9,7 @@ from pathlib import Path
 from holdfast.study.analysis.conclude import Outputs
 from holdfast.study.define.study_file import from_options
 from holdfast.study.plan.prepare import prepare
-from holdfast.study.run import run_one as perform
+from holdfast.study.run import run_one
 from holdfast.study.run.study_runner import run_study
 
 TESTS = Path(__file__).parent.parent
@@ -30,7 +30,7 @@ def write_csv(path, rows=40, seed=0):
 def use_fakes(monkeypatch, folder):
     """Let studies, here and in worker processes, be run by ``fake_runner``, with its script and log in ``folder``."""
     folder.mkdir(exist_ok=True)
-    monkeypatch.setattr(perform, "RUNNER", RUNNER)
+    monkeypatch.setattr(run_one, "RUNNER", RUNNER)
     # First: their modules keep the loaders that they find when they are imported.
     monkeypatch.setattr("holdfast.training.run.foretold.count_cuts", lambda run, task, splits: {})
     monkeypatch.setattr("holdfast.training.run.foretold.load_notes", lambda run, task: [])
@@ -63,19 +63,19 @@ def prepared(data, **options):
 
 
 class Heard:
-    """A listener that remembers."""
+    """A callback that remembers."""
 
     def __init__(self):
         self.moves, self.ends = [], []
 
-    def started(self, board, run):
+    def started(self, progress, run):
         self.moves.append((run.spec.method, run.spec.seed, "started"))
 
-    def moved(self, board, run):
+    def moved(self, progress, run):
         self.moves.append((run.spec.method, run.spec.seed, run.step, run.total, run.loss))
 
-    def ended(self, board, record, seconds):
-        self.ends.append((record.spec.method, record.spec.seed, record.status, board.done, board.total))
+    def ended(self, progress, record, seconds):
+        self.ends.append((record.spec.method, record.spec.seed, record.status, progress.done, progress.total))
 
 
 def write_page(summary, records, path):
@@ -89,9 +89,9 @@ PLAIN = Outputs(
 )
 
 
-def run(plan, out, listener=None, **options):
+def run(plan, out, callback=None, **options):
     """Run a prepared study with outputs of one line each."""
-    return run_study(plan, out, listener or Heard(), PLAIN, **options)
+    return run_study(plan, out, callback or Heard(), PLAIN, **options)
 
 
 def timeless(summary):

@@ -29,7 +29,7 @@ def model_card(best: Best | None, record: RunRecord, summary: Summary | None) ->
         *([f"**{SMOKE}**"] if summary and summary.reproduction and summary.reproduction.smoke else []),
         "## Score",
         *_score(best, record, summary),
-        *_elsewhere(record, info, summary),
+        *_other_tasks(record, info, summary),
         *([markdown(Report((beside(summary.reproduction),))).rstrip()] if summary and summary.reproduction else []),
         "## How to load it",
         f"```python\n{loading(record, _regression(record, info), _pairs(record))}\n```",
@@ -99,7 +99,7 @@ def _score(best: Best | None, record: RunRecord, summary: Summary | None) -> lis
     return parts
 
 
-def _elsewhere(record: RunRecord, info: TaskInfo | None, summary: Summary | None) -> list[str]:
+def _other_tasks(record: RunRecord, info: TaskInfo | None, summary: Summary | None) -> list[str]:
     """What the models of this method score on other tasks."""
     if summary is None or info is None:
         return []

@@ -15,7 +15,7 @@ from holdfast.study.define.study_file import StudyFile
 from holdfast.study.plan.fixed_grid import FixedGrid
 from holdfast.study.plan.grid import build_grid, resolve_methods
 from holdfast.study.plan.policy import Policy
-from holdfast.study.plan.targets import Elsewhere, StoredTarget, load_targets, targets_of
+from holdfast.study.plan.targets import LoadedTasks, StoredTarget, load_targets, targets_of
 from holdfast.tasks.task import Split, Task
 
 
@@ -49,7 +49,7 @@ class Prepared:
     """One for each task and number of training rows, tasks first."""
     policy: Policy
     data_dir: Path | None
-    elsewhere: Elsewhere = field(default_factory=dict)
+    eval_tasks: LoadedTasks = field(default_factory=dict)
     """The tasks that models are scored on beside their own."""
 
     @property
@@ -63,9 +63,9 @@ class Prepared:
         return task_names(self.stored)
 
     @property
-    def everything(self) -> Elsewhere:
+    def all_tasks(self) -> LoadedTasks:
         """All tasks, the study's own too."""
-        return {**self.elsewhere, **dict(zip(self.study.tasks, self.tasks, strict=True))}
+        return {**self.eval_tasks, **dict(zip(self.study.tasks, self.tasks, strict=True))}
 
     def remarks(self) -> Iterator[tuple[Literal["note", "warning"], str]]:
         """Yield what was decided about the data, and what looks wrong with them or the methods."""
@@ -122,9 +122,9 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
         }
     )
     loaded = dict(zip(study.tasks, tasks, strict=True))
-    elsewhere = load_targets(study, loaded, data_dir)
-    everything: Elsewhere = {**elsewhere, **dict(zip(study.tasks, tasks, strict=True))}
-    grid = build_grid(study, {key: task.fingerprint for key, task in everything.items()})
+    eval_tasks = load_targets(study, loaded, data_dir)
+    all_tasks: LoadedTasks = {**eval_tasks, **dict(zip(study.tasks, tasks, strict=True))}
+    grid = build_grid(study, {key: task.fingerprint for key, task in all_tasks.items()})
     _check_removals(grid, loaded)
     # Seeds make no difference to whether a run can work.
     trained = [spec for spec in grid if not spec.untrained]
@@ -132,29 +132,29 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
         check_run(spec, loaded[spec.task])
     data = [
         StoredTarget(task=key.task if isinstance(key, OodSpec) else key, data=task.fingerprint)
-        for key, task in elsewhere.items()
+        for key, task in eval_tasks.items()
     ]
     stored = [
         StoredTask(
             source=spec.source,
             fingerprint=task.fingerprint,
-            info=_info(task, study, size, elsewhere, next(run for run in grid if run.task == spec)),
+            info=_info(task, study, size, eval_tasks, next(run for run in grid if run.task == spec)),
             train_size=size,
             targets=data,
         )
         for spec, task in loaded.items()
         for size in study.train_sizes
     ]
-    stored[0].info.warnings.extend(_unread_elsewhere(elsewhere, loaded, grid[0]))
-    return Prepared(study, tasks, stored, FixedGrid(grid), data_dir, elsewhere)
+    stored[0].info.warnings.extend(_unread_rows(eval_tasks, loaded, grid[0]))
+    return Prepared(study, tasks, stored, FixedGrid(grid), data_dir, eval_tasks)
 
 
-def _unread_elsewhere(elsewhere: Elsewhere, own: Mapping[TaskSpec, Task], run: RunSpec) -> list[str]:
+def _unread_rows(eval_tasks: LoadedTasks, own: Mapping[TaskSpec, Task], run: RunSpec) -> list[str]:
     """Warn of what the model's tokenizer cannot see of the tasks that models are scored on beside the study's."""
     from holdfast.training.run.foretold import reading
 
     warnings = []
-    for key, task in elsewhere.items():
+    for key, task in eval_tasks.items():
         if key not in own:
             # Probes learn from the training rows too.
             names = [task.scored_split] if isinstance(key, OodSpec) else ["train", task.scored_split]
@@ -244,7 +244,7 @@ def _too_few_rows(train: Split, size: int | None) -> list[str]:
     return [f"--train-size {size}: there are only {len(train)} training rows, and all of them are used"]
 
 
-def _info(task: Task, study: StudyFile, size: int | None, elsewhere: Elsewhere, run: RunSpec) -> TaskInfo:
+def _info(task: Task, study: StudyFile, size: int | None, eval_tasks: LoadedTasks, run: RunSpec) -> TaskInfo:
     from holdfast.tasks.scoring.metrics import constant_score
     from holdfast.training.run.foretold import load_notes, reading
 
@@ -273,7 +273,7 @@ def _info(task: Task, study: StudyFile, size: int | None, elsewhere: Elsewhere, 
         notes=[*task.notes, *load_notes(run, task), *read_notes],
         warnings=[*task.warnings, *_too_few_rows(train, size), *_cut_texts(task, labelled, run), *read_warnings],
         base=task.name,
-        targets=targets_of(task, train, study, elsewhere),
+        targets=targets_of(task, train, study, eval_tasks),
     )
 
 

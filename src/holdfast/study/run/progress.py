@@ -26,7 +26,7 @@ class Running:
     loss: float | None = None
 
 
-class Board:
+class StudyProgress:
     """Runs done, under way and waiting, and how long the rest may take."""
 
     def __init__(
@@ -114,20 +114,20 @@ class Board:
         return None if whole is None else max(0.0, whole - (self._clock() - run.since))
 
 
-class Listener(Protocol):
+class StudyCallback(Protocol):
     """Is told what happens in a study; shows it or not."""
 
-    def started(self, board: Board, run: Running) -> None:
+    def started(self, progress: StudyProgress, run: Running) -> None:
         """A run began."""
 
-    def moved(self, board: Board, run: Running) -> None:
+    def moved(self, progress: StudyProgress, run: Running) -> None:
         """A run got further."""
 
-    def ended(self, board: Board, record: RunRecord, seconds: float) -> None:
+    def ended(self, progress: StudyProgress, record: RunRecord, seconds: float) -> None:
         """A run ended, with a score or an error, after so many seconds."""
 
 
-def ended_line(board: Board, record: RunRecord, seconds: float) -> str:
+def ended_line(progress: StudyProgress, record: RunRecord, seconds: float) -> str:
     """Return the line about a run that ended: which, its score in points, how long, what is left."""
     if record.status == "error":
         result = f"stopped with an error: {record.error}"
@@ -136,8 +136,8 @@ def ended_line(board: Board, record: RunRecord, seconds: float) -> str:
     else:
         diverged = ", diverged" if record.diverged else ""
         result = f"{record.primary} {score(record.metrics.get(record.primary))}{diverged}  {roughly(seconds)}"
-    rest = f"  ({left})" if (left := time_left(board)) else ""
-    return f"[{how_far(board.done, board.planned)}] {name_of(record.spec, record.task_name)}  {result}{rest}"
+    rest = f"  ({left})" if (left := time_left(progress)) else ""
+    return f"[{how_far(progress.done, progress.planned)}] {name_of(record.spec, record.task_name)}  {result}{rest}"
 
 
 def how_far(done: int, planned: Planned) -> str:
@@ -145,12 +145,12 @@ def how_far(done: int, planned: Planned) -> str:
     return f"{done}/{len(planned.runs)}" if planned.complete else f"{done} of at least {len(planned.runs)}"
 
 
-def time_left(board: Board) -> str:
+def time_left(progress: StudyProgress) -> str:
     """Return how long the rest may take in words; empty while nothing is known, and when nothing is left."""
-    left = board.seconds_left()
+    left = progress.seconds_left()
     if not left:
         return ""
-    return f"{'about' if board.planned.complete else 'at least about'} {roughly(left)} left"
+    return f"{'about' if progress.planned.complete else 'at least about'} {roughly(left)} left"
 
 
 def name_of(spec: RunSpec, task: str) -> str:

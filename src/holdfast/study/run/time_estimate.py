@@ -14,7 +14,7 @@ from pathlib import Path
 
 from holdfast.records.run import OtherTask, RunSpec, TrainingSettings
 from holdfast.study.plan.prepare import Prepared
-from holdfast.study.plan.targets import elsewhere_of
+from holdfast.study.plan.targets import eval_tasks_of
 from holdfast.study.run.executors.environment import threads_per_worker
 from holdfast.tasks.sampling.removal import rows_removed
 from holdfast.tasks.task import Split, Task
@@ -88,14 +88,14 @@ def estimate(prepared: Prepared, specs: Sequence[RunSpec]) -> Estimate:
     runs = {}
     for spec in specs:
         info, timing = infos[spec.dataset_key], plain[spec.task]
-        beside = _beside(spec, elsewhere_of(spec, prepared.everything), spec.settings, timing)
+        evaluation = _evaluation(spec, eval_tasks_of(spec, prepared.all_tasks), spec.settings, timing)
         if spec.untrained:
-            runs[spec.id] = start + timing.around + beside
+            runs[spec.id] = start + timing.around + evaluation
             continue
         rows = info.train_rows - (rows_removed(info.train_rows, spec.perturb.remove) if spec.perturb else 0)
         training = timings[spec.method].training(spec.settings, rows) * timing.step / plain[first].step
         scoring = _scoring(tasks[spec.task], spec.settings, timing)
-        runs[spec.id] = start + timing.around + training + scoring + beside
+        runs[spec.id] = start + timing.around + training + scoring + evaluation
     return Estimate(runs, max(1, study.workers))
 
 
@@ -163,7 +163,7 @@ def _scoring(task: Task, settings: TrainingSettings, timing: _Timing) -> float:
     return rows * a_row
 
 
-def _beside(spec: RunSpec, tasks: Mapping[OtherTask, Task], settings: TrainingSettings, timing: _Timing) -> float:
+def _evaluation(spec: RunSpec, tasks: Mapping[OtherTask, Task], settings: TrainingSettings, timing: _Timing) -> float:
     """Return the seconds of scoring a run on other tasks, probes included, at the cost of a row as in ``_scoring``."""
     rows = sum(len(_scored(tasks[target])) for target in spec.ood)
     for target in spec.probed:

@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 
 def run(
-    spec: RunSpec, task: Task, folder: Path, on_progress: OnProgress, elsewhere: Mapping[OtherTask, Task]
+    spec: RunSpec, task: Task, folder: Path, on_progress: OnProgress, eval_tasks: Mapping[OtherTask, Task]
 ) -> RunRecord:
     """Do the run ``spec`` in ``folder``, a sub-folder of the store's ``runs``; return its record.
 
-    ``elsewhere``: the loaded tasks of ``spec.ood`` and ``spec.probed``. Leaves what ``training.run`` does. A run in
+    ``eval_tasks``: the loaded tasks of ``spec.ood`` and ``spec.probed``. Leaves what ``training.run`` does. A run in
     which nothing is trained probes the pre-trained model. Raises ``HoldfastError`` for what the user can mend, and
     where the run to go on from has left no model.
     """
     began = time.perf_counter()
     if spec.untrained:
-        return _probe_untrained(spec, task, folder, on_progress, elsewhere)
+        return _probe_untrained(spec, task, folder, on_progress, eval_tasks)
     monitors: list[CollapseMonitor] = []
 
     def watch(trainer: "Trainer") -> Sequence["TrainerCallback"]:
@@ -40,7 +40,7 @@ def run(
             monitors.append(CollapseMonitor(trainer, every=spec.monitor))
         return monitors
 
-    around = Surroundings(start=_start(spec, folder), elsewhere=elsewhere, watch=watch)
+    around = Surroundings(start=_start(spec, folder), elsewhere=eval_tasks, watch=watch)
     record = train(spec, task, folder, on_progress, around=around)
     on_progress(Progress(record.steps, record.steps, "probing", None))
     found: dict[str, Any] = {
@@ -48,7 +48,7 @@ def run(
         "monitored": [
             Monitored(**look.model_dump(exclude={"layers"})) for monitor in monitors for look in monitor.looks
         ],
-        "probes": _probes(spec, str(folder / "model"), None, folder, elsewhere),
+        "probes": _probes(spec, str(folder / "model"), None, folder, eval_tasks),
     }
     return record.model_copy(update=found | {"seconds": time.perf_counter() - began})
 
@@ -67,7 +67,7 @@ def _start(spec: RunSpec, folder: Path) -> Path | None:
 
 
 def _probe_untrained(
-    spec: RunSpec, task: Task, folder: Path, on_progress: OnProgress, elsewhere: Mapping[OtherTask, Task]
+    spec: RunSpec, task: Task, folder: Path, on_progress: OnProgress, eval_tasks: Mapping[OtherTask, Task]
 ) -> RunRecord:
     began, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
     on_progress(Progress(0, 0, "probing", None))
@@ -76,14 +76,14 @@ def _probe_untrained(
         spec=spec,
         status="finished",
         task_name=task.name,
-        probes=_probes(spec, spec.model, spec.revision, folder, elsewhere),
+        probes=_probes(spec, spec.model, spec.revision, folder, eval_tasks),
         seconds=time.perf_counter() - began,
         started=started,
     )
 
 
 def _probes(
-    spec: RunSpec, checkpoint: str, revision: str | None, folder: Path, elsewhere: Mapping[OtherTask, Task]
+    spec: RunSpec, checkpoint: str, revision: str | None, folder: Path, eval_tasks: Mapping[OtherTask, Task]
 ) -> dict[str, ProbeScore]:
     """Return what linear probes of ``checkpoint`` score, by task."""
     if spec.probe is None:
@@ -94,7 +94,7 @@ def _probes(
     )
     scores = {}
     for target in spec.probed:
-        task = elsewhere[target]
+        task = eval_tasks[target]
         features = folder / "features"
         try:
             scores[task.name] = probe_task(

@@ -9,7 +9,7 @@ from holdfast.errors import HoldfastError
 from holdfast.records.run import RunRecord
 from holdfast.study.define.folders import folder_name
 from holdfast.study.plan.prepare import Prepared
-from holdfast.study.run import run_one as perform
+from holdfast.study.run import run_one
 from holdfast.study.store.atomic import write_text
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def tune(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        record = perform.import_runner(perform.RUNNER)(spec, task, partial, on_progress, {})
+        record = run_one.import_runner(run_one.RUNNER)(spec, task, partial, on_progress, {})
         for file in (partial / "model").iterdir():
             file.rename(partial / file.name)
         (partial / "model").rmdir()
