@@ -132,7 +132,7 @@ def _run(
     from holdfast.cli.launch import do
     from holdfast.report.block import Report
     from holdfast.report.markdown import markdown
-    from holdfast.report.sections.published import beside
+    from holdfast.report.sections.published import paper_comparison
     from holdfast.report.terminal import show
     from holdfast.study.analysis.reproduction import reproductions, together
     from holdfast.study.plan.prepare import prepare
@@ -154,7 +154,7 @@ def _run(
     if dry_run:
         return
     found = reproductions(target, next(iter(studies.values())))
-    path, all_tasks = target / "beside-the-paper.md", Report((beside(together(found)),))
+    path, all_tasks = target / "beside-the-paper.md", Report((paper_comparison(together(found)),))
     write_text(path, markdown(all_tasks))
     if len(found) > 1:
         show(all_tasks, Console(), {"all tasks beside the paper": path})

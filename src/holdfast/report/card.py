@@ -8,7 +8,7 @@ from holdfast.report.loading import loading, what
 from holdfast.report.markdown import code, escape, grid, markdown, table
 from holdfast.report.rows import KINDS, instability_rows, rows_of, task_of, transfer_rows, troubles
 from holdfast.report.sections.instability import saying
-from holdfast.report.sections.published import SMOKE, beside
+from holdfast.report.sections.published import SMOKE, paper_comparison
 from holdfast.report.sections.results import ends, result_table
 from holdfast.study.plan.controls import control_notes
 from holdfast.tasks.catalogue import NAMED
@@ -30,7 +30,7 @@ def model_card(best: Best | None, record: RunRecord, summary: Summary | None) ->
         "## Score",
         *_score(best, record, summary),
         *_other_tasks(record, info, summary),
-        *([markdown(Report((beside(summary.reproduction),))).rstrip()] if summary and summary.reproduction else []),
+        *_paper(summary),
         "## How to load it",
         f"```python\n{loading(record, _regression(record, info), _pairs(record))}\n```",
         "## How it was made",
@@ -39,6 +39,12 @@ def model_card(best: Best | None, record: RunRecord, summary: Summary | None) ->
         _licence(record),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _paper(summary: Summary | None) -> list[str]:
+    if summary is None or summary.reproduction is None:
+        return []
+    return [markdown(Report((paper_comparison(summary.reproduction),))).rstrip()]
 
 
 def _regression(record: RunRecord, info: TaskInfo | None) -> bool:
@@ -106,8 +112,8 @@ def _other_tasks(record: RunRecord, info: TaskInfo | None, summary: Summary | No
     digits = decimals(summary.settings.delta)
     lines = []
     for target in info.targets:
-        found = transfer_rows(summary, info.task, target.kind, target.name)
-        own = next((row for row in found if row.method == record.spec.method), None)
+        rows = transfer_rows(summary, info.task, target.kind, target.name)
+        own = next((row for row in rows if row.method == record.spec.method), None)
         if own is not None:
             verdict = "" if own.verdict == "baseline" else own.verdict
             seen = [points(own.reference, digits), points(target.constant_score, digits)]

@@ -60,14 +60,14 @@ def transfer_rows(summary: Summary, task: str, kind: str, target: str) -> list[T
 
 def targets_of(infos: Sequence[TaskInfo]) -> list[Target]:
     """Return what the models of a task, in all its sizes, are scored on: out of domain first, then probes."""
-    found = {(target.kind, target.name): target for info in infos for target in info.targets}
-    return sorted(found.values(), key=lambda target: target.kind == "probe")
+    targets = {(target.kind, target.name): target for info in infos for target in info.targets}
+    return sorted(targets.values(), key=lambda target: target.kind == "probe")
 
 
 def reference(infos: Sequence[TaskInfo], target: Target, summary: Summary) -> float | None:
     """Return what the pre-trained model scores on ``target`` under the same probes; None out of domain."""
-    found = [row for info in infos for row in transfer_rows(summary, info.task, target.kind, target.name)]
-    return next((row.reference for row in found if row.reference is not None), None)
+    rows = [row for info in infos for row in transfer_rows(summary, info.task, target.kind, target.name)]
+    return next((row.reference for row in rows if row.reference is not None), None)
 
 
 def instability_rows(summary: Summary, task: str) -> list[InstabilityRow]:
@@ -77,11 +77,11 @@ def instability_rows(summary: Summary, task: str) -> list[InstabilityRow]:
 
 def layers_of(summary: Summary, task: str) -> dict[str, list[Representation]]:
     """Return each method's layers on one task, the embeddings first."""
-    found: dict[str, list[Representation]] = {}
+    layers: dict[str, list[Representation]] = {}
     for row in summary.representations:
         if row.task == task:
-            found.setdefault(row.method, []).append(row)
-    return {method: sorted(rows, key=lambda row: row.layer) for method, rows in found.items()}
+            layers.setdefault(row.method, []).append(row)
+    return {method: sorted(rows, key=lambda row: row.layer) for method, rows in layers.items()}
 
 
 def last_layers(summary: Summary, task: str) -> dict[str, Representation]:

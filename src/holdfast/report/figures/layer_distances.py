@@ -13,13 +13,13 @@ _VARIED = {"seed": "seeds varied", "data": "training rows varied"}
 
 def panels(summary: Summary) -> list[Panel]:
     """Return three panels for each task on which a method has two runs whose layers can be compared."""
-    found = []
+    drawn = []
     for info in summary.tasks:
         rows = [
             row for row in instability_rows(summary, info.task) if any(layer.cka is not None for layer in row.layers)
         ]
-        found += [_panel(info.task, name, rows, summary) for name in _DISTANCES if rows]
-    return found
+        drawn += [_panel(info.task, name, rows, summary) for name in _DISTANCES if rows]
+    return drawn
 
 
 def _panel(task: str, name: str, rows: Sequence[InstabilityRow], summary: Summary) -> Panel:

@@ -2,6 +2,7 @@
 
 import html
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -46,6 +47,11 @@ class Panel:
     """What a reader who cannot see the figure is told."""
     figure: Figure
     note: str = ""
+
+
+def with_data(panels: Iterable[Panel]) -> list[Panel]:
+    """Return the panels in which something is drawn."""
+    return [panel for panel in panels if panel.figure["data"]]
 
 
 def colour(index: int) -> str:

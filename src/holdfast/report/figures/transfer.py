@@ -30,12 +30,12 @@ _WHAT = {"ood": "out of domain", "probe": "linear probes"}
 
 def panels(summary: Summary, kind: Literal["ood", "probe"]) -> list[Panel]:
     """Return one panel for each task and target of ``kind`` on which a run has a score."""
-    found = []
+    drawn = []
     for info in summary.tasks:
         for target in info.targets:
             rows = [row for row in transfer_rows(summary, info.task, kind, target.name) if row.n]
-            found += [_panel(info, target, rows, summary)] if target.kind == kind and rows else []
-    return found
+            drawn += [_panel(info, target, rows, summary)] if target.kind == kind and rows else []
+    return drawn
 
 
 def _panel(info: TaskInfo, target: Target, rows: list[TransferRow], summary: Summary) -> Panel:

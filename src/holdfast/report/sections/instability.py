@@ -150,31 +150,31 @@ def _left_out(row: InstabilityRow) -> str:
     """That a row's columns are not over the same runs; nothing where they are."""
     predicted = row.predicted_runs if row.disagreement is not None else row.runs
     compared = row.layers[-1].runs if row.layers else row.runs
-    told = [
+    fewer = [
         f"{what} over {number}"
         for what, number in (("predictions", predicted), ("representations", compared))
         if number < row.runs
     ]
-    if not told:
+    if not fewer:
         return ""
     varied = "" if row.varied == "seed" else ", data varied"
     return (
-        f"{clean(row.method)} on {clean(row.task)}{varied}: {' and '.join(told)} of {count(row.runs, 'run')}; the "
+        f"{clean(row.method)} on {clean(row.task)}{varied}: {' and '.join(fewer)} of {count(row.runs, 'run')}; the "
         "others kept none, or they are not finite or the same for every row."
     )
 
 
 def _few_rows(info: TaskInfo, rows: Sequence[InstabilityRow]) -> list[str]:
     """What few scored rows do to the measures; nothing where there are enough, or no measure is over rows."""
-    told = []
+    effects = []
     # Of words there are more than rows, and nobody counted them.
     if unit_of(info) == "rows" and any(row.disagreement is not None for row in rows):
-        told.append(f"one is {percent(1 / info.scored_rows, 1)} in disagree")
+        effects.append(f"one is {percent(1 / info.scored_rows, 1)} in disagree")
     if any(row.layers for row in rows):
-        told.append("with fewer rows than dimensions 1−SVCCA and Procrustes hardly tell representations apart")
-    if info.scored_rows >= _FEW_ROWS or not told:
+        effects.append("with fewer rows than dimensions 1−SVCCA and Procrustes hardly tell representations apart")
+    if info.scored_rows >= _FEW_ROWS or not effects:
         return []
-    return [f"{clean(info.task)} has {count(info.scored_rows, 'scored row')}: {', and '.join(told)}."]
+    return [f"{clean(info.task)} has {count(info.scored_rows, 'scored row')}: {', and '.join(effects)}."]
 
 
 def _caution(summary: Summary) -> str:

@@ -45,7 +45,7 @@ def ran_on(records: Iterable[RunRecord]) -> list[tuple[str, str]]:
         "threads": {str(record.threads) for record in records if record.threads},
         "versions": {f"{name} {version}" for record in records for name, version in record.versions.items()},
     }
-    return [(name, ", ".join(sorted(found))) for name, found in ran.items() if found - {""}]
+    return [(name, ", ".join(sorted(values))) for name, values in ran.items() if values - {""}]
 
 
 def _reading(summary: Summary) -> list[str]:

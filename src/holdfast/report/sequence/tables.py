@@ -60,9 +60,9 @@ def places(summary: SequenceSummary, target: str) -> list[Place]:
 
 def probe(summary: SequenceSummary, target: str, method: str, stage: int) -> ProbeRow | None:
     """Return a probe's row; before any stage the pre-trained model's, which all methods share."""
-    found = [row for row in summary.probes if clean(row.target) == target and row.stage == stage]
-    own = next((row for row in found if row.method == method), None)
-    return own or (found[0] if found and stage == 0 else None)
+    rows = [row for row in summary.probes if clean(row.target) == target and row.stage == stage]
+    own = next((row for row in rows if row.method == method), None)
+    return own or (rows[0] if rows and stage == 0 else None)
 
 
 def constant_of(summary: SequenceSummary, target: str) -> float | None:
@@ -79,18 +79,18 @@ def probe_tables(summary: SequenceSummary) -> list[Block]:
     """Return a table a probed task: rows are methods, columns where it was probed."""
     tables = []
     for target in targets(summary):
-        found = places(summary, target)
+        positions = places(summary, target)
         when = "after each stage" if summary.protocol == "chain" else "before its own turn in each cycle"
         title = f"{target}, probed {when}: {metric_of(summary, target)} in points"
         rows = []
         for method in method_order(summary):
-            own = [probe(summary, target, method, place.stage) for place in found]
+            own = [probe(summary, target, method, place.stage) for place in positions]
             rows.append(Row(clean(method), tuple(_cell(row, summary) for row in own)))
         start = probe(summary, target, "", 0)
         if summary.protocol == "cycles" and start is not None:
-            rows.append(Row(PRETRAINED, (_cell(start, summary),) * len(found), "reference"))
-        rows += _constant([constant_of(summary, target)] * len(found), summary)
-        headings = [Heading(place.name.replace("after ", "after\n", 1)) for place in found]
+            rows.append(Row(PRETRAINED, (_cell(start, summary),) * len(positions), "reference"))
+        rows += _constant([constant_of(summary, target)] * len(positions), summary)
+        headings = [Heading(place.name.replace("after ", "after\n", 1)) for place in positions]
         tables.append(Block(title, table=_table(headings, rows)))
     return tables
 

@@ -30,14 +30,14 @@ def looseness(study: SyntheticStudy) -> float:
 
 def _measure(study: SyntheticStudy, measure: str) -> str:
     """Return with which factors a measure falls and rises while the others are held constant."""
-    told: dict[str, list[str]] = {"falls": [], "rises": [], "": []}
+    trends: dict[str, list[str]] = {"falls": [], "rises": [], "": []}
     for factor in FACTORS:
-        found = find(study, factor, measure, held=True)
-        if found is not None:
-            told[trend(found)].append(f"{NAMES[factor]} (ρ {rho(found)})")
-    parts = [f"{word} with {listed(told[word])}" for word in ("falls", "rises") if told[word]]
-    if told[""]:
-        parts.append(f"shows no clear trend with {listed(told[''])}")
+        correlation = find(study, factor, measure, held=True)
+        if correlation is not None:
+            trends[trend(correlation)].append(f"{NAMES[factor]} (ρ {rho(correlation)})")
+    parts = [f"{word} with {listed(trends[word])}" for word in ("falls", "rises") if trends[word]]
+    if trends[""]:
+        parts.append(f"shows no clear trend with {listed(trends[''])}")
     return f"The {NAMES[measure]} {listed(parts)}, the other factors held constant."
 
 
@@ -104,9 +104,9 @@ def _full_tuning(simulations: Simulations) -> str:
     )
 
 
-def _strength(found: Correlation | None) -> float:
-    return abs(found.rho) if found else -1.0
+def _strength(correlation: Correlation | None) -> float:
+    return abs(correlation.rho) if correlation else -1.0
 
 
-def _moves(found: Correlation | Slope | None) -> str:
-    return trend(found) or "shows no clear trend"
+def _moves(measured: Correlation | Slope | None) -> str:
+    return trend(measured) or "shows no clear trend"

@@ -139,8 +139,8 @@ def facts_of_records(task: str, cells: Iterable[Cell]) -> TaskFacts:
 
 def with_outcomes(cells: Sequence[Cell], facts: TaskFacts) -> list[Cell]:
     """The cells of one task, each finished one with its score; failure is judged over all methods together."""
-    found = iter(outcomes([cell.record for cell in cells if cell.record], facts.metric, facts.constant))
-    return [replace(cell, outcome=next(found)) if cell.record else cell for cell in cells]
+    results = iter(outcomes([cell.record for cell in cells if cell.record], facts.metric, facts.constant))
+    return [replace(cell, outcome=next(results)) if cell.record else cell for cell in cells]
 
 
 def group_of(ended: Sequence[tuple[Seed, Outcome]]) -> Group:

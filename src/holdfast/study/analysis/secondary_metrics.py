@@ -22,8 +22,8 @@ def further_metrics(
         for metric in metrics:
             for method in methods:
                 scores = [_points(cell, metric) for cell in cells[info.task] if cell.method == method]
-                found = spread_columns(scores)
-                rows.append(MetricRow(task=info.task, metric=metric, method=method, **found, scores=scores))
+                spread = spread_columns(scores)
+                rows.append(MetricRow(task=info.task, metric=metric, method=method, **spread, scores=scores))
     return rows
 
 

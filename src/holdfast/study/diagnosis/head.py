@@ -71,11 +71,11 @@ def measure_head(
 
 def half(y: Tensor, generator: torch.Generator) -> Tensor:
     """Return half of the rows of each class, the greater half of an odd number, drawn at random, in order."""
-    kept = []
+    retained = []
     for label in torch.unique(y):
         rows = (y == label).nonzero().flatten()
-        kept.append(rows[torch.randperm(len(rows), generator=generator)[: (len(rows) + 1) // 2]])
-    return torch.cat(kept).sort().values
+        retained.append(rows[torch.randperm(len(rows), generator=generator)[: (len(rows) + 1) // 2]])
+    return torch.cat(retained).sort().values
 
 
 def centres_apart(x: Tensor, y: Tensor) -> Tensor:

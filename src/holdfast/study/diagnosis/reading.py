@@ -150,30 +150,30 @@ def few_steps(head: HeadTuning | None) -> Limit:
 
 def sentences(limits: Sequence[Limit], head: HeadTuning | None) -> tuple[str, ...]:
     """Return the plain reading: where it stands, what moves it most, what that points to."""
-    told = []
+    text = []
     if head is not None:
         given = head.given
-        told.append(
+        text.append(
             f"Head tuning on {given.n} rows: leaving one out changes its own class in {_percent(given.flips)} of the "
             f"cases, another seed changes {_percent(given.disagreement)} of the classes; of the rows left out "
             f"{_percent(given.accuracy)} are right."
         )
-        told.append(_most(head))
+        text.append(_most(head))
         calm = [name for measure, name in _MEASURES.items() if not _matters(head, measure)]
         if calm:
-            told.append(f"So little changes that {' and '.join(calm)} count as no limit here.")
-    found = [limit for limit in limits if limit.verdict == "limits"]
+            text.append(f"So little changes that {' and '.join(calm)} count as no limit here.")
+    limiting = [limit for limit in limits if limit.verdict == "limits"]
     # What has no share comes last; the order among those stays.
-    found.sort(key=lambda limit: 1.0 if limit.share is None else limit.share)
-    told.append(
-        f"This points to, what helps most first: {', '.join(limit.name for limit in found)}."
-        if found
+    limiting.sort(key=lambda limit: 1.0 if limit.share is None else limit.share)
+    text.append(
+        f"This points to, what helps most first: {', '.join(limit.name for limit in limiting)}."
+        if limiting
         else "This points to none of the limits looked at."
     )
     unknown = [limit.name for limit in limits if limit.verdict == "cannot be judged"]
     if unknown:
-        told.append(f"Not to be judged from this: {', '.join(unknown)}.")
-    return tuple(told)
+        text.append(f"Not to be judged from this: {', '.join(unknown)}.")
+    return tuple(text)
 
 
 def _most(head: HeadTuning) -> str:
@@ -206,10 +206,10 @@ def _margin_evidence(features: Features) -> tuple[list[str], bool]:
         evidence.append("with shuffled labels the classes overlap, so the margin is the classes' own")
         return evidence, False
     share = margin / smallest.shuffled
-    told = f"with shuffled labels the margin is {smallest.shuffled:.2g}, {percent(1 / share)} of it"
+    comparison = f"with shuffled labels the margin is {smallest.shuffled:.2g}, {percent(1 / share)} of it"
     if share < HARM:
-        told += f": rows are separable because there are {features.width} features, not because of the classes"
-    return [*evidence, told], share < HARM
+        comparison += f": rows are separable because there are {features.width} features, not because of the classes"
+    return [*evidence, comparison], share < HARM
 
 
 def _helps(head: HeadTuning, lever: Lever) -> bool:

@@ -158,8 +158,8 @@ def _unread_rows(eval_tasks: LoadedTasks, own: Mapping[TaskSpec, Task], run: Run
         if key not in own:
             # Probes learn from the training rows too.
             names = [task.scored_split] if isinstance(key, OodSpec) else ["train", task.scored_split]
-            _, told = reading(run, task, {name: task.splits[name] for name in names})
-            warnings += [f"{task.name}: {warning}" for warning in told]
+            _, reading_warnings = reading(run, task, {name: task.splits[name] for name in names})
+            warnings += [f"{task.name}: {warning}" for warning in reading_warnings]
     return warnings
 
 
@@ -283,9 +283,9 @@ def _cut_texts(task: Task, labelled: Mapping[str, Split], run: RunSpec) -> list[
 
     warnings = []
     for option, counts in count_cuts(run, task, labelled).items():
-        told = ", ".join(f"{count} of {len(labelled[name])} {name}" for name, count in counts.items() if count)
+        cut = ", ".join(f"{count} of {len(labelled[name])} {name}" for name, count in counts.items() if count)
         what = "texts to write" if option == "--max-target-length" else "texts"
         length = getattr(run.settings, option.removeprefix("--").replace("-", "_"))
-        if told:
-            warnings.append(f"{told} {what} are longer than {length} tokens and are cut; see {option}")
+        if cut:
+            warnings.append(f"{cut} {what} are longer than {length} tokens and are cut; see {option}")
     return warnings

@@ -71,10 +71,10 @@ def targets_of(task: Task, train: Split, study: StudyFile, eval_tasks: LoadedTas
 
     ``eval_tasks``: all the study's other tasks. Raises ``HoldfastError`` for classes that cannot be mapped.
     """
-    found = [_further_split(task, train, name) for name in further_splits(task)]
-    found += [_ood(task, train, eval_tasks[one], one.labels) for one in study.ood]
-    found += _means(found)
-    return [*found, *(_probed(task, train, eval_tasks[spec]) for spec in study.probed)]
+    targets = [_further_split(task, train, name) for name in further_splits(task)]
+    targets += [_ood(task, train, eval_tasks[one], one.labels) for one in study.ood]
+    targets += _means(targets)
+    return [*targets, *(_probed(task, train, eval_tasks[spec]) for spec in study.probed)]
 
 
 def further_splits(task: Task) -> list[str]:

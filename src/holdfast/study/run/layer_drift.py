@@ -38,8 +38,8 @@ def tuned_layers(spec: RunSpec, task: Task, folder: Path) -> list[LayerState]:
     del tuned
     split = task.splits[task.scored_split]
     places = {name: row for row, name in enumerate(split.ids)}
-    kept = split.take([places[name] for name in ids])
-    rows, _ = form.encode(kept, tokenizer, training=False)
+    retained = split.take([places[name] for name in ids])
+    rows, _ = form.encode(retained, tokenizer, training=False)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     start.to(device)
     batches = DataLoader(

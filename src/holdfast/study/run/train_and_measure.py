@@ -43,14 +43,14 @@ def run(
     around = Surroundings(start=_start(spec, folder), elsewhere=eval_tasks, watch=watch)
     record = train(spec, task, folder, on_progress, around=around)
     on_progress(Progress(record.steps, record.steps, "probing", None))
-    found: dict[str, Any] = {
+    measured: dict[str, Any] = {
         "layers": tuned_layers(spec, task, folder),
         "monitored": [
             Monitored(**look.model_dump(exclude={"layers"})) for monitor in monitors for look in monitor.looks
         ],
         "probes": _probes(spec, str(folder / "model"), None, folder, eval_tasks),
     }
-    return record.model_copy(update=found | {"seconds": time.perf_counter() - began})
+    return record.model_copy(update=measured | {"seconds": time.perf_counter() - began})
 
 
 def _start(spec: RunSpec, folder: Path) -> Path | None:
