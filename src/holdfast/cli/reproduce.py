@@ -61,7 +61,7 @@ def reproduce(
     target = out or Path("holdfast-runs", f"{name}-smoke" if smoke else name)
     options = study_options(study_keys(context.params))
     if smoke:
-        from holdfast.study.smoke import DATA, prepare_smoke, spared
+        from holdfast.study.smoke.prepare import DATA, prepare_smoke, spared
 
         for option, value in (("--model", model), ("--data-dir", data_dir), ("--train-size", train_size)):
             if value is not None:

@@ -1,4 +1,4 @@
-"""The report of a study: its sections in the order in which they are read, a file each but for those of figures only."""
+"""The report of a study: its sections in the order in which they are read, a file each; figures alone share one."""
 
 from collections.abc import Sequence
 
