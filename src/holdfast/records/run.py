@@ -304,3 +304,8 @@ class RunRecord(BaseModel):
     versions: dict[str, str] = {}
     started: str = ""
     """UTC, ISO 8601."""
+
+    def points(self, metric: str) -> float | None:
+        """Return a score on the scored split in points; None where it is undefined or not finite."""
+        value = self.metrics.get(metric)
+        return None if value is None or not math.isfinite(value) else 100 * value

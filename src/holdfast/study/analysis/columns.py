@@ -1,9 +1,10 @@
 """Columns that the rows of every summary share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
+from holdfast.records.run import RunRecord, RunSpec
 from holdfast.study.statistics.sentences import PairwiseComparison
 
 
@@ -31,3 +32,23 @@ def comparison_columns(comparison: PairwiseComparison | None) -> dict[str, Any]:
         "p_adjusted": comparison.p_adjusted,
         "verdict": comparison.verdict,
     }
+
+
+def without_result(
+    specs: Sequence[RunSpec], records: Mapping[str, RunRecord], tasks: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """Return a row of ``errors`` for each of ``specs`` that has no result; ``records`` and ``tasks`` go by run id."""
+    rows = []
+    for spec in specs:
+        record = records.get(spec.id)
+        if record is None or record.status == "error":
+            rows.append(
+                {
+                    "run": spec.id,
+                    "task": tasks[spec.id],
+                    "method": spec.method or "pre-trained",
+                    "seed": str(spec.seed) if spec.perturb is None else f"{spec.seed} (data {spec.perturb.seed})",
+                    "error": "no result yet" if record is None else record.error or "no message",
+                }
+            )
+    return rows

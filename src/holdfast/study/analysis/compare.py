@@ -10,7 +10,7 @@ import holdfast
 from holdfast.errors import HoldfastError
 from holdfast.records.run import DatasetKey, RunRecord, RunSpec
 from holdfast.records.summary import Best, InstabilityRow, Overall, Representation, Row, Settings, Summary, TaskInfo
-from holdfast.study.analysis.columns import comparison_columns, spread_columns
+from holdfast.study.analysis.columns import comparison_columns, spread_columns, without_result
 from holdfast.study.analysis.results_grid import (
     Cell,
     PerExample,
@@ -29,9 +29,6 @@ from holdfast.study.statistics.comparisons import average, compare_with_baseline
 from holdfast.study.statistics.intervals import wilson
 from holdfast.study.statistics.notes import closing_notes, missing_note, untrained_note
 from holdfast.study.statistics.sentences import PairwiseComparison
-
-UNTRAINED = "pre-trained"
-"""What the run in which nothing is trained is called."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,12 @@ def summarise(
             for c in cells
             if c.record is None
         ]
-        + _other_errors(grid, records, names),
+        # Runs that are not there to be compared have no cells.
+        + without_result(
+            [spec for spec in grid if spec.role != "compared"],
+            records,
+            {spec.id: names[spec.dataset_key] for spec in grid},
+        ),
         best=best,
         looks=analyses,
         luck=list(instability),
@@ -173,27 +175,6 @@ def _several_sizes(cells: Sequence[Cell]) -> bool:
     """Whether methods were trained on several numbers of rows of a task."""
     datasets = {cell.record.spec.dataset_key for cell in cells if cell.record}
     return len({source for source, _ in datasets}) < len(datasets)
-
-
-def _other_errors(
-    grid: Sequence[RunSpec], records: Mapping[str, RunRecord], names: Mapping[DatasetKey, str]
-) -> list[dict[str, str]]:
-    """Runs without a result for which the comparison has no cells, since they are not there to be compared."""
-    errors = []
-    for spec in grid:
-        record = records.get(spec.id)
-        if spec.role != "compared" and (record is None or record.status == "error"):
-            seed = str(spec.seed) if spec.perturb is None else f"{spec.seed} (data {spec.perturb.seed})"
-            errors.append(
-                {
-                    "run": spec.id,
-                    "task": names[spec.dataset_key],
-                    "method": spec.method or UNTRAINED,
-                    "seed": seed,
-                    "error": "no result yet" if record is None else record.error or "no message",
-                }
-            )
-    return errors
 
 
 def _learned_nothing(by_task: Mapping[str, Sequence[Cell]], facts: Mapping[str, TaskFacts]) -> list[str]:

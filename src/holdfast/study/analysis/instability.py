@@ -1,9 +1,7 @@
 """From what the runs of a study stored to its run-to-run variance."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +13,9 @@ from holdfast.stability.instability import RunOutputs, measure_instability
 from holdfast.study.analysis.failures import Outcome, outcomes
 from holdfast.study.plan.prepare import StoredTask
 from holdfast.study.store.layers import MeasuredLayers
-from holdfast.study.store.run_store import Store, damaged
+from holdfast.study.store.run_store import Store
 
+_PREDICTIONS, _STATES = "predictions.npz", "representations.npz"
 _OF_CLASSES = ("classification", "tokens", "choice")
 """Kinds of task whose predictions are classes, of rows or of words."""
 
@@ -43,7 +42,7 @@ def instability_rows(
             for method in methods:
                 runs = [(record, outcome) for record, outcome in scored if record.spec.method == method]
                 if len(runs) > 1:
-                    files = [path for record, _ in runs if (path := _states(store, record)).is_file()]
+                    files = [path for record, _ in runs if (path := store.runs / record.id / _STATES).is_file()]
                     layers = stored_layers.get(files)
                     measured = measure_instability(_outputs(store, runs, task.info.kind, layers is None))
                     if layers is not None:
@@ -60,8 +59,8 @@ def _outputs(store: Store, runs: Sequence[tuple[RunRecord, Outcome]], kind: str,
         RunOutputs(
             score=outcome.score,
             failed=outcome.failed,
-            logits=_read(_predictions(store, record), "logits", rows) if kind in _OF_CLASSES else None,
-            states=_read(_states(store, record), "states", rows) if with_states else None,
+            logits=_read(store, record.id, _PREDICTIONS, "logits", rows) if kind in _OF_CLASSES else None,
+            states=_read(store, record.id, _STATES, "states", rows) if with_states else None,
             distance=record.distance,
             start_distance=record.start_distance,
         )
@@ -69,25 +68,15 @@ def _outputs(store: Store, runs: Sequence[tuple[RunRecord, Outcome]], kind: str,
     ]
 
 
-def _predictions(store: Store, record: RunRecord) -> Path:
-    return store.runs / record.id / "predictions.npz"
-
-
-def _states(store: Store, record: RunRecord) -> Path:
-    return store.runs / record.id / "representations.npz"
-
-
-def _read(path: Path, name: str, rows: dict[str, NDArray[Any]]) -> NDArray[Any] | None:
-    """One array of a run's archive, None where there is none; ``rows`` keeps the first run's row ids by file."""
-    if not path.is_file():
+def _read(store: Store, run: str, file: str, name: str, rows: dict[str, NDArray[Any]]) -> NDArray[Any] | None:
+    """One array of a run's archive, None where there is none; ``rows`` has the first run's row ids by file."""
+    arrays = store.arrays(run, file, "ids", name)
+    if arrays is None:
         return None
-    try:
-        with path.open("rb") as opened, np.load(opened) as saved:
-            ids, array = saved["ids"], np.asarray(saved[name])
-    except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
-        raise damaged(path, error) from None
-    if not np.array_equal(rows.setdefault(path.name, ids), ids):
+    ids, array = arrays
+    if not np.array_equal(rows.setdefault(file, ids), ids):
+        path = store.runs / run / file
         raise HoldfastError(
-            f"{path} holds other rows than the other runs' {path.name}; delete {path.parent} and start again"
+            f"{path} holds other rows than the other runs' {file}; delete {path.parent} and start again"
         )
     return array

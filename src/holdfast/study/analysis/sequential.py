@@ -4,15 +4,13 @@ Aghajanyan et al. (2020), section 4: a source task is probed after each further 
 just before its own turn.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import holdfast
 from holdfast.records.run import RunRecord, RunSpec
 from holdfast.records.summary import ProbeRow, SequenceSummary, Settings, Stage, StageRow, TaskInfo
-from holdfast.study.analysis.columns import comparison_columns, spread_columns
-from holdfast.study.analysis.compare import UNTRAINED
+from holdfast.study.analysis.columns import comparison_columns, spread_columns, without_result
 from holdfast.study.analysis.failures import Outcome
 from holdfast.study.analysis.results_grid import facts_of_task, group_of
 from holdfast.study.analysis.transfer import decided_and_rest, probe_outcome
@@ -67,6 +65,9 @@ def summarise_sequence(
             _probe(place, method, _points(place, method, specs, records), verdicts.get((group.task, method)))
             for method in settings.methods
         ]
+    names = dict.fromkeys((spec.id for spec in grid), infos[0].task)
+    for number, (info, specs) in enumerate(zip(turns, trained, strict=True), 1):
+        names |= dict.fromkeys((spec.id for spec in specs), f"{info.task} (stage {number})")
     text = decided_and_rest(comparisons)
     splits = [info.scored_split for info in infos]
     text += closing_notes(len(comparisons), settings.delta, settings.alpha, analyses, splits)
@@ -84,7 +85,7 @@ def summarise_sequence(
         sentences=text,
         choices=_choices(study),
         warnings=[f"{info.task}: {warning}" for info in infos for warning in info.warnings],
-        errors=_errors(grid, records, infos, turns, trained),
+        errors=without_result(grid, records, names),
     )
 
 
@@ -173,8 +174,8 @@ def _stage_points(record: RunRecord, stage: Stage) -> float | None:
     """A run's own score; what is undefined counts as the best constant prediction's, as everywhere in a study."""
     if record.status == "error":
         return None
-    value = record.metrics.get(stage.metric)
-    return stage.constant_score if value is None or not math.isfinite(value) else 100 * value
+    points = record.points(stage.metric)
+    return stage.constant_score if points is None else points
 
 
 def _choices(study: StudyFile) -> list[str]:
@@ -196,30 +197,4 @@ def _choices(study: StudyFile) -> list[str]:
         "A stage goes on from the checkpoint with the best validation score where the task has labelled test rows, "
         "and from the last one elsewhere, so that no score comes from rows that chose the checkpoint.",
         "What a method holds on to (a snapshot, statistics of gradients) is taken anew at the beginning of each stage.",
-    ]
-
-
-def _errors(
-    grid: Sequence[RunSpec],
-    records: Mapping[str, RunRecord],
-    infos: Sequence[TaskInfo],
-    turns: Sequence[TaskInfo],
-    trained: Sequence[Sequence[RunSpec]],
-) -> list[dict[str, str]]:
-    names = {
-        spec.id: f"{info.task} (stage {i})"
-        for i, (info, part) in enumerate(zip(turns, trained, strict=True), 1)
-        for spec in part
-    }
-    return [
-        {
-            "run": spec.id,
-            "task": names.get(spec.id, infos[0].task),
-            "method": spec.method or UNTRAINED,
-            "seed": str(spec.seed),
-            "error": "no result yet" if record is None else record.error or "no message",
-        }
-        for spec in grid
-        for record in [records.get(spec.id)]
-        if record is None or record.status == "error"
     ]

@@ -32,9 +32,7 @@ def choose(store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecor
         record = records.get(spec.id)
         if spec.role != "compared" or record is None or record.status == "error":
             continue
-        if record.diverged or record.selection_score is None:
-            continue
-        if not math.isfinite(record.selection_score):
+        if record.diverged or record.selection_score is None or not math.isfinite(record.selection_score):
             continue
         rank = (record.selection_score, _model(store, spec.id).is_dir())
         held = best.get(spec.dataset_key)
@@ -70,8 +68,8 @@ def describe_best(
             run=run,
             method=records[run].spec.method,
             seed=records[run].spec.seed,
-            selection_score=_points(records[run].selection_score) or 0.0,
-            score=_points(records[run].metrics.get(records[run].primary)),
+            selection_score=100 * (records[run].selection_score or 0.0),
+            score=records[run].points(records[run].primary),
             # Selection is always by the validation split.
             optimistic=records[run].scored_split == "validation",
             path=folders[names[key]],
@@ -111,10 +109,6 @@ def _link(source: str, target: str) -> None:
     except OSError:
         # Some file systems have no hard links.
         shutil.copy2(source, target)
-
-
-def _points(score: float | None) -> float | None:
-    return None if score is None or not math.isfinite(score) else 100 * score
 
 
 def _folders(tasks: Sequence[str], single: bool) -> dict[str, str]:

@@ -18,7 +18,8 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+from zipfile import BadZipFile
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -30,6 +31,9 @@ from holdfast.study.plan.prepare import StoredTask, task_names
 from holdfast.study.store.atomic import write_text
 from holdfast.study.store.interim import ANALYSES, InterimAnalysis
 from holdfast.study.store.lock import LOCK, locked
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 T = TypeVar("T")
 
@@ -127,6 +131,22 @@ class Store:
     def records(self) -> dict[str, RunRecord]:
         """Return the records of the planned runs that ended, in the plan's order, by id."""
         return {spec.id: record for spec in self.planned() if (record := self.record(spec.id)) is not None}
+
+    def arrays(self, run: str, file: str, *names: str) -> "tuple[NDArray[Any], ...] | None":
+        """Return arrays of an archive that a run left, None where there is none.
+
+        Raises ``HoldfastError`` for an archive that cannot be read.
+        """
+        import numpy as np
+
+        path = self.runs / run / file
+        if not path.is_file():
+            return None
+        try:
+            with path.open("rb") as opened, np.load(opened) as saved:
+                return tuple(np.asarray(saved[name]) for name in names)
+        except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
+            raise damaged(path, error) from None
 
     def begin(self, spec: RunSpec) -> Path:
         """Return a fresh folder for a run, with its ``spec.json``; what an unfinished attempt left is removed."""
