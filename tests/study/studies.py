@@ -6,6 +6,7 @@ import random
 import sys
 from pathlib import Path
 
+from holdfast.records.summary import Summary
 from holdfast.study.analysis.conclude import Outputs
 from holdfast.study.define.study_file import from_options
 from holdfast.study.plan.prepare import prepare
@@ -79,13 +80,13 @@ class Heard:
 
 
 def write_page(summary, records, path):
-    path.write_text(f"page of {len(records)} runs")
+    what = f"{len(records)} runs" if isinstance(summary, Summary) else summary.protocol
+    path.write_text(f"page of {what}")
 
 
 PLAIN = Outputs(
     card=lambda best, record, summary: f"card of {record.spec.method} {record.spec.seed}",
     page=write_page,
-    sequence_page=lambda summary, records, path: path.write_text(f"page of {summary.protocol}"),
 )
 
 

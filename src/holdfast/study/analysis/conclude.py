@@ -17,11 +17,8 @@ from holdfast.study.store.best import Card, describe_best, place
 from holdfast.study.store.interim import add_analysis
 from holdfast.study.store.run_store import Store
 
-Page = Callable[[Summary, Sequence[RunRecord], Path], None]
+Page = Callable[[Summary | SequenceSummary, Sequence[RunRecord], Path], None]
 """Writes the report as a page."""
-
-SequencePage = Callable[[SequenceSummary, Sequence[RunRecord], Path], None]
-"""Writes the report of a chain or of cycles as a page."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,6 @@ class Outputs:
 
     card: Card
     page: Page
-    sequence_page: SequencePage
 
 
 def conclude(
@@ -49,21 +45,20 @@ def conclude(
     seen = max(1, len(analyses))
     infos = [task.info for task in stored]
     settings = _settings(study, stored, grid)
+    shown = list(records.values())
+    summary: Summary | SequenceSummary
     if study.sequence is not None:
-        sequence = summarise_sequence(study, settings, infos, grid, records, seen)
-        outputs.sequence_page(sequence, list(records.values()), store.folder / "report.html")
-        write_text(store.folder / "summary.json", sequence.model_dump_json(indent=2) + "\n")
-        store.save_analyses(analyses)
-        return sequence
-    best = describe_best(store, grid, records, names)
-    compared = [record for record in records.values() if record.spec.role == "compared"]
-    per_example = per_example_accuracy(store, compared, stored)
-    instability = instability_rows(store, list(records.values()), stored, settings.methods)
-    layers = mean_layers(compared, stored, settings.methods)
-    summary = summarise(settings, infos, grid, records, best, seen, names, per_example, instability, layers)
-    summary = summary.model_copy(update={"reproduction": reproduce(study, compared)})
-    place(store, best, records, summary, outputs.card)
-    outputs.page(summary, compared, store.folder / "report.html")
+        summary = summarise_sequence(study, settings, infos, grid, records, seen)
+    else:
+        best = describe_best(store, grid, records, names)
+        instability = instability_rows(store, shown, stored, settings.methods)
+        shown = [record for record in shown if record.spec.role == "compared"]
+        per_example = per_example_accuracy(store, shown, stored)
+        layers = mean_layers(shown, stored, settings.methods)
+        summary = summarise(settings, infos, grid, records, best, seen, names, per_example, instability, layers)
+        summary = summary.model_copy(update={"reproduction": reproduce(study, shown)})
+        place(store, best, records, summary, outputs.card)
+    outputs.page(summary, shown, store.folder / "report.html")
     write_text(store.folder / "summary.json", summary.model_dump_json(indent=2) + "\n")
     # Last: an analysis counts once there is something to see.
     store.save_analyses(analyses)
