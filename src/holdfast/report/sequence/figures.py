@@ -5,16 +5,16 @@ from holdfast.report.figures.curves import Curve, faint, marked_line
 from holdfast.report.figures.references import add_level, constant, pretrained
 from holdfast.report.figures.style import Figure, Panel, frame, inert, with_data
 from holdfast.report.rows import method_order
-from holdfast.report.sequence.tables import Place, constant_of, metric_of, places, probe, targets
+from holdfast.report.sequence.tables import ProbePoint, constant_of, metric_of, probe, probe_points, targets
 from holdfast.wording import clean, decimals, points
 
 
 def panels(summary: SequenceSummary) -> list[Panel]:
     """Return a panel for each task of which some probe has a score."""
-    return with_data(_panel(target, places(summary, target), summary) for target in targets(summary))
+    return with_data(_panel(target, probe_points(summary, target), summary) for target in targets(summary))
 
 
-def _panel(target: str, positions: list[Place], summary: SequenceSummary) -> Panel:
+def _panel(target: str, positions: list[ProbePoint], summary: SequenceSummary) -> Panel:
     digits = decimals(summary.settings.delta)
     single: list[Figure] = []
     means: list[Figure] = []
@@ -51,7 +51,7 @@ def _panel(target: str, positions: list[Place], summary: SequenceSummary) -> Pan
     return Panel(title, " ".join(said), {"data": single + means, "layout": layout})
 
 
-def _run(seed: int, method: str, target: str, positions: list[Place], summary: SequenceSummary) -> Curve:
+def _run(seed: int, method: str, target: str, positions: list[ProbePoint], summary: SequenceSummary) -> Curve:
     """One seed's scores; they all begin with the pre-trained model's mean."""
     curve: Curve = []
     for place in positions:

@@ -11,7 +11,7 @@ from holdfast.wording import ABSENT, clean, count, decimals, points
 
 
 @dataclass(frozen=True)
-class Place:
+class ProbePoint:
     """Where on a figure's axis, or in which column of a table, a probe of a task stands."""
 
     at: int
@@ -46,16 +46,16 @@ def targets(summary: SequenceSummary) -> list[str]:
     return [clean(name) for name in (staged | probed)]
 
 
-def places(summary: SequenceSummary, target: str) -> list[Place]:
+def probe_points(summary: SequenceSummary, target: str) -> list[ProbePoint]:
     """Return where ``target`` was probed: after each stage of a chain, before each of its turns in cycles."""
     rows = [row for row in summary.probes if clean(row.target) == target]
     if summary.protocol == "chain":
         names = {stage.number: f"after {clean(stage.task)}" for stage in summary.stages}
         stages = sorted({row.stage for row in rows})
-        return [Place(stage, names.get(stage, "pre-trained"), stage) for stage in stages]
+        return [ProbePoint(stage, names.get(stage, "pre-trained"), stage) for stage in stages]
     # Of a cycle's probes the last was taken just before the task's turn.
     turns = {cycle: max(row.stage for row in rows if row.cycle == cycle) for cycle in sorted({r.cycle for r in rows})}
-    return [Place(cycle, f"cycle {cycle}", stage) for cycle, stage in turns.items()]
+    return [ProbePoint(cycle, f"cycle {cycle}", stage) for cycle, stage in turns.items()]
 
 
 def probe(summary: SequenceSummary, target: str, method: str, stage: int) -> ProbeRow | None:
@@ -79,7 +79,7 @@ def probe_tables(summary: SequenceSummary) -> list[Block]:
     """Return a table a probed task: rows are methods, columns where it was probed."""
     tables = []
     for target in targets(summary):
-        positions = places(summary, target)
+        positions = probe_points(summary, target)
         when = "after each stage" if summary.protocol == "chain" else "before its own turn in each cycle"
         title = f"{target}, probed {when}: {metric_of(summary, target)} in points"
         rows = []

@@ -22,7 +22,7 @@ from holdfast.study.statistics.sentences import PairwiseComparison
 
 
 @dataclass(frozen=True, eq=False)
-class _Place:
+class _ProbePoint:
     """Where in the sequence a task is probed."""
 
     stage: int
@@ -102,28 +102,28 @@ def _stage(number: int, info: TaskInfo, cycle: int) -> Stage:
     )
 
 
-def _places(protocol: str, infos: Sequence[TaskInfo], stages: Sequence[Stage]) -> list[_Place]:
+def _places(protocol: str, infos: Sequence[TaskInfo], stages: Sequence[Stage]) -> list[_ProbePoint]:
     if protocol == "chain":
         source = infos[0]
-        after = [_Place(one.number, 1, source, f"{source.task} after {one.task}") for one in stages]
-        return [_Place(0, 1, source, source.task), *after]
+        after = [_ProbePoint(one.number, 1, source, f"{source.task} after {one.task}") for one in stages]
+        return [_ProbePoint(0, 1, source, source.task), *after]
     # Before any training every task is probed, so that what a cycle keeps of it can be seen against that.
-    start = [_Place(0, 1, info, info.task) for info in infos]
+    start = [_ProbePoint(0, 1, info, info.task) for info in infos]
     by_name = {info.task: info for info in infos}
     return start + [
-        _Place(one.number - 1, one.cycle, by_name[one.task], f"{one.task} before its turn in cycle {one.cycle}")
+        _ProbePoint(one.number - 1, one.cycle, by_name[one.task], f"{one.task} before its turn in cycle {one.cycle}")
         for one in stages[1:]
     ]
 
 
-def _outcome(place: _Place, record: RunRecord | None) -> Outcome | None:
+def _outcome(place: _ProbePoint, record: RunRecord | None) -> Outcome | None:
     if record is None or record.status == "error":
         return None
     return probe_outcome(record, place.info.base or place.info.task, place.info.constant_score)
 
 
 def _task_groups(
-    place: _Place, specs: Sequence[RunSpec], records: Mapping[str, RunRecord], settings: Settings
+    place: _ProbePoint, specs: Sequence[RunSpec], records: Mapping[str, RunRecord], settings: Settings
 ) -> TaskGroups:
     groups = {}
     for method in settings.methods:
@@ -137,19 +137,21 @@ def _task_groups(
 
 
 def _points(
-    place: _Place, method: str, specs: Sequence[RunSpec], records: Mapping[str, RunRecord]
+    place: _ProbePoint, method: str, specs: Sequence[RunSpec], records: Mapping[str, RunRecord]
 ) -> list[float | None]:
     outcomes = [_outcome(place, records.get(spec.id)) for spec in specs if spec.method == method]
     return [None if outcome is None else outcome.score for outcome in outcomes]
 
 
-def _start(place: _Place, reference: RunRecord | None) -> ProbeRow:
+def _start(place: _ProbePoint, reference: RunRecord | None) -> ProbeRow:
     outcome = _outcome(place, reference)
     row = _probe(place, "", [None if outcome is None else outcome.score], None)
     return row.model_copy(update={"verdict": None})
 
 
-def _probe(place: _Place, method: str, scores: list[float | None], comparison: PairwiseComparison | None) -> ProbeRow:
+def _probe(
+    place: _ProbePoint, method: str, scores: list[float | None], comparison: PairwiseComparison | None
+) -> ProbeRow:
     return ProbeRow(
         stage=place.stage,
         cycle=place.cycle,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from holdfast.records.summary import Row, Settings, Summary
 from holdfast.study.analysis.results_grid import facts_of_task
 from holdfast.study.statistics.group import Group
-from holdfast.study.statistics.pair import Plan, plan_seeds
+from holdfast.study.statistics.pair import SeedPlan, plan_seeds
 from holdfast.study.statistics.sentences import MOST_SEEDS
 from holdfast.wording import in_points
 
@@ -35,7 +35,7 @@ def advice(summary: Summary, rows: Sequence[Row]) -> str:
     return f"About {detect} seeds each (--seeds {detect}) would show a gap of {delta} or more (80 % chance)."
 
 
-def _plan(summary: Summary, row: Row) -> Plan | None:
+def _plan(summary: Summary, row: Row) -> SeedPlan | None:
     settings = summary.settings
     baseline = next(one for one in summary.results if (one.task, one.verdict) == (row.task, "baseline"))
     info = next(info for info in summary.tasks if info.task == row.task)

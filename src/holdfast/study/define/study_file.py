@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from holdfast.errors import HoldfastError
 from holdfast.records.run import ProbeSettings, TrainingSettings
 from holdfast.records.task import OodSpec, TaskSpec
-from holdfast.study.define.validated import Place, validated
+from holdfast.study.define.validated import KeyPath, validated
 
 CONSENT = {
     "remote_code": "runs code that comes with the model",
@@ -256,14 +256,14 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _key(place: Place) -> str:
+def _key(place: KeyPath) -> str:
     text = ""
     for step in place:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
     return text
 
 
-def _option(place: Place) -> str:
+def _option(place: KeyPath) -> str:
     names = [step for step in place if isinstance(step, str)]
     if "read" in names[:-1]:
         return f"--read {names[-1]}"

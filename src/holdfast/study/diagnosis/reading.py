@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from holdfast.records.diagnosis import Features, FullTuning, HeadTuning, Lever, Limit, Measure, Verdict
+from holdfast.records.diagnosis import Features, FullTuning, HeadTuning, Lever, Limit, LimitVerdict, Measure
 from holdfast.wording import percent
 
 GAIN = 0.9
@@ -39,7 +39,7 @@ def judge(features: Features | None, head: HeadTuning | None, full: FullTuning |
 
 def few_examples(head: HeadTuning | None) -> Limit:
     """Judge by what the second half of the rows brought."""
-    verdict: Verdict = "cannot be judged"
+    verdict: LimitVerdict = "cannot be judged"
     evidence, gain = _NO_HEAD, None
     if head is not None:
         gain = head.gain("rows", "leave_one_out")
@@ -129,7 +129,7 @@ def high_rate(head: HeadTuning | None, full: FullTuning | None) -> Limit:
 def few_steps(head: HeadTuning | None) -> Limit:
     """Judge by what twice the steps and 10 heads leave of the spread between seeds."""
     if head is None:
-        verdict: Verdict = "cannot be judged"
+        verdict: LimitVerdict = "cannot be judged"
         evidence: tuple[str, ...] = (_NO_HEAD,)
     else:
         verdict = _limits(_helps(head, "steps") or _helps(head, "heads"))
@@ -241,7 +241,7 @@ def _both(head: HeadTuning, lever: Lever) -> str:
     return ", ".join(parts)
 
 
-def _limits(points: bool) -> Verdict:
+def _limits(points: bool) -> LimitVerdict:
     return "limits" if points else "does not limit"
 
 

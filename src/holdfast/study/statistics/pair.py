@@ -105,7 +105,7 @@ def _form(a: Group, b: Group) -> Form:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SeedPlan:
     """Seeds a group that would settle a comparison."""
 
     settle: int
@@ -114,7 +114,7 @@ class Plan:
     """With so many a true gap of delta is found with 80 % chance."""
 
 
-def plan_seeds(first: Group, second: Group, scale: Scale, delta: float, alpha: float = 0.05) -> Plan | None:
+def plan_seeds(first: Group, second: Group, scale: Scale, delta: float, alpha: float = 0.05) -> SeedPlan | None:
     """Seeds needed, from the spread of trained runs; None when a group has fewer than 2 of them.
 
     Computed from ``delta``, not from the gap seen: plans made from that come true about half of the time.
@@ -128,7 +128,7 @@ def plan_seeds(first: Group, second: Group, scale: Scale, delta: float, alpha: f
     else:
         variance = (floored_variance(a, scale.step) + floored_variance(b, scale.step)) / 2
         spread = planning_spread(variance, len(a) + len(b) - 2)
-    return Plan(
+    return SeedPlan(
         settle=seeds_to_settle(spread, delta, alpha, max(len(first), len(second)), pairs),
         detect=seeds_to_detect(spread, delta, alpha, pairs),
     )
