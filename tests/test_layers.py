@@ -11,14 +11,15 @@ import holdfast
 
 ROOT = Path(holdfast.__file__).parent
 
-_GROUND = {"errors", "lazy", "modes", "records", "measures"}
+_GROUND = {"errors", "lazy", "modes", "wording", "records", "measures"}
 MAY_IMPORT = {
     "errors": set(),
     "lazy": set(),
     "modes": set(),
+    "wording": set(),
     "recipes": set(),
     "records": {"errors"},
-    "measures": {"errors"},
+    "measures": {"errors", "records"},
     "methods": {"errors", "lazy", "modes"},
     "tasks": _GROUND,
     "stability": _GROUND,

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from holdfast.records.run import RunRecord
-from holdfast.study.options import read_data
+from holdfast.study.define.options import read_data
 from study import studies
 from study.studies import begun, script
 

@@ -22,7 +22,7 @@ def script(monkeypatch):
     """
     from transformers import DefaultFlowCallback
 
-    from holdfast.study.options import study_keys
+    from holdfast.study.define.options import study_keys
 
     usual = DefaultFlowCallback.on_step_end
 

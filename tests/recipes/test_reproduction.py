@@ -13,7 +13,7 @@ from holdfast.study.plan.grid import resolve_methods
 
 
 def beside(found):
-    return markdown(Report((published.beside(found),)))
+    return markdown(Report((published.paper_comparison(found),)))
 
 
 def study(name, task, **changed):
@@ -88,7 +88,7 @@ def test_a_smoke_run_is_marked_and_has_no_differences():
     assert {row.difference for row in found.rows} == {None}
     assert any(row.measured == 90.0 for row in found.rows)
     assert not found.changed
-    block = published.beside(found)
+    block = published.paper_comparison(found)
     assert block.notes[0] == published.SMOKE
     assert {row.cells[-1].text for row in block.table.rows} == {"–"}
 
@@ -120,5 +120,5 @@ def test_reasons_that_keys_share_are_told_once():
 
 def test_a_recipe_without_verified_results_says_so():
     found = reproduce(study("dps-glue", "rte"), [])
-    assert "no verified result" in published.beside(found).notes[0]
+    assert "no verified result" in published.paper_comparison(found).notes[0]
     assert "| method |" not in beside(found)

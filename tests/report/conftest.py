@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from holdfast.records.summary import Best, Overall, Summary
-from report.studies import CONSTANT, FAILING, R3F, VANILLA, luck, row, summary, task
+from report.studies import CONSTANT, FAILING, R3F, VANILLA, instability, row, summary, task
 
 
 @pytest.fixture
@@ -31,11 +31,16 @@ def troubled() -> Summary:
 
 
 @pytest.fixture
-def lucky() -> Summary:
+def unstable() -> Summary:
     """Two methods, with the seeds varied and with the training rows varied."""
     names = "vanilla", "r3f(weight=5.0, sigma=0.01)"
     rows = [row("rte", names[0], VANILLA), row("rte", names[1], R3F, VANILLA)]
-    found = [luck(names[0], 0.11), luck(names[1], 0.04), luck(names[0], 0.13, "data"), luck(names[1], 0.07, "data")]
+    found = [
+        instability(names[0], 0.11),
+        instability(names[1], 0.04),
+        instability(names[0], 0.13, "data"),
+        instability(names[1], 0.07, "data"),
+    ]
     return summary(rows, [task()], luck=found)
 
 
@@ -57,14 +62,14 @@ def crowded() -> Callable[[int, int, int], Summary]:
         infos = [task(f"task-{t}", metric="matthews" if t % 2 else "accuracy") for t in range(tasks)]
         rows = []
         for t, info in enumerate(infos):
-            arms: list[list[float | None]] = [
+            groups: list[list[float | None]] = [
                 [60 + t + m / 2 + 3 * ((7 * s + 3 * m) % 5) / 5 for s in range(seeds)] for m in range(methods)
             ]
             if seeds > 3:
-                arms[-1][1], arms[-1][2] = None, CONSTANT
-            for m, (name, arm) in enumerate(zip(names, arms, strict=True)):
+                groups[-1][1], groups[-1][2] = None, CONSTANT
+            for m, (name, group) in enumerate(zip(names, groups, strict=True)):
                 failed = [2] if seeds > 3 and m == methods - 1 and m else []
-                rows.append(row(info.task, name, arm, arms[0] if m else None, failed))
+                rows.append(row(info.task, name, group, groups[0] if m else None, failed))
         overall = [
             Overall(method=name, difference=0.5 * m, ci_low=0.5 * m - 1, ci_high=0.5 * m + 1, tasks=tasks)
             for m, name in enumerate(names)

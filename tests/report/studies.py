@@ -7,7 +7,7 @@ from typing import Any
 from scipy import stats
 
 from holdfast.records.run import RunRecord, RunSpec
-from holdfast.records.summary import LayerLuck, Luck, Row, Settings, Summary, TaskInfo
+from holdfast.records.summary import InstabilityRow, LayerInstability, Row, Settings, Summary, TaskInfo
 from holdfast.records.task import TaskSpec
 
 CONSTANT = 52.7
@@ -73,10 +73,12 @@ def task(name: str = "rte", metric: str = "accuracy", **changes: Any) -> TaskInf
     return TaskInfo(**values | changes)
 
 
-def luck(method: str, disagreement: float | None, varied: str = "seed", task: str = "rte", **changes: Any) -> Luck:
+def instability(
+    method: str, disagreement: float | None, varied: str = "seed", task: str = "rte", **changes: Any
+) -> InstabilityRow:
     """A row of five runs; three layers, of which the first is the same for every row."""
-    layers = [LayerLuck(layer=0, runs=0, cka=None, svcca=None, procrustes=None)]
-    layers += [LayerLuck(layer=i, runs=5, cka=0.1 * i, svcca=0.02 * i, procrustes=0.04 * i) for i in (1, 2)]
+    layers = [LayerInstability(layer=0, runs=0, cka=None, svcca=None, procrustes=None)]
+    layers += [LayerInstability(layer=i, runs=5, cka=0.1 * i, svcca=0.02 * i, procrustes=0.04 * i) for i in (1, 2)]
     values: dict[str, Any] = {
         "task": task,
         "method": method,
@@ -93,7 +95,7 @@ def luck(method: str, disagreement: float | None, varied: str = "seed", task: st
         "distance": 2.345,
         "distance_start": 2.345,
     }
-    return Luck(**values | changes)
+    return InstabilityRow(**values | changes)
 
 
 def summary(rows: Sequence[Row], tasks: Sequence[TaskInfo], alpha: float = 0.05, **changes: Any) -> Summary:
@@ -164,7 +166,7 @@ def record(method: str, seed: int, name: str = "rte", steps: Sequence[int] = (10
     return RunRecord(**values | changes)
 
 
-# The arms of the notes on statistics: their Welch interval is 0.354 to 4.446.
+# The groups of the notes on statistics: their Welch interval is 0.354 to 4.446.
 VANILLA = (66.0, 70.0, 68.0, 67.0, 69.0)
 R3F = (70.0, 71.0, 69.0, 72.0, 70.0)
 FAILING = (CONSTANT, 70.0, 71.0, 69.0, CONSTANT)

@@ -130,10 +130,7 @@ def test_only_the_page_draws_figures():
 
 
 def test_a_new_section_is_in_every_form_of_the_report(normal, monkeypatch):
-    class Section:
-        blocks = staticmethod(toy)
-
-    monkeypatch.setattr(sections, "SECTIONS", (*sections.SECTIONS, Section))
+    monkeypatch.setattr(sections, "SECTIONS", (*sections.SECTIONS, toy))
     made = report(normal)
     for text in (on_terminal(made.blocks, 100), markdown(made), Page(page(made)).text):
         assert "Toy measure" in text
@@ -142,7 +139,7 @@ def test_a_new_section_is_in_every_form_of_the_report(normal, monkeypatch):
 def test_every_section_says_nothing_rather_than_an_empty_title(normal):
     bare = normal.model_copy(update={"sentences": []})
     for section in sections.SECTIONS:
-        for block in section.blocks(bare, []):
+        for block in section(bare, []):
             said = block.table or block.parts or block.facts or block.notes
             assert said or block.figures, block.title
 

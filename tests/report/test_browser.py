@@ -5,7 +5,7 @@ import pytest
 from report.browser import CHROMIUM, look
 from report.rendered import page
 from report.sequence.sequences import cycles
-from report.studies import luck, record
+from report.studies import instability, record
 from report.transfers import transfers, watched
 
 pytestmark = [
@@ -20,7 +20,7 @@ LONG = "r4f(weight=5.0, sigma=0.01, noise=normal)+dps(drop=0.3)"
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     result = transfers({"r4f": LONG})
-    result.luck = [luck("vanilla", 0.11), luck(LONG, 0.04), luck(LONG, 0.07, "data")]
+    result.luck = [instability("vanilla", 0.11), instability(LONG, 0.04), instability(LONG, 0.07, "data")]
     runs = [watched(method, seed) for method in ("vanilla", LONG) for seed in range(2)]
     written = page(result, [*runs, record("vanilla", 3)])
     # Something too wide, and a figure without its data.

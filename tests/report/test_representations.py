@@ -1,5 +1,5 @@
 from holdfast.report.sections import representation
-from holdfast.report.text import rank_share
+from holdfast.wording import rank_share
 from report.rendered import grid, markdown, page, terminal
 from report.test_markdown import parsed
 from report.test_page import Page

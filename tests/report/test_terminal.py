@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from holdfast.report.terminal import show
-from holdfast.report.text import breakable
+from holdfast.wording import breakable
 from report.rendered import report
 from report.rendered import terminal as shown
 from report.studies import FAILING, R3F, VANILLA, row, summary, task

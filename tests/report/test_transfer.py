@@ -11,7 +11,7 @@ from holdfast.report.marked import marked, marks_key
 from holdfast.report.sections import remarks
 from holdfast.report.sections.transfer import blocks, glance
 from holdfast.report.terminal import show
-from holdfast.report.text import breakable
+from holdfast.wording import breakable
 from report.rendered import grid, markdown, page, report
 from report.rendered import terminal as shown
 from report.studies import record

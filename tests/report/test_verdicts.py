@@ -1,8 +1,8 @@
 """Verdicts in words: those that repeat themselves are a line a group, with the sentences on demand."""
 
 from holdfast.report.sections import verdicts
-from holdfast.study.statistics.arm import Arm, Scale
-from holdfast.study.statistics.findings import TaskArms, judge, sentences
+from holdfast.study.statistics.comparisons import TaskGroups, compare_with_baseline, sentences
+from holdfast.study.statistics.group import Group, Scale
 from report.rendered import markdown, page, terminal
 from report.studies import R3F, VANILLA, row, summary, task
 from report.test_markdown import parsed
@@ -11,19 +11,19 @@ from report.test_page import Page
 NAMES = ("vanilla", "r3f", "r3f(sigma=0.0)", "r4f", "dps")
 
 
-def arms(name, by_method):
+def task_groups(name, by_method):
     made = {
-        method: Arm(tuple(scores), (False,) * len(scores), tuple((seed,) for seed in range(len(scores))))
+        method: Group(tuple(scores), (False,) * len(scores), tuple((seed,) for seed in range(len(scores))))
         for method, scores in by_method.items()
     }
-    return TaskArms(name, Scale(100 / 277, 52.7), made)
+    return TaskGroups(name, Scale(100 / 277, 52.7), made)
 
 
 def study(by_task):
     """A summary with the sentences that the statistics write for these scores."""
-    sheets = [arms(name, by_method) for name, by_method in by_task.items()]
-    judged = judge(sheets, list(next(iter(by_task.values()))), "vanilla", 1.0, 0.05)
-    found = {(one.task, one.method): one.verdict for one in judged}
+    groups = [task_groups(name, by_method) for name, by_method in by_task.items()]
+    comparisons = compare_with_baseline(groups, list(next(iter(by_task.values()))), "vanilla", 1.0, 0.05)
+    found = {(one.task, one.method): one.verdict for one in comparisons}
     rows = [
         row(name, method, scores, None if method == "vanilla" else by_method["vanilla"]).model_copy(
             update={"verdict": found.get((name, method), "baseline")}
@@ -31,14 +31,14 @@ def study(by_task):
         for name, by_method in by_task.items()
         for method, scores in by_method.items()
     ]
-    text = sentences(sheets, judged, [], "vanilla", 0.05)
-    return summary(rows, [task(name) for name in by_task], sentences=text), judged
+    text = sentences(groups, comparisons, [], "vanilla", 0.05)
+    return summary(rows, [task(name) for name in by_task], sentences=text), comparisons
 
 
 def test_undecided_comparisons_are_one_line_and_their_sentences_are_on_demand():
     spread = {"vanilla": VANILLA, **{name: [score + 0.3 for score in VANILLA] for name in NAMES[1:]}}
-    result, judged = study({"rte": spread})
-    assert {one.verdict for one in judged} == {"cannot be told apart"}
+    result, comparisons = study({"rte": spread})
+    assert {one.verdict for one in comparisons} == {"cannot be told apart"}
     (block,) = verdicts.blocks(result, [])
     assert block.notes[0].startswith(
         "Not to be told apart from vanilla with 5 seeds: r3f, r3f(sigma=0.0), r4f and dps. "

@@ -78,10 +78,10 @@ def sizes() -> Summary:
     for size, scores in ((1000, (80.0, 82.0)), (100, (60.0, 64.0))):
         name = f"rte ({size} rows)"
         infos.append(task(name, base="rte", train_rows=size, targets=[SCITAIL]))
-        arms = [[score - 1, score, score + 1] for score in scores]
-        rows += [row(name, "vanilla", arms[0]), row(name, "r4f", arms[1], arms[0], verdict="better")]
-        found += [transfer(SCITAIL, "vanilla", [score - 10 for score in arms[0]], task=name)]
-        found += [transfer(SCITAIL, "r4f", [score - 10 for score in arms[1]], "better", task=name)]
+        groups = [[score - 1, score, score + 1] for score in scores]
+        rows += [row(name, "vanilla", groups[0]), row(name, "r4f", groups[1], groups[0], verdict="better")]
+        found += [transfer(SCITAIL, "vanilla", [score - 10 for score in groups[0]], task=name)]
+        found += [transfer(SCITAIL, "r4f", [score - 10 for score in groups[1]], "better", task=name)]
     result = summary(rows, infos, transfer=found)
     result.settings.train_size = [1000, 100]
     return result

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import holdfast.study.plan.prepare as preparation
 import holdfast.training.models.loading as models
-from holdfast.study.run import run_one as perform
+from holdfast.study.run import run_one
 from study import studies
 
 
@@ -21,12 +21,12 @@ def as_written(study):
 class Told(studies.Heard):
     """Writes every step down."""
 
-    def moved(self, board, run):
+    def moved(self, progress, run):
         print(run.spec.method, run.spec.seed, run.step, flush=True)
 
 
 def main(arguments):
-    perform.RUNNER = studies.RUNNER
+    run_one.RUNNER = studies.RUNNER
     preparation.resolve_methods = as_written
     models.check_model = models.load_tokenizer = lambda source: None
     sys.modules["holdfast.training.run.preview"] = SimpleNamespace(

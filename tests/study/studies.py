@@ -6,10 +6,11 @@ import random
 import sys
 from pathlib import Path
 
+from holdfast.records.summary import Summary
 from holdfast.study.analysis.conclude import Outputs
 from holdfast.study.define.study_file import from_options
 from holdfast.study.plan.prepare import prepare
-from holdfast.study.run import run_one as perform
+from holdfast.study.run import run_one
 from holdfast.study.run.study_runner import run_study
 
 TESTS = Path(__file__).parent.parent
@@ -30,7 +31,7 @@ def write_csv(path, rows=40, seed=0):
 def use_fakes(monkeypatch, folder):
     """Let studies, here and in worker processes, be run by ``fake_runner``, with its script and log in ``folder``."""
     folder.mkdir(exist_ok=True)
-    monkeypatch.setattr(perform, "RUNNER", RUNNER)
+    monkeypatch.setattr(run_one, "RUNNER", RUNNER)
     # First: their modules keep the loaders that they find when they are imported.
     monkeypatch.setattr("holdfast.training.run.preview.count_truncated", lambda run, task, splits: {})
     monkeypatch.setattr("holdfast.training.run.preview.load_notes", lambda run, task: [])
@@ -63,35 +64,35 @@ def prepared(data, **options):
 
 
 class Heard:
-    """A listener that remembers."""
+    """A callback that remembers."""
 
     def __init__(self):
         self.moves, self.ends = [], []
 
-    def started(self, board, run):
+    def started(self, progress, run):
         self.moves.append((run.spec.method, run.spec.seed, "started"))
 
-    def moved(self, board, run):
+    def moved(self, progress, run):
         self.moves.append((run.spec.method, run.spec.seed, run.step, run.total, run.loss))
 
-    def ended(self, board, record, seconds):
-        self.ends.append((record.spec.method, record.spec.seed, record.status, board.done, board.total))
+    def ended(self, progress, record, seconds):
+        self.ends.append((record.spec.method, record.spec.seed, record.status, progress.done, progress.total))
 
 
 def write_page(summary, records, path):
-    path.write_text(f"page of {len(records)} runs")
+    what = f"{len(records)} runs" if isinstance(summary, Summary) else summary.protocol
+    path.write_text(f"page of {what}")
 
 
 PLAIN = Outputs(
     card=lambda best, record, summary: f"card of {record.spec.method} {record.spec.seed}",
     page=write_page,
-    sequence_page=lambda summary, records, path: path.write_text(f"page of {summary.protocol}"),
 )
 
 
-def run(plan, out, listener=None, **options):
+def run(plan, out, callback=None, **options):
     """Run a prepared study with outputs of one line each."""
-    return run_study(plan, out, listener or Heard(), PLAIN, **options)
+    return run_study(plan, out, callback or Heard(), PLAIN, **options)
 
 
 def timeless(summary):

@@ -11,7 +11,8 @@ from holdfast.api.logs import Logged, log_remarks
 from holdfast.errors import HoldfastError
 from holdfast.records.summary import SequenceSummary, Summary
 from holdfast.records.task import TaskSpec
-from holdfast.study.options import default_out, read_data, study_keys
+from holdfast.study.define.folders import default_out
+from holdfast.study.define.options import read_data, study_keys
 from holdfast.training.quiet import quiet
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Unpack
 
 from holdfast.api.arguments import Data, ReadingOptions, as_arguments, check_options, naming_arguments, source
-from holdfast.study.options import task_spec
+from holdfast.study.define.options import task_spec
 from holdfast.tasks.load import load_task as load
 from holdfast.tasks.task import Task
 

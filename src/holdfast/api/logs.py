@@ -5,7 +5,7 @@ import logging
 from holdfast.api.arguments import as_arguments
 from holdfast.records.run import RunRecord
 from holdfast.study.plan.prepare import Prepared
-from holdfast.study.run.progress import Board, Running, ended_line
+from holdfast.study.run.progress import Running, StudyProgress, ended_line
 
 LOGGER = logging.getLogger("holdfast")
 _LEVELS = {"note": logging.INFO, "warning": logging.WARNING}
@@ -18,15 +18,15 @@ def log_remarks(prepared: Prepared) -> None:
 
 
 class Logged:
-    """A listener that logs every run that ended: as a warning where it stopped with an error, else for information."""
+    """A callback that logs every run that ended: as a warning where it stopped with an error, else for information."""
 
-    def started(self, board: Board, run: Running) -> None:
+    def started(self, progress: StudyProgress, run: Running) -> None:
         """Nothing to log."""
 
-    def moved(self, board: Board, run: Running) -> None:
+    def moved(self, progress: StudyProgress, run: Running) -> None:
         """Nothing to log."""
 
-    def ended(self, board: Board, record: RunRecord, seconds: float) -> None:
+    def ended(self, progress: StudyProgress, record: RunRecord, seconds: float) -> None:
         """Log the run's line."""
         level = logging.WARNING if record.status == "error" else logging.INFO
-        LOGGER.log(level, "%s", ended_line(board, record, seconds))
+        LOGGER.log(level, "%s", ended_line(progress, record, seconds))

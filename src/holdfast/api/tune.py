@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from holdfast.api.arguments import Data, RunOptions, check_options, naming_arguments, source
 from holdfast.api.logs import log_remarks
 from holdfast.records.run import RunRecord
-from holdfast.study.options import read_tune
+from holdfast.study.define.options import read_tune
 from holdfast.training.quiet import quiet
 
 if TYPE_CHECKING:

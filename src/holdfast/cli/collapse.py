@@ -7,7 +7,7 @@ import typer
 
 from holdfast.cli import options as o
 from holdfast.cli.help import show_help
-from holdfast.study.options import read_data, study_keys, task_names
+from holdfast.study.define.options import read_data, study_keys, task_names
 
 _Source = Annotated[str, o.option("Task to tune on first: a name, hub id, file or folder.")]
 _Chain = Annotated[str, o.option("Tasks to tune on after it, in this order, separated by commas.")]
@@ -80,7 +80,7 @@ def cycles(
 
 def _launch(context: typer.Context, protocol: str) -> None:
     from holdfast.cli.launch import launch
-    from holdfast.study.store.best import folder_name
+    from holdfast.study.define.folders import folder_name
 
     # The name of a key of a task, too.
     given = {name: value for name, value in context.params.items() if name != "source"}

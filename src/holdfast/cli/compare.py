@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from holdfast.cli import options as o
-from holdfast.study.options import read_data, study_keys
+from holdfast.study.define.options import read_data, study_keys
 
 
 @o.taking(o.PROBING, o.READING, o.TRAINING, o.ARITHMETIC, o.RUNS, o.TRUST)

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from holdfast.records.run import RunRecord
 from holdfast.study.plan.prepare import Prepared
-from holdfast.study.run.progress import Board, Listener, Running, ended_line, how_far, name_of, time_left
+from holdfast.study.run.progress import Running, StudyCallback, StudyProgress, ended_line, how_far, name_of, time_left
 
 MoveBar = Callable[[str, int, int | None], None]
 """Shows what is under way, and how many are done of how many; None where that is not known."""
@@ -24,8 +24,8 @@ def announce(prepared: Prepared) -> None:
 
 
 @contextmanager
-def listening() -> Iterator[Listener]:
-    """Give a listener that shows progress on standard error, in the way that suits it."""
+def listening() -> Iterator[StudyCallback]:
+    """Give a callback that shows progress on standard error, in the way that suits it."""
     if not _on_terminal():
         yield Lines()
         return
@@ -57,49 +57,47 @@ def live_progress() -> Progress:
 class Lines:
     """A line for every run that ended, and nothing else."""
 
-    def started(self, board: Board, run: Running) -> None:
+    def started(self, progress: StudyProgress, run: Running) -> None:
         """Nothing to show."""
 
-    def moved(self, board: Board, run: Running) -> None:
+    def moved(self, progress: StudyProgress, run: Running) -> None:
         """Nothing to show."""
 
-    def ended(self, board: Board, record: RunRecord, seconds: float) -> None:
+    def ended(self, progress: StudyProgress, record: RunRecord, seconds: float) -> None:
         """Write the run's line."""
-        typer.echo(ended_line(board, record, seconds), err=True)
+        typer.echo(ended_line(progress, record, seconds), err=True)
 
 
 class Live:
     """A bar for the study and one for every run under way, with ended runs above them."""
 
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
+    def __init__(self, live: Progress) -> None:
+        self.live = live
         self.whole: TaskID | None = None
         self.bars: dict[str, TaskID] = {}
 
-    def started(self, board: Board, run: Running) -> None:
+    def started(self, progress: StudyProgress, run: Running) -> None:
         """Give the run a bar."""
-        self._show_whole(board)
-        self.bars[run.spec.id] = self.progress.add_task(name_of(run.spec, run.task), total=None, state=run.phase)
+        self._show_whole(progress)
+        self.bars[run.spec.id] = self.live.add_task(name_of(run.spec, run.task), total=None, state=run.phase)
 
-    def moved(self, board: Board, run: Running) -> None:
+    def moved(self, progress: StudyProgress, run: Running) -> None:
         """Move the run's bar."""
-        self.progress.update(
-            self.bars[run.spec.id], total=run.total or None, completed=run.step, state=running_state(run)
-        )
-        self._show_whole(board)
+        self.live.update(self.bars[run.spec.id], total=run.total or None, completed=run.step, state=running_state(run))
+        self._show_whole(progress)
 
-    def ended(self, board: Board, record: RunRecord, seconds: float) -> None:
+    def ended(self, progress: StudyProgress, record: RunRecord, seconds: float) -> None:
         """Turn the run's bar into a line."""
-        self.progress.remove_task(self.bars.pop(record.id))
-        self.progress.console.print(ended_line(board, record, seconds), markup=False, highlight=False)
-        self._show_whole(board)
+        self.live.remove_task(self.bars.pop(record.id))
+        self.live.console.print(ended_line(progress, record, seconds), markup=False, highlight=False)
+        self._show_whole(progress)
 
-    def _show_whole(self, board: Board) -> None:
+    def _show_whole(self, progress: StudyProgress) -> None:
         if self.whole is None:
-            self.whole = self.progress.add_task("runs", total=board.total, state="")
-        left = time_left(board)
-        state = f"{how_far(board.done, board.planned)} done" + (f", {left}" if left else "")
-        self.progress.update(self.whole, total=board.total, completed=board.done, state=state)
+            self.whole = self.live.add_task("runs", total=progress.total, state="")
+        left = time_left(progress)
+        state = f"{how_far(progress.done, progress.planned)} done" + (f", {left}" if left else "")
+        self.live.update(self.whole, total=progress.total, completed=progress.done, state=state)
 
 
 def running_state(run: Any) -> str:

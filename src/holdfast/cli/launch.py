@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from holdfast.cli.stopping import exit_code
+from holdfast.study.define.folders import default_out
 from holdfast.study.define.study_file import StudyFile
-from holdfast.study.options import default_out
 
 if TYPE_CHECKING:
     from holdfast.study.plan.prepare import Prepared
@@ -49,8 +49,8 @@ def do(prepared: "Prepared", target: Path, *, dry_run: bool, retry_failed: bool)
         return
     typer.echo(f"results go to {target}", err=True)
     try:
-        with display.listening() as listener:
-            summary = run_study(prepared, target, listener, OUTPUTS, retry_failed=retry_failed)
+        with display.listening() as callback:
+            summary = run_study(prepared, target, callback, OUTPUTS, retry_failed=retry_failed)
     except KeyboardInterrupt as stop:
         typer.echo(how_to_go_on(prepared, target), err=True)
         raise typer.Exit(exit_code(stop)) from None

@@ -7,19 +7,16 @@ import typer
 from rich.console import Console
 
 from holdfast.records.summary import SequenceSummary, Summary
-from holdfast.report.sections import study_report
-from holdfast.report.sequence.sections import sequence_report
+from holdfast.report.outputs import report_of
 from holdfast.report.terminal import show
 
 
 def show_results(summary: Summary | SequenceSummary, folder: Path) -> None:
     """Print the results of the study in ``folder``; exit with code 1 when no run of it finished."""
     files = {"report": folder / "report.html", "summary": folder / "summary.json"}
-    if isinstance(summary, SequenceSummary):
-        show(sequence_report(summary), Console(), files)
-    else:
+    if isinstance(summary, Summary):
         files |= {f"best model ({best.task})": folder / best.path for best in summary.best}
-        show(study_report(summary), Console(), files)
+    show(report_of(summary), Console(), files)
     if summary.errors:
         command = shlex.join(["holdfast", "compare", str(folder / "study.yaml")])
         typer.echo(

@@ -8,10 +8,10 @@ import typer
 from holdfast.records.summary import Target
 from holdfast.study.define.study_file import StudyFile
 from holdfast.study.plan.prepare import Prepared
-from holdfast.study.run.progress import duration
 from holdfast.study.run.time_estimate import estimate
 from holdfast.study.store.run_store import Store
 from holdfast.tasks.show import show_task, two_rows
+from holdfast.wording import roughly
 
 
 def show_plan(prepared: Prepared, target: Path) -> None:
@@ -65,13 +65,13 @@ def show_plan(prepared: Prepared, target: Path) -> None:
         typer.echo(f"time     could not be measured here: {reason}")
         return
     typer.echo(
-        f"time     {least}roughly {duration(guess.total(missing))} for {len(missing)} runs, {guess.slots} at a time; "
+        f"time     {least}roughly {roughly(guess.total(missing))} for {len(missing)} runs, {guess.slots} at a time; "
         "from a few steps of each method, timed just now on this machine"
     )
     for stored in prepared.stored:
         for method in study.methods:
-            run = next(spec for spec in grid if spec.arm == stored.arm and spec.method == method)
-            typer.echo(f"         {stored.info.task}  {method}  {duration(guess.runs[run.id])} a run")
+            run = next(spec for spec in grid if spec.dataset_key == stored.dataset_key and spec.method == method)
+            typer.echo(f"         {stored.info.task}  {method}  {roughly(guess.runs[run.id])} a run")
 
 
 def _what(study: StudyFile) -> str:

@@ -8,7 +8,7 @@ from holdfast.cli import options as o
 from holdfast.cli.json_file import JsonFile, check_json_file, write_json
 from holdfast.errors import HoldfastError
 from holdfast.records.model_source import ModelSource
-from holdfast.study.options import read_data, task_names
+from holdfast.study.define.options import read_data, task_names
 
 
 @o.taking(o.READING, o.TRUST)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import options as o
-from holdfast.study.options import study_keys, study_options, task_names
+from holdfast.study.define.options import study_keys, study_options, task_names
 
 if TYPE_CHECKING:
     from holdfast.study.define.recipe import Recipe
@@ -61,7 +61,7 @@ def reproduce(
     target = out or Path("holdfast-runs", f"{name}-smoke" if smoke else name)
     options = study_options(study_keys(context.params))
     if smoke:
-        from holdfast.study.smoke import DATA, prepare_smoke, spared
+        from holdfast.study.smoke.prepare import DATA, prepare_smoke, spared
 
         for option, value in (("--model", model), ("--data-dir", data_dir), ("--train-size", train_size)):
             if value is not None:
@@ -132,7 +132,7 @@ def _run(
     from holdfast.cli.launch import do
     from holdfast.report.block import Report
     from holdfast.report.markdown import markdown
-    from holdfast.report.sections.published import beside
+    from holdfast.report.sections.published import paper_comparison
     from holdfast.report.terminal import show
     from holdfast.study.analysis.reproduction import reproductions, together
     from holdfast.study.plan.prepare import prepare
@@ -154,7 +154,7 @@ def _run(
     if dry_run:
         return
     comparisons = reproductions(target, next(iter(studies.values())))
-    path, all_tasks = target / "beside-the-paper.md", Report((beside(together(comparisons)),))
+    path, all_tasks = target / "beside-the-paper.md", Report((paper_comparison(together(comparisons)),))
     write_text(path, markdown(all_tasks))
     if len(comparisons) > 1:
         show(all_tasks, Console(), {"all tasks beside the paper": path})

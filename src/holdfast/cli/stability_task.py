@@ -6,7 +6,7 @@ import typer
 
 from holdfast.cli import options as o
 from holdfast.cli.json_file import JsonFile, check_json_file, write_json
-from holdfast.study.options import read_data
+from holdfast.study.define.options import read_data
 
 
 @o.taking(o.READING, o.TRAINING, o.TRUST)

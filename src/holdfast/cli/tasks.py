@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.cli import options as o
-from holdfast.study.options import task_spec
+from holdfast.study.define.options import task_spec
 
 
 @o.taking(o.READING)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import options as o
+from holdfast.wording import score
 
 if TYPE_CHECKING:
     from holdfast.training.run.progress import Progress
@@ -40,7 +41,7 @@ def tune(
     """
     from holdfast.cli import display
     from holdfast.report.card import model_card
-    from holdfast.study.options import read_tune
+    from holdfast.study.define.options import read_tune
     from holdfast.study.plan.prepare import prepare
     from holdfast.study.run.executors.environment import use_threads
     from holdfast.study.run.tune import check_free, default_folder
@@ -58,7 +59,6 @@ def tune(
             move(display.running_state(progress), progress.step, progress.total or None)
 
         record = tune_one(prepared, target, lambda record: model_card(None, record, None), show)
-    score = record.metrics.get(record.primary)
-    points = "undefined" if score is None else f"{100 * score:.1f}"
+    points = score(record.metrics.get(record.primary))
     typer.echo(f"{name}: {record.primary} {points} on {record.scored_rows} {record.scored_split} rows")
     typer.echo(f"model: {target}")

@@ -7,6 +7,6 @@ from holdfast.collapse.probes.probing import linear_probe as linear_probe
 from holdfast.measures.geometry import effective_rank as effective_rank
 from holdfast.measures.geometry import mean_cosine as mean_cosine
 from holdfast.measures.geometry import participation_ratio as participation_ratio
-from holdfast.measures.layers import LayerMeasures as LayerMeasures
 from holdfast.measures.layers import measure_layers as measure_layers
 from holdfast.measures.representations import linear_cka as linear_cka
+from holdfast.records.run import LayerMeasures as LayerMeasures

@@ -1,6 +1,5 @@
 """What tuning did to every hidden layer, on the same rows before and after, without labels."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,26 +8,7 @@ from numpy.typing import NDArray
 from holdfast.errors import HoldfastError
 from holdfast.measures.geometry import Geometry, geometry
 from holdfast.measures.representations import LEAST_ROWS, linear_cka, varies
-
-
-@dataclass(frozen=True)
-class LayerMeasures:
-    """One hidden layer after tuning, and, as ``*_start``, before.
-
-    None where the layer is the same for every row, as embeddings of the first token are, or is not finite.
-    """
-
-    layer: int
-    """Its place among those measured, from 0 on: of ``layer_states`` 0 is the embeddings."""
-    cka: float | None
-    """``linear_cka`` of after and before."""
-    effective_rank: float | None
-    effective_rank_start: float | None
-    participation_ratio: float | None
-    participation_ratio_start: float | None
-    mean_cosine: float | None
-    """Also None where a row is zero."""
-    mean_cosine_start: float | None
+from holdfast.records.run import LayerMeasures
 
 
 def measure_layers(states: NDArray[Any], reference: NDArray[Any]) -> list[LayerMeasures]:

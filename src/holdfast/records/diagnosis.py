@@ -10,7 +10,7 @@ Lever = Literal["rows", "centres", "rate", "steps", "heads"]
 """What is changed, one thing at a time: half the rows, class centres twice as far apart, half the learning rate,
 twice the steps, 10 heads in place of 1."""
 Measure = Literal["leave_one_out", "seed_spread"]
-Verdict = Literal["limits", "does not limit", "cannot be judged"]
+LimitVerdict = Literal["limits", "does not limit", "cannot be judged"]
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
@@ -144,7 +144,7 @@ class Limit(BaseModel):
     model_config = _STRICT
 
     name: str
-    verdict: Verdict
+    verdict: LimitVerdict
     evidence: tuple[str, ...]
     share: float | None = None
     """What the change that acts on it leaves of the measure that it lowers most; None where none was tried."""

@@ -92,7 +92,7 @@ class OtherTask(BaseModel):
     """``OodSpec.labels``; probes have none."""
 
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of what ``RunSpec.id`` hashes: raised with every change of the fields, of their defaults or their meaning."""
 
 Role = Literal["compared", "search", "perturbed", "reference"]
@@ -104,6 +104,10 @@ def _role_of(fields: dict[str, Any]) -> Role:
     if not fields.get("method"):
         return "reference"
     return "perturbed" if fields.get("perturb") else "compared"
+
+
+DatasetKey = tuple[str, int | None]
+"""The source of a task and the training rows asked for."""
 
 
 class RunSpec(BaseModel):
@@ -151,8 +155,8 @@ class RunSpec(BaseModel):
         return ModelSource(self.model, self.revision, self.remote_code, self.pickled_weights)
 
     @property
-    def arm(self) -> tuple[str, int | None]:
-        """What runs that are compared share: the task's source and the training rows asked for."""
+    def dataset_key(self) -> DatasetKey:
+        """What runs that are compared share."""
         return self.task.source, self.train_size
 
     @property
@@ -176,24 +180,30 @@ class Checkpoint(BaseModel):
     metrics: dict[str, float | None]
 
 
-class LayerState(BaseModel):
-    """One hidden layer of a tuned model on the kept rows of the scored split, without labels; null where undefined.
+class LayerMeasures(BaseModel):
+    """One hidden layer after tuning and, as ``*_start``, before, on the same rows and without labels.
 
-    See ``holdfast.collapse.measure_layers`` for the definitions; the fields ``*_start`` are the pre-trained model's.
+    None where the layer is the same for every row, as embeddings of the first token are, or is not finite.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     layer: int
-    """0 is the embeddings."""
+    """Its place among those measured, from 0 on: of all hidden layers 0 is the embeddings."""
     cka: float | None
-    """Linear CKA with the pre-trained model's states of the same rows."""
+    """Linear CKA of after and before."""
     effective_rank: float | None
     effective_rank_start: float | None
     participation_ratio: float | None
     participation_ratio_start: float | None
     mean_cosine: float | None
+    """Also None where a row is zero."""
     mean_cosine_start: float | None
+
+
+class LayerState(LayerMeasures):
+    """One hidden layer of a tuned model against the pre-trained one, on the kept rows of the scored split."""
+
     weight_distance: float | None
     """Euclidean distance of the block's weights from the pre-trained ones."""
 
@@ -204,6 +214,7 @@ class Monitored(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     step: int
+    """Optimizer steps done."""
     cka: float | None
     effective_rank: float | None
     participation_ratio: float | None
@@ -244,7 +255,7 @@ class RunRecord(BaseModel):
     error: str | None = None
     """One line, for ``status == "error"``; the traceback is in ``error.txt`` beside the record."""
     form: str = ""
-    """Class of ``holdfast.training.task_models`` that made the model; empty in older records, of classifiers."""
+    """Class of ``holdfast.training.task_models`` that made the model; empty where none was made."""
     task_name: str = ""
     scored_split: str = ""
     """The split that ``metrics`` come from; it selected nothing."""
@@ -299,3 +310,8 @@ class RunRecord(BaseModel):
     versions: dict[str, str] = {}
     started: str = ""
     """UTC, ISO 8601."""
+
+    def points(self, metric: str) -> float | None:
+        """Return a score on the scored split in points; None where it is undefined or not finite."""
+        value = self.metrics.get(metric)
+        return None if value is None or not math.isfinite(value) else 100 * value

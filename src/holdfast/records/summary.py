@@ -77,7 +77,7 @@ class MetricRow(_Model):
     """By seed, in the order of ``Settings.seeds``; null where missing or undefined."""
 
 
-class LayerLuck(_Model):
+class LayerInstability(_Model):
     """How far the representations of the same rows lie apart in one layer, the mean over pairs of runs."""
 
     layer: int
@@ -90,17 +90,13 @@ class LayerLuck(_Model):
     procrustes: float | None
 
 
-class Luck(_Model):
-    """What the runs of one method on one task differ in (see ``stability.measures``), two runs or more."""
+class Instability(_Model):
+    """What the runs of one method on one task differ in: run-to-run variance at three granularities."""
 
-    task: str
-    method: str
-    varied: Literal["seed", "data"]
-    """What differs between the runs: the seeds of the study, or, with ``perturb``, only the training rows."""
     runs: int
     """Runs that ended, failed ones included."""
-    score_std: float
-    """Points, n - 1 in the denominator."""
+    score_std: float | None
+    """Points, n - 1 in the denominator; null below two runs."""
     score_range: float
     """Points between the best and the worst run."""
     failed_share: float
@@ -112,12 +108,23 @@ class Luck(_Model):
     """Jensen-Shannon divergence of two runs' predictions in nats, the mean over rows and pairs."""
     kappa_distance: float | None
     """1 - Fleiss' kappa with the runs as raters."""
-    layers: list[LayerLuck]
-    """From the embeddings to the last; empty where the runs kept no hidden states."""
+    layers: list[LayerInstability]
+    """From the embeddings to the last; empty where fewer than two runs kept hidden states."""
     distance: float | None
-    """Mean Euclidean distance of the body's weights from the pre-trained ones."""
+    """Mean Euclidean distance of the body's weights from the pre-trained ones, over the runs that know theirs."""
     distance_start: float | None
     """Mean distance from the weights at which training on the task began: differs where a stage went before."""
+
+
+class _Varied(_Model):
+    task: str
+    method: str
+    varied: Literal["seed", "data"]
+    """What differs between the runs: the seeds of the study, or, with ``perturb``, only the training rows."""
+
+
+class InstabilityRow(Instability, _Varied):
+    """What the runs of one method on one task differ in, two runs or more."""
 
 
 class Target(_Model):
@@ -236,7 +243,7 @@ class Settings(_Model):
     delta: float
     """Smallest difference that matters, in points, set before the runs."""
     alpha: float
-    """Significance level of a look (0.025 in a declared two-stage study)."""
+    """Significance level of an analysis (0.025 in a declared two-stage study)."""
     training: dict[str, Any]
     train_size: int | list[int] | None
 
@@ -298,8 +305,8 @@ class Summary(_Model):
     best: list[Best]
     looks: int
     """How many times results of this study with differing run counts were looked at."""
-    luck: list[Luck] = []
-    """By task and method, with at least two runs; empty in summaries written before these were measured."""
+    luck: list[InstabilityRow] = []
+    """By task and method, with at least two runs."""
     transfer: list[TransferRow] = []
     """By task, target and method: out-of-domain scores and linear probes."""
     transfer_sentences: list[str] = []

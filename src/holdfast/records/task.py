@@ -1,8 +1,8 @@
 """Which data a run trains on, before anything is loaded."""
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field
 
 from holdfast.records.reading import Reading
 
@@ -38,18 +38,8 @@ class TaskSpec(BaseModel):
     """Training rows to generate; ``playground/*`` only."""
     scored_rows: int | None = Field(default=None, gt=0)
     """At most so many rows of the scored split, drawn once and for all; None scores all."""
-
     read: Reading | None = None
     """What the user decides about the files' layout; None leaves it to the files."""
-
-    @model_serializer(mode="wrap")
-    def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = handler(self)
-        # Runs that were made before there were these fields keep their identity.
-        for name in ("scored_rows", "read"):
-            if getattr(self, name) is None:
-                fields.pop(name, None)
-        return fields
 
 
 class OodSpec(BaseModel):

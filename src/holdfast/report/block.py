@@ -1,6 +1,6 @@
 """What a report is made of: blocks, which say nothing of how they are shown.
 
-A section is a module of ``report.sections`` (or ``report.sequence``) with a function that returns its blocks; the
+A section is a function of ``report.sections`` (or ``report.sequence``) that returns its blocks; the
 renderers, ``terminal``, ``markdown`` and ``html``, know blocks only.
 """
 

@@ -6,13 +6,13 @@ from holdfast.report.block import Report
 from holdfast.report.front_matter import dataset, front_matter, model_name
 from holdfast.report.loading import loading, what
 from holdfast.report.markdown import code, escape, grid, markdown, table
-from holdfast.report.rows import KINDS, luck_rows, rows_of, task_of, transfer_rows, troubles
-from holdfast.report.sections.luck import saying
-from holdfast.report.sections.published import SMOKE, beside
+from holdfast.report.rows import KINDS, instability_rows, rows_of, task_of, transfer_rows, troubles
+from holdfast.report.sections.instability import saying
+from holdfast.report.sections.published import SMOKE, paper_comparison
 from holdfast.report.sections.results import ends, result_table
-from holdfast.report.text import count, decimals, duration, points, spread
 from holdfast.study.plan.controls import control_notes
 from holdfast.tasks.catalogue import NAMED
+from holdfast.wording import count, decimals, duration, points, spread
 
 
 def model_card(best: Best | None, record: RunRecord, summary: Summary | None) -> str:
@@ -29,8 +29,8 @@ def model_card(best: Best | None, record: RunRecord, summary: Summary | None) ->
         *([f"**{SMOKE}**"] if summary and summary.reproduction and summary.reproduction.smoke else []),
         "## Score",
         *_score(best, record, summary),
-        *_elsewhere(record, info, summary),
-        *([markdown(Report((beside(summary.reproduction),))).rstrip()] if summary and summary.reproduction else []),
+        *_other_tasks(record, info, summary),
+        *_paper(summary),
         "## How to load it",
         f"```python\n{loading(record, _regression(record, info), _pairs(record))}\n```",
         "## How it was made",
@@ -39,6 +39,12 @@ def model_card(best: Best | None, record: RunRecord, summary: Summary | None) ->
         _licence(record),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _paper(summary: Summary | None) -> list[str]:
+    if summary is None or summary.reproduction is None:
+        return []
+    return [markdown(Report((paper_comparison(summary.reproduction),))).rstrip()]
 
 
 def _regression(record: RunRecord, info: TaskInfo | None) -> bool:
@@ -91,7 +97,7 @@ def _score(best: Best | None, record: RunRecord, summary: Summary | None) -> lis
         runs = ", ".join([count(row.n, "run"), *troubles(row)])
         parts += [
             f"Over the seeds of {code(row.method)} ({runs}): mean ± standard deviation "
-            f"{spread(row.mean, row.std, digits)}, worst to best {ends(row, digits)}.{_luck(row, summary)} "
+            f"{spread(row.mean, row.std, digits)}, worst to best {ends(row, digits)}.{_disagreement(row, summary)} "
             "All methods of the study:",
             table(result_table(rows, summary.settings)),
             *map(escape, control_notes(summary.settings.methods, summary.settings.baseline)),
@@ -99,15 +105,15 @@ def _score(best: Best | None, record: RunRecord, summary: Summary | None) -> lis
     return parts
 
 
-def _elsewhere(record: RunRecord, info: TaskInfo | None, summary: Summary | None) -> list[str]:
+def _other_tasks(record: RunRecord, info: TaskInfo | None, summary: Summary | None) -> list[str]:
     """What the models of this method score on other tasks."""
     if summary is None or info is None:
         return []
     digits = decimals(summary.settings.delta)
     lines = []
     for target in info.targets:
-        found = transfer_rows(summary, info.task, target.kind, target.name)
-        own = next((row for row in found if row.method == record.spec.method), None)
+        rows = transfer_rows(summary, info.task, target.kind, target.name)
+        own = next((row for row in rows if row.method == record.spec.method), None)
         if own is not None:
             verdict = "" if own.verdict == "baseline" else own.verdict
             seen = [points(own.reference, digits), points(target.constant_score, digits)]
@@ -130,10 +136,10 @@ def _elsewhere(record: RunRecord, info: TaskInfo | None, summary: Summary | None
     return ["## On other tasks", said, grid(header, lines)]
 
 
-def _luck(row: Row, summary: Summary) -> str:
-    found = [luck for luck in luck_rows(summary, row.task) if (luck.method, luck.varied) == (row.method, "seed")]
+def _disagreement(row: Row, summary: Summary) -> str:
+    own = [one for one in instability_rows(summary, row.task) if (one.method, one.varied) == (row.method, "seed")]
     info = next(info for info in summary.tasks if info.task == row.task)
-    return "".join(f" {saying(luck, info)}" for luck in found).rstrip()
+    return "".join(f" {saying(one, info)}" for one in own).rstrip()
 
 
 def _expected(row: Row | None) -> str:

@@ -2,12 +2,12 @@
 
 from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from holdfast.records.diagnosis import Diagnosis, Features, FullTuning, HeadResult, HeadTuning, Lever
-from holdfast.report.text import ABSENT, clean, count, percent
+from holdfast.report.terminal import facts, item
+from holdfast.wording import ABSENT, clean, count, percent
 
 _LEVERS: dict[Lever, str] = {
     "rows": "half the rows",
@@ -26,32 +26,32 @@ _KNOWN = (
 )
 
 
-def show_diagnosis(found: Diagnosis, console: Console) -> None:
+def show_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     """Print ``found``."""
-    console.print(render(found), highlight=False)
+    console.print(render(diagnosis), highlight=False)
 
 
-def render(found: Diagnosis) -> RenderableType:
+def render(diagnosis: Diagnosis) -> RenderableType:
     """Return ``found`` for Rich's ``console.print``."""
-    title = f"{clean(found.task)}: what limits stability with {clean(found.model)}"
-    parts: list[RenderableType] = [Text(title, style="bold"), Text(f"{count(found.train_rows, 'training row')}")]
-    if found.features is not None:
-        parts += [Text(), Text("Pre-trained features", style="bold"), _facts(_features(found.features))]
-    if found.head is not None:
-        parts += [Text(), Text("Head tuning", style="bold"), Text(_conditions(found.head.given), style="dim")]
-        parts += [_head(found.head)]
-    if found.full is not None:
-        parts += [Text(), Text("Full tuning", style="bold"), _facts(_full(found.full))]
+    title = f"{clean(diagnosis.task)}: what limits stability with {clean(diagnosis.model)}"
+    parts: list[RenderableType] = [Text(title, style="bold"), Text(f"{count(diagnosis.train_rows, 'training row')}")]
+    if diagnosis.features is not None:
+        parts += [Text(), Text("Pre-trained features", style="bold"), facts(_features(diagnosis.features).items())]
+    if diagnosis.head is not None:
+        parts += [Text(), Text("Head tuning", style="bold"), Text(_conditions(diagnosis.head.given), style="dim")]
+        parts += [_head(diagnosis.head)]
+    if diagnosis.full is not None:
+        parts += [Text(), Text("Full tuning", style="bold"), facts(_full(diagnosis.full).items())]
     parts += [Text(), Text("Limits", style="bold")]
-    for limit in found.limits:
+    for limit in diagnosis.limits:
         style = {"limits": "bold yellow", "does not limit": "green", "cannot be judged": "dim"}[limit.verdict]
         parts.append(Text.assemble(f"{limit.name}: ", (limit.verdict, style)))
-        parts += [_item(line) for line in limit.evidence]
+        parts += [item(line, 2) for line in limit.evidence]
         if limit.verdict != "does not limit":
-            parts.append(_item(f"acts on it: {limit.remedy}"))
-    parts += [Text(), Text("Reading", style="bold"), *(Text(clean(line)) for line in found.sentences)]
-    if found.notes:
-        parts += [Text(), *(Text(clean(line), style="dim") for line in found.notes)]
+            parts.append(item(f"acts on it: {limit.remedy}", 2))
+    parts += [Text(), Text("Reading", style="bold"), *(Text(clean(line)) for line in diagnosis.sentences)]
+    if diagnosis.notes:
+        parts += [Text(), *(Text(clean(line), style="dim") for line in diagnosis.notes)]
     return Group(*parts, Text(), Text(_KNOWN, style="dim"))
 
 
@@ -59,17 +59,17 @@ def _features(features: Features) -> dict[str, str]:
     classes = ", ".join(f"{clean(name)} {rows}" for name, rows in features.classes.items())
     margins = sorted(pair.margin for pair in features.pairs if pair.margin is not None)
     overlapping = len(features.pairs) - len(margins)
-    told = ABSENT if not margins else f"{margins[0]:.3g}"
+    text = ABSENT if not margins else f"{margins[0]:.3g}"
     if len(margins) > 1:
-        told = f"smallest {margins[0]:.3g}, typical {margins[len(margins) // 2]:.3g}, of {len(margins)} pairs"
+        text = f"smallest {margins[0]:.3g}, typical {margins[len(margins) // 2]:.3g}, of {len(margins)} pairs"
     if overlapping:
-        told += f"; {count(overlapping, 'pair')} not separable"
+        text += f"; {count(overlapping, 'pair')} not separable"
     shuffled = [pair.shuffled for pair in features.pairs if pair.shuffled is not None]
     facts = {
         "rows by class": classes,
         "width": str(features.width),
         "feature norm B, at most": f"{features.feature_norm:.3g}",
-        "margin": told,
+        "margin": text,
         "  with shuffled labels": f"{min(shuffled):.3g}" if shuffled else "not separable",
     }
     if features.margin is not None:
@@ -119,16 +119,3 @@ def _full(full: FullTuning) -> dict[str, str]:
         "bound": ABSENT if full.bound is None else f"{full.bound:.2g}  ({full.bound_name})",
     }
     return facts | {"  " * (index + 1): note for index, note in enumerate(full.bound_notes)}
-
-
-def _facts(facts: dict[str, str]) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for name, value in facts.items():
-        table.add_row(Text(name), Text(value))
-    return table
-
-
-def _item(line: str) -> RenderableType:
-    marked = Table.grid(padding=(0, 1, 0, 0))
-    marked.add_row("•", Text(clean(line)))
-    return Padding(marked, (0, 0, 0, 2), expand=False)

@@ -7,9 +7,9 @@ import yaml
 
 from holdfast.records.run import RunRecord
 from holdfast.report.loading import pipeline_tag
-from holdfast.report.text import clean
 from holdfast.tasks.catalogue import NAMED
 from holdfast.training.models.loading import PACKAGED
+from holdfast.wording import clean
 
 # The hub's names for the metrics, where they differ from Holdfast's.
 _METRICS = {

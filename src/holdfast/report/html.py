@@ -7,7 +7,7 @@ from typing import Any
 
 from holdfast.report.block import Block, Cell, Details, Figures, Heading, Row, Table
 from holdfast.report.figures.style import Panel, colour, dash, symbol
-from holdfast.report.text import breakable, clean
+from holdfast.wording import breakable, clean
 
 _DASH = {"solid": "", "dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3"}
 _SHAPES = {

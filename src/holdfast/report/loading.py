@@ -54,18 +54,18 @@ model = {kind}.from_pretrained(folder{trust}).eval()
 
 def _use(record: RunRecord, regression: bool, paired: bool) -> str:
     length = record.spec.settings.max_length
-    kept = f'truncation=True, max_length={length}, padding=True, return_tensors="pt"'
+    cut = f'truncation=True, max_length={length}, padding=True, return_tensors="pt"'
     if record.form in WRITERS:
         # What was read is part of what a decoder returns.
         text, start = ("A prompt.\\n", "inputs.input_ids.shape[1]") if record.form == "CausalLM" else ("A text.", "")
         written = f"written[:, {start} :]" if start else "written"
-        return f"""inputs = tokenizer(["{text}"], {kept})
+        return f"""inputs = tokenizer(["{text}"], {cut})
 with torch.no_grad():
     written = model.generate(inputs.input_ids, attention_mask=inputs.attention_mask)
 print(tokenizer.batch_decode({written}, skip_special_tokens=True))"""
     if record.form == "TokenClassifier":
         return f"""words = ["A", "text", "."]
-inputs = tokenizer([words], is_split_into_words=True, {kept})
+inputs = tokenizer([words], is_split_into_words=True, {cut})
 with torch.no_grad():
     classes = model(**inputs).logits[0].argmax(-1).tolist()
 places = inputs.word_ids(0)
@@ -73,7 +73,7 @@ places = inputs.word_ids(0)
 print([model.config.id2label[classes[places.index(word)]] for word in range(len(words))])"""
     if record.form == "MultipleChoice":
         return f"""text, choices = "A text.", ["One choice.", "Another one."]
-inputs = tokenizer([text] * len(choices), choices, {kept})
+inputs = tokenizer([text] * len(choices), choices, {cut})
 with torch.no_grad():
     logits = model(**{{name: value[None] for name, value in inputs.items()}}).logits
 print(choices[logits.argmax(-1).item()])"""
@@ -84,7 +84,7 @@ print(choices[logits.argmax(-1).item()])"""
     )
     texts = '["A first text."], ["Its second text."]' if paired else '["A text."]'
     return f"""inputs = tokenizer(
-    {texts}, {kept}
+    {texts}, {cut}
 )
 with torch.no_grad():
     logits = model(**inputs).logits

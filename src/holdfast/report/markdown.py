@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from holdfast.report.block import Block, Cell, Details, Report, Row, Table
-from holdfast.report.text import clean
+from holdfast.wording import clean
 
 _BAR = re.compile(r"(?<!\\)\|")
 _SPECIAL = re.compile(r"([\\`*_{}<>#|~&$])")

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from holdfast.records.summary import Verdict
 from holdfast.report.block import Cell, Table
-from holdfast.report.text import ABSENT, clean, spread
+from holdfast.wording import ABSENT, clean, spread
 
 MARKS: dict[Verdict, str] = {
     "better": "▲",
@@ -25,6 +25,6 @@ def marked(mean: float | None, std: float | None, verdict: Verdict | None, digit
 
 def marks_key(tables: Iterable[Table], baseline: str) -> tuple[str, ...]:
     """Return what the marks in ``tables`` mean, in a sentence; nothing where there are none."""
-    found = {cell.verdict for table in tables for row in table.rows for cell in row.cells if cell.mark}
-    told = [f"{mark} {verdict}" for verdict, mark in MARKS.items() if verdict in found]
-    return (f"Marks, against {clean(baseline)}: {', '.join(told)}.",) if told else ()
+    present = {cell.verdict for table in tables for row in table.rows for cell in row.cells if cell.mark}
+    meanings = [f"{mark} {verdict}" for verdict, mark in MARKS.items() if verdict in present]
+    return (f"Marks, against {clean(baseline)}: {', '.join(meanings)}.",) if meanings else ()

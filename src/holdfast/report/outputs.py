@@ -5,6 +5,7 @@ from pathlib import Path
 
 from holdfast.records.run import RunRecord
 from holdfast.records.summary import SequenceSummary, Summary
+from holdfast.report.block import Report
 from holdfast.report.card import model_card
 from holdfast.report.page import write_page
 from holdfast.report.sections import study_report
@@ -12,12 +13,15 @@ from holdfast.report.sequence.sections import sequence_report
 from holdfast.study.analysis.conclude import Outputs
 
 
-def _page(summary: Summary, records: Sequence[RunRecord], path: Path) -> None:
-    write_page(study_report(summary, records), path)
+def report_of(summary: Summary | SequenceSummary, records: Sequence[RunRecord] = ()) -> Report:
+    """Return the report of a study, whether its runs stand alone or go on from each other."""
+    if isinstance(summary, SequenceSummary):
+        return sequence_report(summary, records)
+    return study_report(summary, records)
 
 
-def _sequence_page(summary: SequenceSummary, records: Sequence[RunRecord], path: Path) -> None:
-    write_page(sequence_report(summary, records), path)
+def _page(summary: Summary | SequenceSummary, records: Sequence[RunRecord], path: Path) -> None:
+    write_page(report_of(summary, records), path)
 
 
-OUTPUTS = Outputs(card=model_card, page=_page, sequence_page=_sequence_page)
+OUTPUTS = Outputs(card=model_card, page=_page)

@@ -3,8 +3,17 @@
 from collections.abc import Sequence
 
 from holdfast.records.run import RunRecord
-from holdfast.records.summary import Luck, Representation, Row, SequenceSummary, Summary, Target, TaskInfo, TransferRow
-from holdfast.report.text import clean
+from holdfast.records.summary import (
+    InstabilityRow,
+    Representation,
+    Row,
+    SequenceSummary,
+    Summary,
+    Target,
+    TaskInfo,
+    TransferRow,
+)
+from holdfast.wording import clean
 
 PRETRAINED = "(pre-trained model)"
 CONSTANT = "(best constant)"
@@ -51,28 +60,28 @@ def transfer_rows(summary: Summary, task: str, kind: str, target: str) -> list[T
 
 def targets_of(infos: Sequence[TaskInfo]) -> list[Target]:
     """Return what the models of a task, in all its sizes, are scored on: out of domain first, then probes."""
-    found = {(target.kind, target.name): target for info in infos for target in info.targets}
-    return sorted(found.values(), key=lambda target: target.kind == "probe")
+    targets = {(target.kind, target.name): target for info in infos for target in info.targets}
+    return sorted(targets.values(), key=lambda target: target.kind == "probe")
 
 
 def reference(infos: Sequence[TaskInfo], target: Target, summary: Summary) -> float | None:
     """Return what the pre-trained model scores on ``target`` under the same probes; None out of domain."""
-    found = [row for info in infos for row in transfer_rows(summary, info.task, target.kind, target.name)]
-    return next((row.reference for row in found if row.reference is not None), None)
+    rows = [row for info in infos for row in transfer_rows(summary, info.task, target.kind, target.name)]
+    return next((row.reference for row in rows if row.reference is not None), None)
 
 
-def luck_rows(summary: Summary, task: str) -> list[Luck]:
+def instability_rows(summary: Summary, task: str) -> list[InstabilityRow]:
     """Return the rows of one task in the summary's order."""
     return [row for row in summary.luck if row.task == task]
 
 
 def layers_of(summary: Summary, task: str) -> dict[str, list[Representation]]:
     """Return each method's layers on one task, the embeddings first."""
-    found: dict[str, list[Representation]] = {}
+    layers: dict[str, list[Representation]] = {}
     for row in summary.representations:
         if row.task == task:
-            found.setdefault(row.method, []).append(row)
-    return {method: sorted(rows, key=lambda row: row.layer) for method, rows in found.items()}
+            layers.setdefault(row.method, []).append(row)
+    return {method: sorted(rows, key=lambda row: row.layer) for method, rows in layers.items()}
 
 
 def last_layers(summary: Summary, task: str) -> dict[str, Representation]:

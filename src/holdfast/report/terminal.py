@@ -10,7 +10,7 @@ from rich.text import Text
 
 from holdfast.report.block import Block, Report
 from holdfast.report.terminal_table import TerminalTable
-from holdfast.report.text import clean
+from holdfast.wording import clean
 
 # For output that is not in Unicode, such as a redirected stream on Windows.
 _PLAIN = str.maketrans(
@@ -61,11 +61,11 @@ def render(report: Report) -> RenderableType:
     return Group(*parts)
 
 
-def item(line: str) -> RenderableType:
+def item(line: str, indent: int = 1) -> RenderableType:
     """Return a sentence of a list."""
     marked = Table.grid(padding=(0, 1, 0, 0))
     marked.add_row("•", Text(clean(line)))
-    return Padding(marked, (0, 0, 0, 1), expand=False)
+    return Padding(marked, (0, 0, 0, indent), expand=False)
 
 
 def _block(block: Block, level: int) -> Iterator[RenderableType]:
@@ -74,7 +74,7 @@ def _block(block: Block, level: int) -> Iterator[RenderableType]:
     if not block.lookup:
         content.append([TerminalTable(block.table)] if block.table else [])
         content += [list(_block(part, level + 1)) for part in block.parts]
-        content.append([_facts(block.facts)] if block.facts else [])
+        content.append([facts((clean(name), clean(value)) for name, value in block.facts)] if block.facts else [])
         content.append([item(note) for note in block.notes])
     content = [lines for lines in content if lines]
     if not content:
@@ -91,10 +91,11 @@ def _block(block: Block, level: int) -> Iterator[RenderableType]:
         yield from lines
 
 
-def _facts(facts: Iterable[tuple[str, str]]) -> Table:
+def facts(named: Iterable[tuple[str, str]]) -> Table:
+    """Return names and values."""
     table = Table.grid(padding=(0, 2, 0, 0))
-    for name, value in facts:
-        table.add_row(Text(clean(name)), Text(clean(value)))
+    for name, value in named:
+        table.add_row(Text(name), Text(value))
     return table
 
 

@@ -10,7 +10,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from holdfast.report.block import Cell, Heading, Row, Table
-from holdfast.report.text import breakable, wrap
+from holdfast.wording import breakable, wrap
 
 _GAP = 2
 """Blank columns between cells."""

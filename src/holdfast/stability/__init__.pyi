@@ -7,6 +7,7 @@ from holdfast.measures.representations import pairwise_representations as pairwi
 from holdfast.measures.representations import procrustes_similarity as procrustes_similarity
 from holdfast.measures.representations import svcca_similarity as svcca_similarity
 from holdfast.measures.weights import weight_distance as weight_distance
+from holdfast.records.summary import Instability as Instability
 from holdfast.stability.bounds import convex_tuning_bound as convex_tuning_bound
 from holdfast.stability.bounds import full_tuning_bound as full_tuning_bound
 from holdfast.stability.bounds import full_tuning_bound_after as full_tuning_bound_after
@@ -22,15 +23,14 @@ from holdfast.stability.estimators import feature_norm as feature_norm
 from holdfast.stability.estimators import gradient_norms as gradient_norms
 from holdfast.stability.head_descent import largest_learning_rate as largest_learning_rate
 from holdfast.stability.head_descent import with_constant as with_constant
+from holdfast.stability.instability import RunOutputs as RunOutputs
+from holdfast.stability.instability import measure_instability as measure_instability
 from holdfast.stability.leave_one_out import FullStability as FullStability
 from holdfast.stability.leave_one_out import HeadStability as HeadStability
 from holdfast.stability.leave_one_out import leave_one_out_full as leave_one_out_full
 from holdfast.stability.leave_one_out import leave_one_out_head as leave_one_out_head
 from holdfast.stability.margin import HardMargin as HardMargin
 from holdfast.stability.margin import hard_margin as hard_margin
-from holdfast.stability.measures import Luck as Luck
-from holdfast.stability.measures import RunOutputs as RunOutputs
-from holdfast.stability.measures import luck_of as luck_of
 from holdfast.stability.quadratics import QuadraticStability as QuadraticStability
 from holdfast.stability.quadratics import quadratic_stability as quadratic_stability
 from holdfast.stability.seed_spread import SeedSpread as SeedSpread

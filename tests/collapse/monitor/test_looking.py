@@ -1,7 +1,6 @@
 """The core of the monitor, in a loop of one's own."""
 
 import copy
-import dataclasses
 import logging
 
 import pytest
@@ -55,7 +54,7 @@ def test_a_model_that_has_not_moved_is_not_run_again():
     model.register_forward_hook(lambda *arguments: forwards.append(1))
     with torch.no_grad():
         model.classifier.weight += 1
-        assert monitor.look(3) == dataclasses.replace(monitor.start, step=3)
+        assert monitor.look(3) == monitor.start.model_copy(update={"step": 3})
         assert not forwards
         model.bert.pooler.dense.weight += 1
         moved = monitor.look(4)

@@ -2,7 +2,7 @@ import plotly.graph_objects as go
 
 from holdfast.report.figures import layer_distances
 from holdfast.report.figures.style import colour
-from report.studies import luck, row, summary, task
+from report.studies import instability, row, summary, task
 
 VANILLA = (66.0, 70.0, 68.0)
 
@@ -13,7 +13,7 @@ def study(*found):
 
 
 def test_a_panel_a_distance_and_a_line_a_method():
-    panels = layer_distances.panels(study(luck("vanilla", 0.1), luck("r3f", 0.1)))
+    panels = layer_distances.panels(study(instability("vanilla", 0.1), instability("r3f", 0.1)))
     assert [panel.title for panel in panels] == [
         f"rte: {name} distance between runs" for name in ("CKA", "SVCCA", "Procrustes")
     ]
@@ -27,14 +27,14 @@ def test_a_panel_a_distance_and_a_line_a_method():
 
 
 def test_layers_that_are_the_same_for_every_row_are_told():
-    found = luck("vanilla", 0.1)
+    found = instability("vanilla", 0.1)
     assert "no point" in layer_distances.panels(study(found))[0].note
     found.layers = found.layers[1:]
     assert layer_distances.panels(study(found))[0].note == ""
 
 
 def test_varied_data_has_the_method_s_colour_and_a_line_of_its_own():
-    panel, *_ = layer_distances.panels(study(luck("r3f", 0.1), luck("r3f", 0.1, "data")))
+    panel, *_ = layer_distances.panels(study(instability("r3f", 0.1), instability("r3f", 0.1, "data")))
     seeds, data = panel.figure["data"]
     assert seeds["line"]["color"] == data["line"]["color"] == colour(1)
     assert (seeds["line"]["dash"], data["line"]["dash"]) == ("solid", "dot")
@@ -43,6 +43,6 @@ def test_varied_data_has_the_method_s_colour_and_a_line_of_its_own():
 
 
 def test_without_distances_there_is_nothing_to_draw():
-    found = luck("vanilla", 0.1)
+    found = instability("vanilla", 0.1)
     found.layers = found.layers[:1]
-    assert layer_distances.panels(study(found, luck("r3f", 0.1, layers=[]))) == []
+    assert layer_distances.panels(study(found, instability("r3f", 0.1, layers=[]))) == []

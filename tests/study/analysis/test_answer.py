@@ -14,13 +14,13 @@ BEST = Best(task="rte", run="a", method="r3f", seed=3, selection_score=74.0, sco
 IDLE = (52.0, CONSTANT, 51.0, CONSTANT, 50.0)
 
 
-def study(*arms, verdict="cannot be told apart", info=None, delta=1.0, **changes):
-    """Methods on one task, the first the baseline; an arm is (name, scores, changes of its row)."""
+def study(*groups, verdict="cannot be told apart", info=None, delta=1.0, **changes):
+    """Methods on one task, the first the baseline; a group is (name, scores, changes of its row)."""
     info = info or task()
-    rows = [row(info.task, arms[0][0], arms[0][1])]
-    for name, scores, *more in arms[1:]:
+    rows = [row(info.task, groups[0][0], groups[0][1])]
+    for name, scores, *more in groups[1:]:
         values = more[0] if more else {}
-        made = row(info.task, name, scores, arms[0][1], verdict=values.pop("verdict", verdict))
+        made = row(info.task, name, scores, groups[0][1], verdict=values.pop("verdict", verdict))
         rows.append(made.model_copy(update=values))
     result = summary(rows, [info], **changes)
     result.settings.delta = delta
@@ -48,8 +48,8 @@ def test_what_other_rows_may_give_is_the_interval_of_a_share_of_the_scored_rows(
 
 
 def test_of_several_better_methods_the_best_is_named_first():
-    arms = (("vanilla", VANILLA), ("r4f", [x - 0.2 for x in R3F]), ("r3f", R3F))
-    found = answer(study(*arms, verdict="better"))
+    groups = (("vanilla", VANILLA), ("r4f", [x - 0.2 for x in R3F]), ("r3f", R3F))
+    found = answer(study(*groups, verdict="better"))
     assert found.use.startswith("Use r3f: it beats vanilla")
     assert found.use.endswith("; r4f is better than it too.")
 
@@ -72,8 +72,9 @@ def test_undecided_the_baseline_is_to_be_used_and_what_would_settle_it_is_told(d
 
 
 def test_a_cheaper_method_that_is_as_good_is_to_be_used():
-    arms = ("vanilla", VANILLA), ("bitfit", VANILLA, {"verdict": "practically equal", "cost_ratio": 0.5})
-    assert answer(study(*arms)).use == "Use bitfit: it is practically equal to vanilla, at 0.5 times its training time."
+    groups = ("vanilla", VANILLA), ("bitfit", VANILLA, {"verdict": "practically equal", "cost_ratio": 0.5})
+    use = answer(study(*groups)).use
+    assert use == "Use bitfit: it is practically equal to vanilla, at 0.5 times its training time."
     dear = ("vanilla", VANILLA), ("bitfit", VANILLA, {"verdict": "practically equal", "cost_ratio": 1.5})
     assert answer(study(*dear)).use.startswith("Use vanilla, the baseline: the others are practically equal to it")
 
@@ -111,9 +112,9 @@ def test_failed_runs_count_as_runs_that_did_not_learn():
 
 
 def test_half_of_the_runs_is_enough_to_doubt_the_models_unless_one_method_is_better():
-    arms = ("vanilla", IDLE), ("r3f", R3F)
-    assert answer(study(*arms)).use.startswith("Use none of these models yet: 5 of 10 runs")
-    assert answer(study(*arms, verdict="better")).use.startswith("Use r3f: it beats vanilla")
+    groups = ("vanilla", IDLE), ("r3f", R3F)
+    assert answer(study(*groups)).use.startswith("Use none of these models yet: 5 of 10 runs")
+    assert answer(study(*groups, verdict="better")).use.startswith("Use r3f: it beats vanilla")
 
 
 def test_a_baseline_that_did_not_learn_is_not_recommended():

@@ -8,7 +8,7 @@ from holdfast.errors import HoldfastError
 from holdfast.records.run import RunRecord
 from holdfast.records.summary import Row, Settings, Summary, TaskInfo
 from holdfast.study.analysis.compare import Comparison, compare_runs, summarise
-from holdfast.study.statistics import mean_over_tasks, welch
+from holdfast.study.statistics.intervals import mean_over_tasks, welch
 from study.run_records import run_record, run_records, run_spec
 
 VANILLA = [0.66, 0.70, 0.68, 0.67, 0.69]
@@ -174,7 +174,7 @@ def test_per_example_correctness_adds_a_second_line() -> None:
         return [1.0] * right + [0.0] * (1000 - right)
 
     records = _two_methods()
-    found = compare_runs(records, correct={record.id: correct(record) for record in records})
+    found = compare_runs(records, per_example={record.id: correct(record) for record in records})
     assert found.sentences[1].startswith("Over seeds and test examples, r3f − vanilla on rte = 2.4 points (95 % CI")
     assert len(compare_runs(records).sentences) == len(found.sentences) - 1
 
@@ -234,7 +234,9 @@ def test_bad_options_are_refused(options: Mapping[str, Any], message: str) -> No
         compare_runs(_two_methods(), **options)
 
 
-def _summary(records: list[RunRecord], looks: int = 1, seeds: tuple[int, ...] = (3, 1, 2), **changes: Any) -> Summary:
+def _summary(
+    records: list[RunRecord], analyses: int = 1, seeds: tuple[int, ...] = (3, 1, 2), **changes: Any
+) -> Summary:
     """Two tasks, three methods; the grid runs through the seeds first."""
     methods = ["r4f", "vanilla", "r3f"]
     grid = [run_spec(source, method, seed) for seed in seeds for source in ("b.csv", "a.csv") for method in methods]
@@ -268,7 +270,7 @@ def _summary(records: list[RunRecord], looks: int = 1, seeds: tuple[int, ...] = 
     by_id = {record.id: record for record in records}
     names = {("a.csv", None): "a", ("b.csv", None): "b"}
     given: dict[str, Any] = {"settings": settings, "tasks": tasks, "grid": grid, "records": by_id, "best": []}
-    return summarise(**(given | changes), looks=looks, names=names)
+    return summarise(**(given | changes), analyses=analyses, names=names)
 
 
 def _study_records() -> list[RunRecord]:
@@ -324,8 +326,8 @@ def test_summary_of_a_study_in_which_everything_diverged() -> None:
 
 def test_summary_tells_of_repeated_looks() -> None:
     assert not any("Looked at" in sentence for sentence in _summary(_study_records()).sentences)
-    *_, looked, closing = _summary(_study_records(), looks=2).sentences
-    assert "Looked at 2 times" in looked
+    *_, interim, closing = _summary(_study_records(), analyses=2).sentences
+    assert "Looked at 2 times" in interim
     assert closing.endswith("over seeds only; same validation set.")
 
 

@@ -3,9 +3,9 @@ import pytest
 
 from holdfast.errors import HoldfastError
 from holdfast.records.run import Perturbation
-from holdfast.records.summary import Summary, TaskInfo
+from holdfast.records.summary import TaskInfo
 from holdfast.stability import jensen_shannon, linear_cka, pairwise_representations
-from holdfast.study.analysis.instability import measure_luck
+from holdfast.study.analysis.instability import instability_rows
 from holdfast.study.plan.prepare import StoredTask
 from holdfast.study.run.study_runner import remake_results
 from holdfast.study.store.run_store import Store
@@ -41,7 +41,7 @@ def test_a_row_holds_the_measures_of_its_runs_files(tmp_path):
     store = Store(tmp_path)
     records = [run_record(score, seed=seed, distance=2.0 + seed) for seed, score in enumerate((0.7, 0.8))]
     (logits, states), (others, other_states) = [keep(store, record) for record in records]
-    (row,) = measure_luck(store, records, [stored()], ["vanilla"])
+    (row,) = instability_rows(store, records, [stored()], ["vanilla"])
     assert (row.task, row.method, row.varied, row.runs, row.predicted_runs) == ("rte", "vanilla", "seed", 2, 2)
     assert row.score_std == pytest.approx(10 / 2**0.5)
     assert row.score_range == pytest.approx(10)
@@ -54,12 +54,12 @@ def test_a_row_holds_the_measures_of_its_runs_files(tmp_path):
     assert (row.distance, row.distance_start) == (2.5, None)
 
 
-def test_luck_with_the_rows_stands_beside_luck_with_the_seed(tmp_path):
+def test_variance_over_rows_stands_beside_variance_over_seeds(tmp_path):
     store = Store(tmp_path)
     seeds = [run_record(0.7, seed=seed) for seed in range(3)]
     data = [perturbed(seed, score) for seed, score in enumerate((0.6, 0.8))]
     other = [run_record(0.7, method="r3f", seed=seed) for seed in range(2)]
-    rows = measure_luck(store, [*seeds, *data, *other], [stored()], ["vanilla", "r3f"])
+    rows = instability_rows(store, [*seeds, *data, *other], [stored()], ["vanilla", "r3f"])
     assert [(row.method, row.varied, row.runs) for row in rows] == [
         ("vanilla", "seed", 3),
         ("r3f", "seed", 2),
@@ -71,16 +71,16 @@ def test_luck_with_the_rows_stands_beside_luck_with_the_seed(tmp_path):
 def test_failed_runs_count_and_are_judged_beside_the_other_methods(tmp_path):
     vanilla = [run_record(0.5, seed=seed) for seed in range(2)]
     r3f = [run_record(0.9, method="r3f", seed=seed) for seed in range(3)]
-    rows = measure_luck(Store(tmp_path), vanilla + r3f, [stored()], ["vanilla", "r3f"])
+    rows = instability_rows(Store(tmp_path), vanilla + r3f, [stored()], ["vanilla", "r3f"])
     assert [row.failed_share for row in rows] == [1, 0]
 
 
 def test_runs_without_files_and_runs_that_stopped(tmp_path):
-    """Runs of before states were stored have scores only; one run alone, and one with an error, has no luck."""
+    """Runs without files have scores only; one run alone, and one with an error, have no row."""
     store = Store(tmp_path)
     old = [run_record(0.7, seed=seed) for seed in range(2)]
     alone = [run_record(method="r3f"), run_record(method="r3f", seed=1, status="error")]
-    (row,) = measure_luck(store, old + alone, [stored()], ["vanilla", "r3f"])
+    (row,) = instability_rows(store, old + alone, [stored()], ["vanilla", "r3f"])
     assert (row.method, row.predicted_runs, row.disagreement, row.layers) == ("vanilla", 0, None, [])
 
 
@@ -89,7 +89,7 @@ def test_regression_has_no_classes_to_disagree_on(tmp_path):
     records = [run_record(0.7, seed=seed) for seed in range(2)]
     for record in records:
         keep(store, record)
-    (row,) = measure_luck(store, records, [stored(kind="regression")], ["vanilla"])
+    (row,) = instability_rows(store, records, [stored(kind="regression")], ["vanilla"])
     assert (row.disagreement, row.js, row.kappa_distance) == (None, None, None)
     assert row.layers[2].cka is not None
 
@@ -100,12 +100,12 @@ def test_files_that_cannot_be_read_or_hold_other_rows_are_told_with_their_place(
     keep(store, records[0])
     keep(store, records[1], ids=np.arange(1, 41))
     with pytest.raises(HoldfastError, match=rf"{records[1].id}.*predictions\.npz holds other rows .* delete") as caught:
-        measure_luck(store, records, [stored()], ["vanilla"])
+        instability_rows(store, records, [stored()], ["vanilla"])
     assert "\n" not in str(caught.value)
     keep(store, records[1])
     (store.runs / records[1].id / "representations.npz").write_bytes(b"PK\x03\x04 cut")
     with pytest.raises(HoldfastError, match=r"representations\.npz is damaged .* delete .* and start again"):
-        measure_luck(store, records, [stored()], ["vanilla"])
+        instability_rows(store, records, [stored()], ["vanilla"])
 
 
 def test_representations_are_measured_again_only_where_a_file_is_new(tmp_path, monkeypatch):
@@ -113,30 +113,30 @@ def test_representations_are_measured_again_only_where_a_file_is_new(tmp_path, m
     records = [run_record(0.7, seed=seed) for seed in range(3)]
     for record in records:
         keep(store, record)
-    few = measure_luck(store, records[:2], [stored()], ["vanilla"])
-    first = measure_luck(store, records, [stored()], ["vanilla"])
+    few = instability_rows(store, records[:2], [stored()], ["vanilla"])
+    first = instability_rows(store, records, [stored()], ["vanilla"])
     assert first[0].layers != few[0].layers
     measured = []
     monkeypatch.setattr(
-        "holdfast.stability.measures.pairwise_representations",
+        "holdfast.stability.instability.pairwise_representations",
         lambda runs: measured.append(len(runs)) or pairwise_representations(runs),
     )
-    assert measure_luck(store, records, [stored()], ["vanilla"]) == first
+    assert instability_rows(store, records, [stored()], ["vanilla"]) == first
     assert measured == []
     # Another run of the same name; and what is damaged, or from another version, is measured anew.
     keep(store, records[1], rows=40, ids=None)
     changed = store.runs / records[1].id / "representations.npz"
     held = dict(np.load(changed))
     np.savez(changed, **held | {"states": held["states"][:, ::-1]})
-    again = measure_luck(store, records, [stored()], ["vanilla"])
+    again = instability_rows(store, records, [stored()], ["vanilla"])
     assert (measured, again == first) == ([3, 3], False)
     for content in (b"{", (tmp_path / "layers.json").read_bytes().replace(b'"holdfast":"', b'"holdfast":"0')):
         (tmp_path / "layers.json").write_bytes(content)
-        assert measure_luck(store, records, [stored()], ["vanilla"]) == again
+        assert instability_rows(store, records, [stored()], ["vanilla"]) == again
     assert measured == [3] * 6
 
 
-def test_a_study_s_summary_has_its_luck(fakes, tickets, tmp_path):
+def test_a_study_s_summary_has_its_instability(fakes, tickets, tmp_path):
     plan = prepared(tickets, workers=0, seeds=3)
     result = run(plan, tmp_path / "out")
     by_method = {row.method: row for row in result.results}
@@ -147,7 +147,7 @@ def test_a_study_s_summary_has_its_luck(fakes, tickets, tmp_path):
     assert remake_results(tmp_path / "out", PLAIN).luck == result.luck
 
 
-def test_runs_on_perturbed_data_are_luck_and_nothing_else(fakes, tickets, tmp_path):
+def test_runs_on_perturbed_data_are_instability_and_nothing_else(fakes, tickets, tmp_path):
     script(fakes, **{"r3f:0": "raise"})
     result = run(prepared(tickets, workers=0, seeds=2, perturb="data"), tmp_path / "out")
     assert [row.n for row in result.results] == [2, 1]
@@ -158,9 +158,3 @@ def test_runs_on_perturbed_data_are_luck_and_nothing_else(fakes, tickets, tmp_pa
     # The fake fails by method and seed, and perturbed runs have the first seed.
     assert [error["seed"] for error in result.errors] == ["0", "0 (data 0)", "0 (data 1)"]
     assert (tmp_path / "out" / "report.html").read_text() == "page of 4 runs"
-
-
-def test_summaries_from_before_luck_was_measured_still_load(fakes, tickets, tmp_path):
-    content = run(prepared(tickets, workers=0), tmp_path / "out").model_dump()
-    del content["luck"]
-    assert Summary.model_validate(content).luck == []

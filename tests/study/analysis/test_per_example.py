@@ -3,7 +3,7 @@ import pytest
 
 from holdfast.errors import HoldfastError
 from holdfast.records.summary import TaskInfo
-from holdfast.study.analysis.per_example import correct_rows
+from holdfast.study.analysis.per_example import per_example_accuracy
 from holdfast.study.plan.prepare import StoredTask
 from holdfast.study.store.run_store import Store
 from study.run_records import run_record
@@ -29,7 +29,7 @@ def test_rows_count_as_right_by_their_largest_logit_where_accuracy_is_scored(tmp
         if name != "without":
             np.savez(folder / "predictions.npz", logits=logits, labels=np.array([0, 1, 1]))
     tasks = [stored("rte", "accuracy"), stored("cola", "matthews")]
-    assert correct_rows(store, list(runs.values()), tasks) == {runs["right"].id: [1.0, 0.0, 1.0]}
+    assert per_example_accuracy(store, list(runs.values()), tasks) == {runs["right"].id: [1.0, 0.0, 1.0]}
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"no archive"])
@@ -38,5 +38,5 @@ def test_damaged_predictions_are_told_with_their_place(tmp_path, content):
     store.begin(record.spec)
     (store.runs / record.id / "predictions.npz").write_bytes(content)
     with pytest.raises(HoldfastError, match=r"predictions\.npz is damaged .* delete .* and start again") as caught:
-        correct_rows(store, [record], [stored("rte", "accuracy")])
+        per_example_accuracy(store, [record], [stored("rte", "accuracy")])
     assert "\n" not in str(caught.value)

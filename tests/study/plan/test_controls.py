@@ -47,8 +47,8 @@ def test_methods_that_are_not_installed_are_passed_over():
 
 
 def test_the_summary_says_it_and_counts_no_further_comparison():
-    arms = {"vanilla": [0.70, 0.71, 0.72], DPS: [0.73, 0.72, 0.74], CONTROL: [0.72, 0.73, 0.73]}
-    records = [record for method, scores in arms.items() for record in run_records(scores, method=method)]
+    groups = {"vanilla": [0.70, 0.71, 0.72], DPS: [0.73, 0.72, 0.74], CONTROL: [0.72, 0.73, 0.73]}
+    records = [record for method, scores in groups.items() for record in run_records(scores, method=method)]
     sentences = compare_runs(records, "vanilla").sentences
     assert sum("shows what dropout alone does" in sentence for sentence in sentences) == 1
     assert "Holm over 2 comparisons" in sentences[-1]

@@ -133,8 +133,8 @@ def test_a_trial_that_failed_is_told(fakes, tickets, tmp_path):
 
 
 class Lines(studies.Heard):
-    def ended(self, board, record, seconds):
-        self.ends.append(ended_line(board, record, seconds).split("]")[0])
+    def ended(self, progress, record, seconds):
+        self.ends.append(ended_line(progress, record, seconds).split("]")[0])
 
 
 def test_progress_knows_at_least_so_many_runs(fakes, tickets, tmp_path):

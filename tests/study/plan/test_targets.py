@@ -7,7 +7,7 @@ import pytest
 from holdfast.errors import HoldfastError
 from holdfast.study.define.study_file import from_options
 from holdfast.study.plan.prepare import prepare
-from holdfast.study.plan.targets import load_elsewhere
+from holdfast.study.plan.targets import load_eval_tasks
 from holdfast.study.run.study_runner import remake_results
 from study import studies
 from study.studies import timeless
@@ -60,7 +60,7 @@ def test_targets_tell_their_rows_metric_and_mapping(data):
     reference, run = prepared.grid
     assert reference.untrained
     assert not run.untrained
-    loaded = load_elsewhere(run, data)
+    loaded = load_eval_tasks(run, data)
     for target in (*run.ood, *run.probed):
         assert loaded[target].fingerprint == target.data
 

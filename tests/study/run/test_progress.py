@@ -1,7 +1,7 @@
 import pytest
 
 from holdfast.study.plan.policy import Planned
-from holdfast.study.run.progress import Board
+from holdfast.study.run.progress import StudyProgress
 from study.run_records import run_record, run_spec
 
 NAMES = {("rte", None): "rte", ("cola", None): "cola"}
@@ -14,64 +14,64 @@ class Clock:
         return self.now
 
 
-def board_of(grid, records=(), slots=1):
+def progress_of(grid, records=(), slots=1):
     clock = Clock()
-    return Board(Planned(grid), NAMES, records, slots, clock), clock
+    return StudyProgress(Planned(grid), NAMES, records, slots, clock), clock
 
 
-def end(board, clock, spec, seconds, **changes):
-    board.start(spec)
+def end(progress, clock, spec, seconds, **changes):
+    progress.start(spec)
     clock.now += seconds
-    return board.end(run_record(spec=spec, method=spec.method, seed=spec.seed, task=spec.task.source, **changes))
+    return progress.end(run_record(spec=spec, method=spec.method, seed=spec.seed, task=spec.task.source, **changes))
 
 
 def test_nothing_is_known_before_the_first_step():
-    board, _ = board_of([run_spec(seed=0), run_spec(seed=1)])
-    board.start(run_spec(seed=0))
-    assert board.seconds_left() is None
+    progress, _ = progress_of([run_spec(seed=0), run_spec(seed=1)])
+    progress.start(run_spec(seed=0))
+    assert progress.seconds_left() is None
 
 
 def test_steps_of_the_first_run_tell_before_any_has_finished():
     grid = [run_spec(seed=seed) for seed in range(3)]
-    board, clock = board_of(grid)
-    run = board.start(grid[0])
+    progress, clock = progress_of(grid)
+    run = progress.start(grid[0])
     run.step, run.total = 10, 40
     clock.now = 5.0
     # 20 s a run: 15 left of this one and two to come.
-    assert board.seconds_left() == pytest.approx(15 + 40)
+    assert progress.seconds_left() == pytest.approx(15 + 40)
 
 
 def test_each_method_and_task_has_its_own_pace():
     grid = [
         run_spec(task, method, seed) for task in ("rte", "cola") for seed in (0, 1) for method in ("vanilla", "r3f")
     ]
-    board, clock = board_of(grid)
-    assert end(board, clock, grid[0], 10.0) == 10.0
-    end(board, clock, grid[1], 20.0)
+    progress, clock = progress_of(grid)
+    assert end(progress, clock, grid[0], 10.0) == 10.0
+    end(progress, clock, grid[1], 20.0)
     # rte: 10 + 20; cola, of which nothing is known: four of the median, 15.
-    assert board.seconds_left() == pytest.approx(30 + 4 * 15)
-    board.start(grid[2])
+    assert progress.seconds_left() == pytest.approx(30 + 4 * 15)
+    progress.start(grid[2])
     clock.now += 4.0
-    assert board.seconds_left() == pytest.approx(6 + 20 + 60)
+    assert progress.seconds_left() == pytest.approx(6 + 20 + 60)
 
 
 def test_a_run_that_takes_longer_than_ever_has_nothing_left():
     grid = [run_spec(seed=0), run_spec(seed=1)]
-    board, clock = board_of(grid)
-    end(board, clock, grid[0], 10.0)
-    board.start(grid[1])
+    progress, clock = progress_of(grid)
+    end(progress, clock, grid[0], 10.0)
+    progress.start(grid[1])
     clock.now += 50.0
-    assert board.seconds_left() == 0.0
+    assert progress.seconds_left() == 0.0
 
 
 def test_slots_share_the_rest_but_no_run():
     grid = [run_spec(seed=seed) for seed in range(6)]
-    board, clock = board_of(grid, slots=4)
-    end(board, clock, grid[0], 8.0)
-    assert board.seconds_left() == pytest.approx(5 * 8 / 4)
+    progress, clock = progress_of(grid, slots=4)
+    end(progress, clock, grid[0], 8.0)
+    assert progress.seconds_left() == pytest.approx(5 * 8 / 4)
     for spec in grid[1:5]:
-        end(board, clock, spec, 8.0)
-    assert board.seconds_left() == pytest.approx(8.0)
+        end(progress, clock, spec, 8.0)
+    assert progress.seconds_left() == pytest.approx(8.0)
 
 
 def test_earlier_runs_count_and_errors_say_nothing_about_time():
@@ -80,13 +80,13 @@ def test_earlier_runs_count_and_errors_say_nothing_about_time():
         run_record(spec=grid[0], seed=0, seconds=6.0),
         run_record(spec=grid[1], seed=1, seconds=0.1, status="error"),
     ]
-    board, _ = board_of(grid, earlier)
-    assert (board.done, board.total, board.errors) == (2, 4, 1)
-    assert board.seconds_left() == pytest.approx(12.0)
+    progress, _ = progress_of(grid, earlier)
+    assert (progress.done, progress.total, progress.errors) == (2, 4, 1)
+    assert progress.seconds_left() == pytest.approx(12.0)
 
 
 def test_probing_the_pretrained_model_says_nothing_of_how_long_runs_take():
     reference, spec = run_spec(method=""), run_spec()
     ended = run_record(spec=reference, seconds=2.0)
-    board = Board(Planned([reference, spec]), {spec.arm: "rte"}, [ended], 1, lambda: 0.0)
-    assert (board.done, board.seconds_left()) == (1, None)
+    progress = StudyProgress(Planned([reference, spec]), {spec.dataset_key: "rte"}, [ended], 1, lambda: 0.0)
+    assert (progress.done, progress.seconds_left()) == (1, None)

@@ -51,11 +51,11 @@ def do(one, root, given=WORDS_TASK):
     folder = root / one.id
     folder.mkdir(parents=True, exist_ok=True)
     phases = []
-    elsewhere = {
+    eval_tasks = {
         OtherTask(task=PROBED, data=COLOURS.fingerprint): COLOURS,
         OtherTask(task=OOD, data=OTHER.fingerprint): OTHER,
     }
-    return run(one, given, folder, lambda progress: phases.append(progress.phase), elsewhere), folder, phases
+    return run(one, given, folder, lambda progress: phases.append(progress.phase), eval_tasks), folder, phases
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from holdfast.study.statistics import Scale, compare_with_failures, failed_runs, failure_rate_p
+from holdfast.study.statistics import failed_runs
+from holdfast.study.statistics.failed_runs import compare_with_failures, failure_rate_p
+from holdfast.study.statistics.group import Scale
 
-from .arms import arm
+from .groups import group
 
-A = arm([70, 71, 69, 72, 70])
-C = arm([70, 71, 69], failed=[52.7, 52.7])
+A = group([70, 71, 69, 72, 70])
+C = group([70, 71, 69], failed=[52.7, 52.7])
 SCALE = Scale(step=0.01, constant=52.7)
 
 
@@ -38,7 +40,7 @@ def test_worked_example() -> None:
     assert (found.interval.low, found.interval.high) == pytest.approx((-1.58, 13.47), abs=0.2)
 
 
-def test_swapping_the_arms_flips_the_interval_exactly() -> None:
+def test_swapping_the_groups_flips_the_interval_exactly() -> None:
     one, other = compare_with_failures(A, C, SCALE), compare_with_failures(C, A, SCALE)
     assert one.interval is not None
     assert other.interval == -one.interval
@@ -46,8 +48,8 @@ def test_swapping_the_arms_flips_the_interval_exactly() -> None:
 
 
 def test_a_constant_added_to_everything_changes_no_difference() -> None:
-    shifted_a = arm([score + 8 for score in A.scores])
-    shifted_c = arm([78, 79, 77], failed=[60.7, 60.7])
+    shifted_a = group([score + 8 for score in A.scores])
+    shifted_c = group([78, 79, 77], failed=[60.7, 60.7])
     one = compare_with_failures(A, C, SCALE)
     other = compare_with_failures(shifted_a, shifted_c, Scale(step=0.01, constant=60.7))
     assert one.interval is not None
@@ -55,20 +57,20 @@ def test_a_constant_added_to_everything_changes_no_difference() -> None:
     assert (other.interval.low, other.interval.high) == pytest.approx((one.interval.low, one.interval.high))
 
 
-def test_an_arm_that_never_trained_has_no_interval() -> None:
-    found = compare_with_failures(arm([], failed=[52.7] * 5), A, SCALE)
+def test_a_group_that_never_trained_has_no_interval() -> None:
+    found = compare_with_failures(group([], failed=[52.7] * 5), A, SCALE)
     assert found.interval is None
     assert found.trained is None
     assert found.p_value == pytest.approx(2 * failure_rate_p(5, 5, 0, 5))
 
 
-def test_one_trained_run_borrows_the_other_arms_spread() -> None:
-    lonely = arm([70], failed=[52.7] * 4)
+def test_one_trained_run_borrows_the_other_groups_spread() -> None:
+    lonely = group([70], failed=[52.7] * 4)
     found = compare_with_failures(lonely, A, SCALE)
     assert found.trained is None
     assert found.interval is not None
     assert found.interval.low < -10
-    assert compare_with_failures(lonely, arm([71], failed=[52.7]), SCALE).interval is None
+    assert compare_with_failures(lonely, group([71], failed=[52.7]), SCALE).interval is None
 
 
 @pytest.mark.slow
@@ -80,11 +82,11 @@ def test_false_alarms_stay_within_the_level(share: float, monkeypatch: pytest.Mo
     generator = np.random.default_rng(7)
     alarms = 0
     for _ in range(2000):
-        arms = []
+        groups = []
         for _ in range(2):
             scores, lost = generator.normal(80, 1, 10), generator.random(10) < share
-            arms.append(arm(scores[~lost].tolist(), failed=[68.0] * int(lost.sum())))
-        alarms += compare_with_failures(arms[0], arms[1], SCALE).p_value <= 0.05
+            groups.append(group(scores[~lost].tolist(), failed=[68.0] * int(lost.sum())))
+        alarms += compare_with_failures(groups[0], groups[1], SCALE).p_value <= 0.05
     assert alarms / 2000 <= 0.06
 
 
@@ -95,8 +97,8 @@ def test_interval_covers_the_true_difference(monkeypatch: pytest.MonkeyPatch) ->
     covered = 0
     for _ in range(400):
         lost = int(stats.binom.rvs(5, 0.2, random_state=generator))
-        a = arm(generator.normal(80, 1, 5 - lost).tolist(), failed=[68.0] * lost)
-        b = arm(generator.normal(80, 1, 5).tolist())
+        a = group(generator.normal(80, 1, 5 - lost).tolist(), failed=[68.0] * lost)
+        b = group(generator.normal(80, 1, 5).tolist())
         interval = compare_with_failures(a, b, Scale(step=0.01, constant=68.0)).interval
         # No interval (nothing trained) makes no false claim.
         covered += interval is None or interval.low <= -0.2 * 12 <= interval.high

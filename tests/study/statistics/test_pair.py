@@ -1,8 +1,11 @@
 import pytest
 
-from holdfast.study.statistics import Interval, Scale, compare_arms, paired, plan_seeds, sign_flip_p, welch
+from holdfast.study.statistics.group import Scale
+from holdfast.study.statistics.intervals import Interval, paired, welch
+from holdfast.study.statistics.pair import compare_groups, plan_seeds
+from holdfast.study.statistics.significance import sign_flip_p
 
-from .arms import arm
+from .groups import group
 
 SCALE = Scale(step=0.1, constant=50.0)
 TEN_A = [70, 71, 69, 72, 70, 71, 70.5, 69.5, 71.5, 70]
@@ -10,7 +13,7 @@ TEN_B = [69, 70.5, 69, 71, 68.5, 70, 70, 69, 70, 69.5]
 
 
 def test_ten_common_seeds_are_paired() -> None:
-    pair = compare_arms(arm(TEN_A), arm(TEN_B), SCALE)
+    pair = compare_groups(group(TEN_A), group(TEN_B), SCALE)
     assert pair.form == "paired"
     assert pair.test == paired(TEN_A, TEN_B, step=0.1)
     assert pair.permutation_p == sign_flip_p(TEN_A, TEN_B)
@@ -21,13 +24,13 @@ def test_ten_common_seeds_are_paired() -> None:
 )
 def test_else_runs_stay_unpaired(n_a: int, n_b: int, first_seed: int) -> None:
     a, b = TEN_A[:n_a], TEN_B[:n_b]
-    pair = compare_arms(arm(a), arm(b, first_seed=first_seed), SCALE)
+    pair = compare_groups(group(a), group(b, first_seed=first_seed), SCALE)
     assert pair.form == "welch"
     assert pair.test == welch(a, b, step=0.1)
 
 
 def test_one_failed_run_switches_to_the_two_part_rule() -> None:
-    pair = compare_arms(arm(TEN_A[:9], failed=[50.0]), arm(TEN_B), SCALE)
+    pair = compare_groups(group(TEN_A[:9], failed=[50.0]), group(TEN_B), SCALE)
     assert pair.form == "failures"
     assert pair.failures is not None
     assert pair.test is None
@@ -36,37 +39,37 @@ def test_one_failed_run_switches_to_the_two_part_rule() -> None:
 
 
 def test_two_runs_have_an_interval_but_no_p() -> None:
-    pair = compare_arms(arm([70, 71]), arm([69, 70, 71]), SCALE)
+    pair = compare_groups(group([70, 71]), group([69, 70, 71]), SCALE)
     assert pair.interval is not None
     assert pair.p_value is None
 
 
 def test_one_run_has_a_difference_only() -> None:
-    pair = compare_arms(arm([70]), arm([69, 70, 71]), SCALE)
+    pair = compare_groups(group([70]), group([69, 70, 71]), SCALE)
     assert (pair.estimate, pair.win, pair.interval, pair.win_interval) == (0.0, 0.5, None, None)
 
 
 def test_no_run_has_nothing() -> None:
-    pair = compare_arms(arm([]), arm([69, 70, 71]), SCALE)
+    pair = compare_groups(group([]), group([69, 70, 71]), SCALE)
     assert (pair.form, pair.estimate, pair.win) == ("none", None, None)
 
 
 def test_intervals_end_where_scores_end() -> None:
-    pair = compare_arms(arm([100, 0]), arm([0, 100]), SCALE)
+    pair = compare_groups(group([100, 0]), group([0, 100]), SCALE)
     assert pair.interval == Interval(-100, 100)
-    signed = compare_arms(arm([100, -100]), arm([-100, 100]), Scale(step=0.1, constant=0.0, lowest=-100.0))
+    signed = compare_groups(group([100, -100]), group([-100, 100]), Scale(step=0.1, constant=0.0, lowest=-100.0))
     assert signed.interval == Interval(-200, 200)
 
 
 def test_plan_uses_trained_runs() -> None:
     a, b = [70, 71, 69, 72, 70], [66, 70, 68, 67, 69]
-    plan = plan_seeds(arm(a), arm(b), SCALE, delta=2.0)
+    plan = plan_seeds(group(a), group(b), SCALE, delta=2.0)
     assert plan is not None
     assert plan.settle == 27
-    with_failure = plan_seeds(arm(a), arm(b, failed=[50.0]), SCALE, delta=2.0)
+    with_failure = plan_seeds(group(a), group(b, failed=[50.0]), SCALE, delta=2.0)
     assert with_failure == plan
 
 
 def test_no_plan_from_one_trained_run() -> None:
-    one, five = arm([70], failed=[50.0] * 4), arm(TEN_B[:5])
+    one, five = group([70], failed=[50.0] * 4), group(TEN_B[:5])
     assert plan_seeds(one, five, SCALE, delta=1.0) is None

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from holdfast.study.statistics import planning_spread, seeds_to_detect, seeds_to_settle
+from holdfast.study.statistics.seeds_needed import planning_spread, seeds_to_detect, seeds_to_settle
 
 
 @pytest.mark.parametrize(

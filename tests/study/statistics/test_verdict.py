@@ -1,9 +1,11 @@
 import pytest
 
 from holdfast.records.summary import Verdict
-from holdfast.study.statistics import Scale, compare_arms, decide
+from holdfast.study.statistics.group import Scale
+from holdfast.study.statistics.pair import compare_groups
+from holdfast.study.statistics.verdict import decide
 
-from .arms import arm
+from .groups import group
 
 SCALE = Scale(step=0.01, constant=50.0)
 GOOD = [72.0, 72.4, 71.6, 72.2, 71.8]
@@ -25,7 +27,7 @@ WIDE = [70.0, 75.0, 65.0, 72.0, 68.0]
     ids=["better", "worse", "equal", "undecided", "Holm", "two runs"],
 )
 def test_without_failures(a: list[float], p_adjusted: float | None, verdict: Verdict) -> None:
-    assert decide(compare_arms(arm(a), arm(BASE), SCALE), p_adjusted, delta=1.0) == verdict
+    assert decide(compare_groups(group(a), group(BASE), SCALE), p_adjusted, delta=1.0) == verdict
 
 
 def _twenty(centre: float, failed: int) -> tuple[list[float], list[float]]:
@@ -44,7 +46,7 @@ def _twenty(centre: float, failed: int) -> tuple[list[float], list[float]]:
     ],
 )
 def test_with_failures(centre: float, failed: int, verdict: Verdict) -> None:
-    pair = compare_arms(arm(*_twenty(centre, failed)), arm(*_twenty(70.0, 0)), SCALE)
+    pair = compare_groups(group(*_twenty(centre, failed)), group(*_twenty(70.0, 0)), SCALE)
     assert pair.p_value is not None
     assert pair.p_value <= 0.05
     assert decide(pair, pair.p_value, delta=1.0) == verdict

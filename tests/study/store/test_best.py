@@ -112,7 +112,7 @@ def test_names_that_look_alike_as_folders_stay_apart(tmp_path):
 
 def put(store, *records):
     by_id = {record.id: record for record in records}
-    names = {record.spec.arm: record.task_name for record in records}
+    names = {record.spec.dataset_key: record.task_name for record in records}
     best = describe_best(store, [record.spec for record in records], by_id, names)
     place(store, best, by_id, None, lambda entry, record, summary: f"made by {record.spec.method}")
     return best

@@ -203,7 +203,7 @@ def test_a_lock_file_without_a_process_locks_nothing(tickets, tmp_path):
     assert opened(plan, out).load()[0] == plan.study
 
 
-@pytest.mark.parametrize("schema", [None, 1, 3])
+@pytest.mark.parametrize("schema", [None, 2, 4])
 def test_runs_of_another_version_are_neither_shown_nor_mixed_with(tickets, tmp_path, schema):
     plan = prepared(tickets, workers=0)
     studies.run(plan, tmp_path / "out")
@@ -214,7 +214,7 @@ def test_runs_of_another_version_are_neither_shown_nor_mixed_with(tickets, tmp_p
     else:
         file.write_text(json.dumps(json.loads(file.read_text()) | {"run_schema": schema, "later": 1}))
     before = contents(tmp_path / "out")
-    told = rf"out holds runs of another version of Holdfast \(run schema {schema or 1}, here 2\)"
+    told = rf"out holds runs of another version of Holdfast \(run schema {schema or 1}, here 3\)"
     for attempt in (
         lambda: studies.run(plan, tmp_path / "out"),
         lambda: Store(tmp_path / "out").check(plan.study, plan.stored),

@@ -5,7 +5,6 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from holdfast.errors import HoldfastError
-from holdfast.measures.layers import LayerMeasures, measure_layer
+from holdfast.measures.layers import measure_layer
 from holdfast.methods.parts.model.layers import body_of, is_encoder_decoder
+from holdfast.records.run import LayerMeasures, Monitored
 from holdfast.training.models.hidden_states import NoStatesError, Pooling, pooled_states
 
 logger = logging.getLogger(__name__)
@@ -25,18 +25,9 @@ States = list[NDArray[np.float32]]
 """(rows, width) a layer."""
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(Monitored):
     """The last hidden layer at one step of training; None where a measure is undefined (see ``LayerMeasures``)."""
 
-    step: int
-    """Optimizer steps done."""
-    cka: float | None
-    effective_rank: float | None
-    participation_ratio: float | None
-    mean_cosine: float | None
-    distance: float | None
-    """Euclidean distance of the body's weights from the pre-trained ones."""
     layers: tuple[LayerMeasures, ...] = ()
     """All hidden layers, the embeddings first, where these are watched."""
 
@@ -100,12 +91,20 @@ class Monitor:
         """Return what the model is now; ``step`` is noted in it."""
         distance = None if self._weights is None else self._distance(self._weights)
         if distance == 0:
-            return replace(self.start, step=step)
+            return self.start.model_copy(update={"step": step})
         return self._look(step, self._measure(self._states()), distance)
 
     def _look(self, step: int, measured: list[LayerMeasures], distance: float | None) -> Look:
         last, layers = measured[-1], tuple(measured) if self._all else ()
-        return Look(step, last.cka, last.effective_rank, last.participation_ratio, last.mean_cosine, distance, layers)
+        return Look(
+            step=step,
+            cka=last.cka,
+            effective_rank=last.effective_rank,
+            participation_ratio=last.participation_ratio,
+            mean_cosine=last.mean_cosine,
+            distance=distance,
+            layers=layers,
+        )
 
     def _measure(self, states: States) -> list[LayerMeasures]:
         return [measure_layer(layer, *pair) for layer, pair in enumerate(zip(states, self._reference, strict=True))]

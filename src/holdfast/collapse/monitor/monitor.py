@@ -185,6 +185,6 @@ def _logged_looks(history: Sequence[Mapping[str, Any]]) -> list[Look]:
     looks = []
     for entry in history:
         if any(key.startswith(_PREFIX) for key in entry):
-            measures: list[Any] = [entry.get(f"{_PREFIX}{name}") for name in _LOGGED]
-            looks.append(Look(entry["step"], *measures))
+            measures: dict[str, Any] = {name: entry.get(f"{_PREFIX}{name}") for name in _LOGGED}
+            looks.append(Look(step=entry["step"], **measures))
     return looks

@@ -4,6 +4,7 @@ import itertools
 import math
 
 from holdfast.records.probes import LayerScore, ProbedOn, ProbeResults
+from holdfast.wording import signed
 
 _Z = 1.959964
 """Normal quantile of two-sided 95 %."""
@@ -45,7 +46,7 @@ def _of_checkpoint(results: ProbeResults, name: str) -> list[str]:
             missing.append(task.task)
             continue
         side = "below" if score.difference < 0 else "above" if score.difference > 0 else "equal"
-        sides[side].append(task.task if side == "equal" else f"{task.task} ({_signed(score.difference)})")
+        sides[side].append(task.task if side == "equal" else f"{task.task} ({signed(score.difference)})")
         limit = margin(score, start, task)
         if limit is not None:
             (beyond if abs(score.difference) > limit else within).append(task.task)
@@ -92,7 +93,7 @@ def _between(results: ProbeResults) -> list[str]:
             if limit is not None and one.mean is not None and other.mean is not None:
                 gap = other.mean - one.mean
                 if abs(gap) > limit:
-                    beyond.append(f"{task.task} ({_signed(gap)})")
+                    beyond.append(f"{task.task} ({signed(gap)})")
         if beyond:
             lines.append(
                 f"{second} against {first}: the difference in accuracy is larger than the choice of scored rows "
@@ -111,7 +112,7 @@ def _means(results: ProbeResults) -> list[str]:
         last = [results.of(task.task, results.layers(task.task)[-1], checkpoint.name) for task in results.tasks]
         differences = [score.difference for score in last if score.difference is not None]
         if len(differences) == len(results.tasks):
-            lines.append(f"{checkpoint.name} {_signed(math.fsum(differences) / len(differences))}")
+            lines.append(f"{checkpoint.name} {signed(math.fsum(differences) / len(differences))}")
     if not lines:
         return []
     tasks = f"{len(results.tasks)} tasks"
@@ -151,7 +152,3 @@ def _basis(results: ProbeResults) -> list[str]:
         "A checkpoint is one run of its method: whether the method keeps more than another takes several training "
         "seeds of both, which holdfast compare --probe runs.",
     ]
-
-
-def _signed(value: float) -> str:
-    return "0.0" if value == 0 else f"{value:+.1f}".replace("-", "−")

@@ -2,15 +2,27 @@
 
 from holdfast.records.summary import Row, Summary, TaskInfo
 from holdfast.report.figures.intervals import mean_interval
-from holdfast.report.figures.style import Figure, Panel, bar, colour, frame, inert, marks, padded, reach, rule, symbol
+from holdfast.report.figures.style import (
+    Figure,
+    Panel,
+    bar,
+    colour,
+    frame,
+    inert,
+    marks,
+    padded,
+    reach,
+    rule,
+    symbol,
+    with_data,
+)
 from holdfast.report.rows import method_order, rows_of
-from holdfast.report.text import clean, decimals, points, times
+from holdfast.wording import clean, decimals, points, times
 
 
 def panels(summary: Summary) -> list[Panel]:
     """Return one panel a task on which at least one method has both a score and a cost."""
-    found = [_panel(info, summary) for info in summary.tasks]
-    return [panel for panel in found if panel.figure["data"]]
+    return with_data(_panel(info, summary) for info in summary.tasks)
 
 
 def _panel(info: TaskInfo, summary: Summary) -> Panel:

@@ -30,9 +30,9 @@ def mean_curve(runs: Sequence[Curve]) -> Curve:
         for at, value in run:
             values[at].append(value)
     mean: Curve = []
-    for at, found in sorted(values.items()):
-        finite = [value for value in found if value is not None]
-        if len(found) == len(runs):
+    for at, at_step in sorted(values.items()):
+        finite = [value for value in at_step if value is not None]
+        if len(at_step) == len(runs):
             mean.append((at, math.fsum(finite) / len(finite) if len(finite) == len(runs) else None))
     return mean
 

@@ -23,7 +23,7 @@ from holdfast.report.figures.style import (
     rule,
 )
 from holdfast.report.rows import NORMALISED, method_order, rows_of
-from holdfast.report.text import clean, decimals, interval, level, signed, wrap
+from holdfast.wording import clean, decimals, interval, level, signed, wrap
 
 _MARGIN = 92
 """Pixels right of the plot for the verdicts."""

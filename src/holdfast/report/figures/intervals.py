@@ -13,7 +13,7 @@ def mean_interval(scores: Sequence[float], alpha: float, info: TaskInfo) -> tupl
     metric can reach.
     """
     from holdfast.study.analysis.results_grid import SIGNED_METRICS
-    from holdfast.study.statistics.welch import floored_variance, t_difference
+    from holdfast.study.statistics.intervals import floored_variance, t_difference
 
     count = len(scores)
     if count < 2:

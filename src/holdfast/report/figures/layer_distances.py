@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from holdfast.records.summary import LayerLuck, Luck, Summary
+from holdfast.records.summary import InstabilityRow, LayerInstability, Summary
 from holdfast.report.figures.style import Figure, Panel, colour, frame, inert, symbol
-from holdfast.report.rows import luck_rows, method_order
-from holdfast.report.text import clean
+from holdfast.report.rows import instability_rows, method_order
+from holdfast.wording import clean
 
 _DISTANCES = {"cka": "CKA", "svcca": "SVCCA", "procrustes": "Procrustes"}
 _VARIED = {"seed": "seeds varied", "data": "training rows varied"}
@@ -13,14 +13,16 @@ _VARIED = {"seed": "seeds varied", "data": "training rows varied"}
 
 def panels(summary: Summary) -> list[Panel]:
     """Return three panels for each task on which a method has two runs whose layers can be compared."""
-    found = []
+    drawn = []
     for info in summary.tasks:
-        rows = [row for row in luck_rows(summary, info.task) if any(layer.cka is not None for layer in row.layers)]
-        found += [_panel(info.task, name, rows, summary) for name in _DISTANCES if rows]
-    return found
+        rows = [
+            row for row in instability_rows(summary, info.task) if any(layer.cka is not None for layer in row.layers)
+        ]
+        drawn += [_panel(info.task, name, rows, summary) for name in _DISTANCES if rows]
+    return drawn
 
 
-def _panel(task: str, name: str, rows: Sequence[Luck], summary: Summary) -> Panel:
+def _panel(task: str, name: str, rows: Sequence[InstabilityRow], summary: Summary) -> Panel:
     order = method_order(summary)
     title = f"{clean(task)}: {_DISTANCES[name]} distance between runs"
     data, said = [], []
@@ -38,11 +40,11 @@ def _panel(task: str, name: str, rows: Sequence[Luck], summary: Summary) -> Pane
     return Panel(title, f"{title}, layer by layer. " + " ".join(said), {"data": data, "layout": layout}, note.strip())
 
 
-def _distance(layer: LayerLuck, name: str) -> float | None:
+def _distance(layer: LayerInstability, name: str) -> float | None:
     return {"cka": layer.cka, "svcca": layer.svcca, "procrustes": layer.procrustes}[name]
 
 
-def _line(row: Luck, line: Sequence[tuple[int, float]], method: int) -> Figure:
+def _line(row: InstabilityRow, line: Sequence[tuple[int, float]], method: int) -> Figure:
     seeds = row.varied == "seed"
     text = [f"{inert(row.method)}, {_VARIED[row.varied]}<br>layer {layer}: {distance:.3g}" for layer, distance in line]
     return {

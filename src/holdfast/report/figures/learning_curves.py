@@ -7,9 +7,9 @@ from typing import NamedTuple
 from holdfast.records.summary import Row, Summary, TaskInfo, TransferRow
 from holdfast.report.figures.curves import Curve, marked_line
 from holdfast.report.figures.references import Reference, add_level, constant, pretrained
-from holdfast.report.figures.style import Figure, Panel, colour, frame, inert, marks
+from holdfast.report.figures.style import Figure, Panel, colour, frame, inert, marks, with_data
 from holdfast.report.rows import KINDS, by_base, method_order, reference, rows_of, targets_of, transfer_rows
-from holdfast.report.text import clean, count, decimals, points
+from holdfast.wording import clean, count, decimals, points
 
 _APART = 0.012
 """Decades between the runs of two methods, which would hide each other at the same number of rows."""
@@ -24,14 +24,14 @@ class _Sized(NamedTuple):
 
 def panels(summary: Summary) -> list[Panel]:
     """Return the learning curves of each task that was trained on several numbers of rows."""
-    found = []
+    drawn = []
     for base, infos in by_base(summary).items():
         if len(infos) < 2:
             continue
         own = [_Sized(info.train_rows, row) for info in infos for row in rows_of(summary, info.task)]
         metric = infos[0].metric
         title = f"{clean(base)}: {clean(metric)} against training rows"
-        found.append(_panel(title, metric, infos, own, constant(infos[0].constant_score), summary))
+        drawn.append(_panel(title, metric, infos, own, constant(infos[0].constant_score), summary))
         for target in targets_of(infos):
             others = [
                 _Sized(info.train_rows, row)
@@ -40,8 +40,8 @@ def panels(summary: Summary) -> list[Panel]:
             ]
             title = f"{clean(base)} → {clean(target.name)}, {KINDS[target.kind]}: {clean(target.metric)}"
             references = constant(target.constant_score) + pretrained(reference(infos, target, summary))
-            found.append(_panel(title, target.metric, infos, others, references, summary))
-    return [panel for panel in found if panel.figure["data"]]
+            drawn.append(_panel(title, target.metric, infos, others, references, summary))
+    return with_data(drawn)
 
 
 def _panel(
@@ -66,8 +66,8 @@ def _panel(
         runs.append(_runs(own, index, (index - (len(order) - 1) / 2) * _APART, summary))
         text = [f"{inert(method)}<br>{count(int(rows), 'row')}: {points(mean, digits)}" for rows, mean in curve]
         means.append(marked_line("mean", index, curve, text))
-        told = ", ".join(f"{points(mean, digits)} with {count(int(rows), 'row')}" for rows, mean in known)
-        said.append(f"{clean(method)}: {told}.")
+        scores_at = ", ".join(f"{points(mean, digits)} with {count(int(rows), 'row')}" for rows, mean in known)
+        said.append(f"{clean(method)}: {scores_at}.")
     said += [f"{one.name}: {points(one.score, digits)}." for one in references]
     layout = frame(260, "training rows, logarithmic", metric)
     sizes = [info.train_rows for info in infos]

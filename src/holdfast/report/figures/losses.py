@@ -9,7 +9,7 @@ from holdfast.records.summary import Summary
 from holdfast.report.figures.curves import Curve, faint, line, mean_curve, most_points, thin
 from holdfast.report.figures.style import Figure, Panel, frame, inert
 from holdfast.report.rows import method_order, task_of
-from holdfast.report.text import clean
+from holdfast.wording import clean
 
 _TASK = "loss/task"
 
@@ -22,11 +22,11 @@ def panels(summary: Summary, records: Sequence[RunRecord]) -> list[Panel]:
             curves[task_of(record, summary), term][record.spec.method].append(curve)
     lines = sum(len(runs) for methods in curves.values() for runs in methods.values())
     most = most_points(lines)
-    found = []
+    drawn = []
     for info in summary.tasks:
         terms = sorted((term for task, term in curves if task == info.task), key=lambda term: (term != _TASK, term))
-        found += [_panel(info.task, term, curves[info.task, term], summary, most) for term in terms]
-    return [panel for panel in found if panel.figure["data"] or panel.note]
+        drawn += [_panel(info.task, term, curves[info.task, term], summary, most) for term in terms]
+    return [panel for panel in drawn if panel.figure["data"] or panel.note]
 
 
 def _curves(record: RunRecord) -> dict[str, Curve]:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from holdfast.records.run import RunRecord
 from holdfast.records.summary import Summary
 from holdfast.report.figures.curves import Curve, faint, line, mean_curve, most_points, thin
-from holdfast.report.figures.style import Figure, Panel, frame, inert
+from holdfast.report.figures.style import Figure, Panel, frame, inert, with_data
 from holdfast.report.rows import method_order, task_of
-from holdfast.report.text import clean
+from holdfast.wording import clean
 
 _MEASURES = {
     "cka": "CKA",
@@ -22,7 +22,7 @@ def panels(summary: Summary, records: Sequence[RunRecord]) -> list[Panel]:
     watched = [record for record in records if record.status == "finished" and record.monitored]
     watched.sort(key=lambda record: (record.spec.seed, record.id))
     most = most_points(len(watched) * len(_MEASURES))
-    found = []
+    drawn = []
     for info in summary.tasks:
         own = [record for record in watched if task_of(record, summary) == info.task]
         for field, name in _MEASURES.items():
@@ -30,8 +30,8 @@ def panels(summary: Summary, records: Sequence[RunRecord]) -> list[Panel]:
             for record in own:
                 seen: Curve = [(look.step, getattr(look, field)) for look in record.monitored]
                 runs.setdefault(record.spec.method, []).append(thin(seen, most))
-            found.append(_panel(info.task, name, runs, summary))
-    return [panel for panel in found if panel.figure["data"]]
+            drawn.append(_panel(info.task, name, runs, summary))
+    return with_data(drawn)
 
 
 def _panel(task: str, name: str, methods: Mapping[str, Sequence[Curve]], summary: Summary) -> Panel:

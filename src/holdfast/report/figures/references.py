@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from holdfast.report.figures.style import MUTED, Figure, note, padded, rule
-from holdfast.report.text import points
+from holdfast.wording import points
 
 
 class Reference(NamedTuple):

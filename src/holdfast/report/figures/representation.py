@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from holdfast.records.summary import Representation, Summary
 from holdfast.report.figures.curves import marked_line
-from holdfast.report.figures.style import MUTED, Figure, Panel, frame, inert
+from holdfast.report.figures.style import MUTED, Figure, Panel, frame, inert, with_data
 from holdfast.report.rows import layers_of, method_order
-from holdfast.report.text import clean
+from holdfast.wording import clean
 
 
 class _Measure(NamedTuple):
@@ -30,11 +30,11 @@ _MEASURES = (
 
 def panels(summary: Summary) -> list[Panel]:
     """Return a panel for each task and measure that a method has a value of."""
-    found = []
+    drawn = []
     for info in summary.tasks:
         layers = layers_of(summary, info.task)
-        found += [_panel(info.task, measure, layers, summary) for measure in _MEASURES if layers]
-    return [panel for panel in found if panel.figure["data"]]
+        drawn += [_panel(info.task, measure, layers, summary) for measure in _MEASURES if layers]
+    return with_data(drawn)
 
 
 def _panel(task: str, measure: _Measure, layers: Mapping[str, Sequence[Representation]], summary: Summary) -> Panel:

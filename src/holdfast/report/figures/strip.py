@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 from holdfast.records.summary import Row, Settings, Summary, TaskInfo
 from holdfast.report.figures.intervals import mean_interval
+from holdfast.report.figures.references import add_upright, constant
 from holdfast.report.figures.style import (
     GRID,
     INK,
     LINE,
-    MUTED,
     Figure,
     Panel,
     bar,
@@ -19,13 +19,11 @@ from holdfast.report.figures.style import (
     label,
     marks,
     note,
-    padded,
     reach,
     rows_layout,
-    rule,
 )
 from holdfast.report.rows import method_order, rows_of, troubles
-from holdfast.report.text import clean, count, decimals, level, points
+from holdfast.wording import clean, count, decimals, level, points
 
 _DOTS, _INTERVAL, _GAP = 26, 16, 14
 """Pixels below a row's label for the dots, below these for the interval, below that before the next row."""
@@ -68,7 +66,7 @@ def _panel(info: TaskInfo, summary: Summary) -> Panel:
         top = below + _INTERVAL / 2 + _GAP
     layout = rows_layout(top, f"{info.metric} in points")
     layout["annotations"] = labels
-    _add_constant(layout, reach(data, "x"), info.constant_score, digits)
+    add_upright(layout, reach(data, "x"), constant(info.constant_score), digits)
     if len(settings.seeds) <= _JOINED:
         data.insert(0, _joined(strips))
     title = f"{clean(info.task)}: {clean(info.metric)} of every run"
@@ -128,26 +126,6 @@ def _joined(strips: list[list[_Dot]]) -> Figure:
                 y += [start.y, end.y, None]
     trace: Figure = {"type": "scatter", "mode": "lines", "meta": {"kind": "same seed"}, "hoverinfo": "skip"}
     return {**trace, "x": x, "y": y, "line": {"width": 1, "color": GRID}}
-
-
-def _add_constant(layout: Figure, ends: list[float], constant: float, digits: int) -> None:
-    """Set the range of scores; a constant prediction far off is pointed at, or it would squeeze the dots."""
-    low, high = padded(ends)
-    if 0 < max(low - constant, constant - high) <= 0.75 * (high - low):
-        low, high = padded([*ends, constant])
-    layout["xaxis"]["range"] = [low, high]
-    layout["shapes"] = [rule(constant, dash="dot")]
-    # Room for the label below the mode bar.
-    layout["margin"]["t"] += 14
-    layout["height"] += 14
-    said = f"constant prediction {points(constant, digits)}"
-    left = constant <= (low + high) / 2
-    style: dict[str, Any] = {"yref": "paper", "yanchor": "bottom", "xanchor": "left" if left else "right"}
-    style["font"] = {"size": 11, "color": MUTED}
-    if low <= constant <= high:
-        layout["annotations"].append(note(said, constant, 1, **style | {"xref": "x"}))
-    else:
-        layout["annotations"].append(note(f"← {said}" if left else f"{said} →", 0 if left else 1, 1, **style))
 
 
 def _alt(info: TaskInfo, rows: list[Row], digits: int) -> str:

@@ -2,10 +2,11 @@
 
 import html
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from holdfast.report.text import clean, wrap
+from holdfast.wording import clean, wrap
 
 INK = "#1f2328"
 MUTED = "#6a737d"
@@ -46,6 +47,11 @@ class Panel:
     """What a reader who cannot see the figure is told."""
     figure: Figure
     note: str = ""
+
+
+def with_data(panels: Iterable[Panel]) -> list[Panel]:
+    """Return the panels in which something is drawn."""
+    return [panel for panel in panels if panel.figure["data"]]
 
 
 def colour(index: int) -> str:

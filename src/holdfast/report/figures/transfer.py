@@ -19,7 +19,7 @@ from holdfast.report.figures.style import (
     rows_layout,
 )
 from holdfast.report.rows import method_order, transfer_rows
-from holdfast.report.text import clean, count, decimals, points
+from holdfast.wording import clean, count, decimals, points
 
 _DOTS, _GAP = 26, 10
 """Pixels below a row's label for the dots, and below these before the next row."""
@@ -30,12 +30,12 @@ _WHAT = {"ood": "out of domain", "probe": "linear probes"}
 
 def panels(summary: Summary, kind: Literal["ood", "probe"]) -> list[Panel]:
     """Return one panel for each task and target of ``kind`` on which a run has a score."""
-    found = []
+    drawn = []
     for info in summary.tasks:
         for target in info.targets:
             rows = [row for row in transfer_rows(summary, info.task, kind, target.name) if row.n]
-            found += [_panel(info, target, rows, summary)] if target.kind == kind and rows else []
-    return found
+            drawn += [_panel(info, target, rows, summary)] if target.kind == kind and rows else []
+    return drawn
 
 
 def _panel(info: TaskInfo, target: Target, rows: list[TransferRow], summary: Summary) -> Panel:

@@ -1,4 +1,4 @@
-"""The report of a study: one file a section, in the order in which they are read."""
+"""The report of a study: its sections in the order in which they are read, a file each; figures alone share one."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,8 @@ from holdfast.report.rows import by_base
 from holdfast.report.sections import (
     answer,
     best,
-    cost,
-    differences,
-    every_run,
-    learning_curves,
-    losses,
-    luck,
-    monitor,
-    other_tasks,
+    figures,
+    instability,
     overall,
     published,
     reading,
@@ -26,36 +20,36 @@ from holdfast.report.sections import (
     transfer,
     verdicts,
 )
-from holdfast.report.text import clean, count
+from holdfast.wording import clean, count
 
 SECTIONS = (
-    answer,
-    results,
-    overall,
-    verdicts,
-    best,
-    published,
-    transfer,
-    every_run,
-    differences,
-    learning_curves,
-    other_tasks,
-    representation,
-    monitor,
-    luck,
-    cost,
-    losses,
-    remarks,
-    reading,
+    answer.blocks,
+    results.blocks,
+    overall.blocks,
+    verdicts.blocks,
+    best.blocks,
+    published.blocks,
+    transfer.blocks,
+    figures.every_run,
+    figures.differences,
+    figures.against_rows,
+    figures.other_tasks,
+    representation.blocks,
+    figures.during_training,
+    instability.blocks,
+    figures.costs,
+    figures.loss_curves,
+    remarks.blocks,
+    reading.blocks,
 )
-"""Each has ``blocks(summary, records)``, which returns what it has to say, an empty list for nothing."""
+"""Each returns what it has to say of a summary and the records of its runs, an empty list for nothing."""
 
 
 def study_report(summary: Summary, records: Sequence[RunRecord] = ()) -> Report:
     """Return the report of a study; ``records`` give the loss curves and on what the runs ran."""
     names = [clean(base) for base in by_base(summary)]
     return Report(
-        tuple(block for section in SECTIONS for block in section.blocks(summary, records)),
+        tuple(block for section in SECTIONS for block in section(summary, records)),
         title=f"Which fine-tuning method on {', '.join(names) if len(names) <= 3 else count(len(names), 'task')}?",
         lead=_lead(summary),
         foot=f"Made by Holdfast {summary.holdfast}.",

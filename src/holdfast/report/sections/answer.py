@@ -13,7 +13,7 @@ def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:
     return [answer_block(answer(summary))]
 
 
-def answer_block(found: Answer) -> Block:
+def answer_block(given: Answer) -> Block:
     """Return an answer as a block."""
-    lines = (found.use, found.expect, *(f"Next: {step}" for step in found.next_steps))
+    lines = (given.use, given.expect, *(f"Next: {step}" for step in given.next_steps))
     return Block("Answer", notes=tuple(line for line in lines if line), lead=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from holdfast.records.run import RunRecord
 from holdfast.records.summary import Best, Summary
 from holdfast.report.block import Block
-from holdfast.report.text import clean, decimals, points
+from holdfast.wording import clean, decimals, points
 
 
 def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:

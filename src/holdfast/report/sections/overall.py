@@ -6,7 +6,7 @@ from holdfast.records.run import RunRecord
 from holdfast.records.summary import Summary
 from holdfast.report.block import Block, Cell, Heading, Row, Table
 from holdfast.report.rows import NORMALISED
-from holdfast.report.text import clean, decimals, interval, level, signed
+from holdfast.wording import clean, decimals, interval, level, signed
 
 
 def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:

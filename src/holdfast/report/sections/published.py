@@ -5,17 +5,17 @@ from collections.abc import Mapping, Sequence
 from holdfast.records.run import RunRecord
 from holdfast.records.summary import PublishedRow, Reproduction, Summary
 from holdfast.report.block import Block, Cell, Details, Heading, Row, Table
-from holdfast.report.text import clean, points, signed
+from holdfast.wording import clean, points, signed
 
 SMOKE = "Smoke run: a tiny random model on generated text. It shows that the recipe runs; no score here means anything."
 
 
 def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:
     """Return one block; none for a study that follows no recipe."""
-    return [beside(summary.reproduction)] if summary.reproduction else []
+    return [paper_comparison(summary.reproduction)] if summary.reproduction else []
 
 
-def beside(reproduction: Reproduction) -> Block:
+def paper_comparison(reproduction: Reproduction) -> Block:
     """Return which recipe of which paper was followed, the paper's numbers beside the measured ones, what to know."""
     reasons = (*map(clean, reproduction.differs), *unverified(reproduction.unverified))
     return Block(
@@ -68,17 +68,17 @@ def _table(rows: Sequence[PublishedRow]) -> Table:
 
 def _notes(reproduction: Reproduction) -> list[str]:
     rows = reproduction.rows
-    told = [SMOKE] if reproduction.smoke else []
+    notes = [SMOKE] if reproduction.smoke else []
     if not rows:
-        told.append("There is no verified result of the paper for these methods to compare with.")
+        notes.append("There is no verified result of the paper for these methods to compare with.")
     elif not reproduction.smoke:
-        told.append(
+        notes.append(
             "The paper's numbers were read, not measured here; a difference is measured minus paper, in points."
         )
     if any(row.statistic == "best" and row.published_runs and row.n < row.published_runs for row in rows):
-        told.append("The best of fewer runs is lower on average, whatever the method.")
+        notes.append("The best of fewer runs is lower on average, whatever the method.")
     if reproduction.changed:
-        told.append(f"Changed from the recipe: {clean('; '.join(reproduction.changed))}.")
+        notes.append(f"Changed from the recipe: {clean('; '.join(reproduction.changed))}.")
     if reproduction.unverified:
-        told.append(f"Not verified: {clean(', '.join(reproduction.unverified))}.")
-    return told
+        notes.append(f"Not verified: {clean(', '.join(reproduction.unverified))}.")
+    return notes

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from holdfast.records.run import RunRecord
 from holdfast.records.summary import Settings, Summary
 from holdfast.report.block import Block
-from holdfast.report.text import count, level
+from holdfast.wording import count, in_points, level
 
 
 def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:
@@ -19,15 +19,15 @@ def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:
 def not_equal(settings: Settings) -> str:
     """Return what an undecided comparison does not say."""
     return (
-        f"“Cannot be told apart” is not “equal”: only an interval wholly inside ±{settings.delta:g} "
-        f"{'point' if settings.delta == 1 else 'points'} is called practically equal."
+        f"“Cannot be told apart” is not “equal”: only an interval wholly inside ±{in_points(settings.delta)} is "
+        "called practically equal."
     )
 
 
 def common(settings: Settings) -> list[tuple[str, str]]:
     """Return the settings that say by what methods were judged, as names and values."""
     return [
-        ("smallest difference that matters", f"{settings.delta:g} {'point' if settings.delta == 1 else 'points'}"),
+        ("smallest difference that matters", in_points(settings.delta)),
         ("level of significance", f"{settings.alpha:g}"),
     ]
 
@@ -45,7 +45,7 @@ def ran_on(records: Iterable[RunRecord]) -> list[tuple[str, str]]:
         "threads": {str(record.threads) for record in records if record.threads},
         "versions": {f"{name} {version}" for record in records for name, version in record.versions.items()},
     }
-    return [(name, ", ".join(sorted(found))) for name, found in ran.items() if found - {""}]
+    return [(name, ", ".join(sorted(values))) for name, values in ran.items() if values - {""}]
 
 
 def _reading(summary: Summary) -> list[str]:

@@ -6,20 +6,20 @@ from holdfast.records.run import RunRecord
 from holdfast.records.summary import Summary, TaskInfo
 from holdfast.report.block import Block
 from holdfast.report.rows import KINDS, by_base, errors, targets_of
-from holdfast.report.text import clean
+from holdfast.wording import clean
 
 
 def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:
     """Return a block for each kind of remark that there is."""
-    found = (
+    remarks = (
         ("Runs without a result", errors(summary)),
-        ("Warnings", _told(summary, lambda info: info.warnings)),
-        ("Notes on the data", [*_told(summary, lambda info: info.notes), *_targets(summary)]),
+        ("Warnings", _lines(summary, lambda info: info.warnings)),
+        ("Notes on the data", [*_lines(summary, lambda info: info.notes), *_targets(summary)]),
     )
-    return [Block(title, notes=tuple(lines)) for title, lines in found if lines]
+    return [Block(title, notes=tuple(lines)) for title, lines in remarks if lines]
 
 
-def _told(summary: Summary, lines: Callable[[TaskInfo], list[str]]) -> list[str]:
+def _lines(summary: Summary, lines: Callable[[TaskInfo], list[str]]) -> list[str]:
     """One line each, the task named."""
     return [f"{clean(info.task)}: {clean(line)}" for info in summary.tasks for line in lines(info)]
 

@@ -7,7 +7,7 @@ from holdfast.records.summary import Representation, Summary
 from holdfast.report.block import Block, Cell, Details, Figures, Heading, Row, Table
 from holdfast.report.figures import representation
 from holdfast.report.rows import PRETRAINED, last_layers, method_order
-from holdfast.report.text import ABSENT, clean, points, rank_share
+from holdfast.wording import ABSENT, clean, points, rank_share
 
 _READING = (
     "CKA: how alike a layer's states of the same rows are before and after fine-tuning, 1 when one is the other "

@@ -7,7 +7,7 @@ from holdfast.records.summary import Row as Result
 from holdfast.records.summary import Settings, Summary, TaskInfo
 from holdfast.report.block import Block, Cell, Heading, Row, Table
 from holdfast.report.rows import rows_of, troubles
-from holdfast.report.text import (
+from holdfast.wording import (
     ABSENT,
     clean,
     count,
@@ -102,11 +102,11 @@ def _further(summary: Summary, info: TaskInfo) -> tuple[Block, ...]:
         return ()
     digits = decimals(summary.settings.delta)
     metrics = list(dict.fromkeys(row.metric for row in rows))
-    found = {(row.method, row.metric): Cell(spread(row.mean, row.std, digits)) for row in rows}
+    cells = {(row.method, row.metric): Cell(spread(row.mean, row.std, digits)) for row in rows}
     table = Table(
         (Heading("method", "left"), *(Heading(clean(metric)) for metric in metrics)),
         tuple(
-            Row(clean(method), tuple(found[method, metric] for metric in metrics))
+            Row(clean(method), tuple(cells[method, metric] for metric in metrics))
             for method in dict.fromkeys(row.method for row in rows)
         ),
     )

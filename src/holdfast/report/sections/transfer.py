@@ -17,16 +17,15 @@ from holdfast.report.rows import (
     targets_of,
     transfer_rows,
 )
-from holdfast.report.text import ABSENT, clean, decimals, points, rank_share
-from holdfast.study.statistics.wording import listed
+from holdfast.wording import ABSENT, clean, decimals, listed, points, rank_share
 
 
 def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:
     """Return one block with a table for each task whose models were scored on something else too; none without."""
-    found = [(base, infos) for base, infos in by_base(summary).items() if targets_of(infos)]
-    if not found:
+    scored = [(base, infos) for base, infos in by_base(summary).items() if targets_of(infos)]
+    if not scored:
         return []
-    parts = tuple(Block(clean(base), table=_table(base, infos, summary)) for base, infos in found)
+    parts = tuple(Block(clean(base), table=_table(base, infos, summary)) for base, infos in scored)
     key = marks_key([part.table for part in parts if part.table], summary.settings.baseline)
     return [
         Block(
@@ -42,7 +41,7 @@ def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:
 
 def glance(summary: Summary) -> list[str]:
     """Return where methods win and lose against the baseline, a sentence a task for those of which the same holds."""
-    told: dict[tuple[str, str], list[str]] = {}
+    outcomes: dict[tuple[str, str], list[str]] = {}
     for info in summary.tasks:
         for row in rows_of(summary, info.task):
             if row.verdict == "baseline" or not info.targets:
@@ -52,9 +51,9 @@ def glance(summary: Summary) -> list[str]:
             for kind, what in (("ood", "out of domain"), ("probe", "retained knowledge (probes)")):
                 verdicts = {clean(other.target): other.verdict for other in own if other.kind == kind}
                 parts += [f"{what} {_tally(verdicts)}"] if verdicts else []
-            told.setdefault((clean(info.task), "; ".join(parts)), []).append(clean(row.method))
+            outcomes.setdefault((clean(info.task), "; ".join(parts)), []).append(clean(row.method))
     against = clean(summary.settings.baseline)
-    return [f"{task}, {listed(methods)} against {against}: {said}." for (task, said), methods in told.items()]
+    return [f"{task}, {listed(methods)} against {against}: {said}." for (task, said), methods in outcomes.items()]
 
 
 def _reading(summary: Summary) -> list[str]:
@@ -88,7 +87,7 @@ def _tally(verdicts: dict[str, Verdict]) -> str:
         return "too few runs"
     parts = []
     for verdict in ("better", "worse"):
-        names = [target for target, found in verdicts.items() if found == verdict]
+        names = [target for target, other in verdicts.items() if other == verdict]
         total = f" of {len(verdicts)}" if verdict == "better" else ""
         parts.append(f"{verdict} on {len(names) or 'none'}{total}" + (f" ({', '.join(names)})" if names else ""))
     few = sum(verdict == "too few runs" for verdict in verdicts.values())
@@ -118,8 +117,8 @@ def _scores(row: Result, targets: Sequence[Target], summary: Summary) -> list[Ce
     digits = decimals(summary.settings.delta)
     cells = [marked(row.mean, row.std, row.verdict, digits)]
     for target in targets:
-        found = transfer_rows(summary, row.task, target.kind, target.name)
-        own = next((other for other in found if other.method == row.method), None)
+        rows = transfer_rows(summary, row.task, target.kind, target.name)
+        own = next((other for other in rows if other.method == row.method), None)
         cells.append(marked(own.mean, own.std, own.verdict, digits) if own else Cell(ABSENT))
     return cells
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from holdfast.records.run import RunRecord
 from holdfast.records.summary import Row, Summary, Verdict
 from holdfast.report.block import Block, Details
-from holdfast.report.text import clean
 from holdfast.study.analysis.undecided import advice
-from holdfast.study.statistics.wording import listed, points
+from holdfast.wording import clean, in_points, listed
 
 _OPENINGS: dict[Verdict, str] = {
     "cannot be told apart": "cannot be told apart",
@@ -22,7 +21,7 @@ _STEADINESS = "cannot be called steadier or less steady than"
 
 def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:
     """Return one block; none where the study has nothing to say."""
-    told: list[str] = []
+    notes: list[str] = []
     more: list[str] = []
     rest = list(summary.sentences)
     for verdict in _OPENINGS:
@@ -30,24 +29,24 @@ def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:
         own = [sentence for sentence in rest if any(_is_on(sentence, row, summary) for row in rows)]
         alike = [row for row in rows if any(_is_on(sentence, row, summary) for sentence in own)]
         if len(alike) > 1:
-            told.append(_group(verdict, alike, summary))
+            notes.append(_group(verdict, alike, summary))
             more += own
             rest = [sentence for sentence in rest if sentence not in own]
     steady = [sentence for sentence in rest if f" {_STEADINESS} " in sentence]
     if len(steady) > 1:
         methods = [sentence.split(f" {_STEADINESS} ")[0] for sentence in steady]
-        told.append(
+        notes.append(
             f"None of {listed(methods)} can be called steadier or less steady than {summary.settings.baseline}."
         )
         more += steady
         rest = [sentence for sentence in rest if sentence not in steady]
     missing = [sentence for sentence in rest if _MISSING.search(sentence)]
     if len(missing) > 1:
-        told.append(f"{len(missing)} runs are missing, and count nowhere.")
+        notes.append(f"{len(missing)} runs are missing, and count nowhere.")
         more += missing
         rest = [sentence for sentence in rest if sentence not in missing]
     details = (Details("Each of these in words", tuple(map(clean, more))),) if more else ()
-    return [Block("Verdicts", notes=tuple(map(clean, [*told, *rest])), details=details)] if told or rest else []
+    return [Block("Verdicts", notes=tuple(map(clean, [*notes, *rest])), details=details)] if notes or rest else []
 
 
 def _is_on(sentence: str, row: Row, summary: Summary) -> bool:
@@ -69,8 +68,8 @@ def _group(verdict: Verdict, rows: Sequence[Row], summary: Summary) -> str:
     several = len(summary.tasks) > 1
     who = "; ".join(listed(methods) + (f" on {listed(tasks)}" if several else "") for methods, tasks in alike.items())
     if verdict == "practically equal":
-        return f"Practically equal to {settings.baseline}, within ±{points(settings.delta)}: {who}."
+        return f"Practically equal to {settings.baseline}, within ±{in_points(settings.delta)}: {who}."
     if verdict == "too few runs":
         return f"Too few runs to be judged against {settings.baseline}: {who}. Run at least 3 seeds, better 5 or more."
-    told = f"Not to be told apart from {settings.baseline} with {len(settings.seeds)} seeds: {who}."
-    return f"{told} {advice(summary, rows)}".rstrip()
+    undecided = f"Not to be told apart from {settings.baseline} with {len(settings.seeds)} seeds: {who}."
+    return f"{undecided} {advice(summary, rows)}".rstrip()

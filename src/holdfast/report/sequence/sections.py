@@ -11,8 +11,8 @@ from holdfast.report.sections.answer import answer_block
 from holdfast.report.sections.reading import common, not_equal, ran_on, training
 from holdfast.report.sequence.figures import panels
 from holdfast.report.sequence.tables import lead_of, probe_tables, stage_table, title_of
-from holdfast.report.text import clean, level
 from holdfast.study.analysis.sequence_answer import sequence_answer
+from holdfast.wording import clean, level
 
 _PROBED = {
     "chain": "After each stage the body is frozen and a linear probe of the first task is trained on it. A flat line "

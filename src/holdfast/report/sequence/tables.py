@@ -7,11 +7,11 @@ from holdfast.records.summary import ProbeRow, SequenceSummary, Stage
 from holdfast.report.block import Block, Cell, Heading, Row, Table
 from holdfast.report.marked import marked
 from holdfast.report.rows import CONSTANT, PRETRAINED, method_order
-from holdfast.report.text import ABSENT, clean, count, decimals, points
+from holdfast.wording import ABSENT, clean, count, decimals, points
 
 
 @dataclass(frozen=True)
-class Place:
+class ProbePoint:
     """Where on a figure's axis, or in which column of a table, a probe of a task stands."""
 
     at: int
@@ -46,23 +46,23 @@ def targets(summary: SequenceSummary) -> list[str]:
     return [clean(name) for name in (staged | probed)]
 
 
-def places(summary: SequenceSummary, target: str) -> list[Place]:
+def probe_points(summary: SequenceSummary, target: str) -> list[ProbePoint]:
     """Return where ``target`` was probed: after each stage of a chain, before each of its turns in cycles."""
     rows = [row for row in summary.probes if clean(row.target) == target]
     if summary.protocol == "chain":
         names = {stage.number: f"after {clean(stage.task)}" for stage in summary.stages}
         stages = sorted({row.stage for row in rows})
-        return [Place(stage, names.get(stage, "pre-trained"), stage) for stage in stages]
+        return [ProbePoint(stage, names.get(stage, "pre-trained"), stage) for stage in stages]
     # Of a cycle's probes the last was taken just before the task's turn.
     turns = {cycle: max(row.stage for row in rows if row.cycle == cycle) for cycle in sorted({r.cycle for r in rows})}
-    return [Place(cycle, f"cycle {cycle}", stage) for cycle, stage in turns.items()]
+    return [ProbePoint(cycle, f"cycle {cycle}", stage) for cycle, stage in turns.items()]
 
 
 def probe(summary: SequenceSummary, target: str, method: str, stage: int) -> ProbeRow | None:
     """Return a probe's row; before any stage the pre-trained model's, which all methods share."""
-    found = [row for row in summary.probes if clean(row.target) == target and row.stage == stage]
-    own = next((row for row in found if row.method == method), None)
-    return own or (found[0] if found and stage == 0 else None)
+    rows = [row for row in summary.probes if clean(row.target) == target and row.stage == stage]
+    own = next((row for row in rows if row.method == method), None)
+    return own or (rows[0] if rows and stage == 0 else None)
 
 
 def constant_of(summary: SequenceSummary, target: str) -> float | None:
@@ -79,18 +79,18 @@ def probe_tables(summary: SequenceSummary) -> list[Block]:
     """Return a table a probed task: rows are methods, columns where it was probed."""
     tables = []
     for target in targets(summary):
-        found = places(summary, target)
+        positions = probe_points(summary, target)
         when = "after each stage" if summary.protocol == "chain" else "before its own turn in each cycle"
         title = f"{target}, probed {when}: {metric_of(summary, target)} in points"
         rows = []
         for method in method_order(summary):
-            own = [probe(summary, target, method, place.stage) for place in found]
+            own = [probe(summary, target, method, place.stage) for place in positions]
             rows.append(Row(clean(method), tuple(_cell(row, summary) for row in own)))
         start = probe(summary, target, "", 0)
         if summary.protocol == "cycles" and start is not None:
-            rows.append(Row(PRETRAINED, (_cell(start, summary),) * len(found), "reference"))
-        rows += _constant([constant_of(summary, target)] * len(found), summary)
-        headings = [Heading(place.name.replace("after ", "after\n", 1)) for place in found]
+            rows.append(Row(PRETRAINED, (_cell(start, summary),) * len(positions), "reference"))
+        rows += _constant([constant_of(summary, target)] * len(positions), summary)
+        headings = [Heading(place.name.replace("after ", "after\n", 1)) for place in positions]
         tables.append(Block(title, table=_table(headings, rows)))
     return tables
 

@@ -8,9 +8,9 @@ from typing import Any
 from holdfast.report.figures.style import MUTED, Figure, Panel, colour, frame, marks, symbol
 from holdfast.report.synthetic.findings import looseness
 from holdfast.report.synthetic.numbers import NAMES, find, number, rho, slope
-from holdfast.report.text import count
 from holdfast.stability.simulations import FEW_STEPS, Simulations, Sweep
 from holdfast.stability.synthetic import FACTORS, SyntheticSet, SyntheticStudy
+from holdfast.wording import count
 
 _HEIGHT = 240
 _LEGEND = 24

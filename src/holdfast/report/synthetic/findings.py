@@ -3,11 +3,11 @@
 import statistics
 
 from holdfast.report.synthetic.numbers import NAMES, find, number, rho, slope, trend
-from holdfast.report.text import count, percent
 from holdfast.stability.correlations import Correlation
 from holdfast.stability.simulations import FEW_STEPS, Simulations, Slope
 from holdfast.stability.synthetic import FACTORS, SyntheticStudy
 from holdfast.stability.synthetic_results import SyntheticResults
+from holdfast.wording import count, listed, percent
 
 
 def findings(results: SyntheticResults) -> list[str]:
@@ -30,15 +30,15 @@ def looseness(study: SyntheticStudy) -> float:
 
 def _measure(study: SyntheticStudy, measure: str) -> str:
     """Return with which factors a measure falls and rises while the others are held constant."""
-    told: dict[str, list[str]] = {"falls": [], "rises": [], "": []}
+    trends: dict[str, list[str]] = {"falls": [], "rises": [], "": []}
     for factor in FACTORS:
-        found = find(study, factor, measure, held=True)
-        if found is not None:
-            told[trend(found)].append(f"{NAMES[factor]} (ρ {rho(found)})")
-    parts = [f"{word} with {_listed(told[word])}" for word in ("falls", "rises") if told[word]]
-    if told[""]:
-        parts.append(f"shows no clear trend with {_listed(told[''])}")
-    return f"The {NAMES[measure]} {_listed(parts)}, the other factors held constant."
+        correlation = find(study, factor, measure, held=True)
+        if correlation is not None:
+            trends[trend(correlation)].append(f"{NAMES[factor]} (ρ {rho(correlation)})")
+    parts = [f"{word} with {listed(trends[word])}" for word in ("falls", "rises") if trends[word]]
+    if trends[""]:
+        parts.append(f"shows no clear trend with {listed(trends[''])}")
+    return f"The {NAMES[measure]} {listed(parts)}, the other factors held constant."
 
 
 def _bounds(study: SyntheticStudy) -> list[str]:
@@ -104,13 +104,9 @@ def _full_tuning(simulations: Simulations) -> str:
     )
 
 
-def _strength(found: Correlation | None) -> float:
-    return abs(found.rho) if found else -1.0
+def _strength(correlation: Correlation | None) -> float:
+    return abs(correlation.rho) if correlation else -1.0
 
 
-def _moves(found: Correlation | Slope | None) -> str:
-    return trend(found) or "shows no clear trend"
-
-
-def _listed(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+def _moves(measured: Correlation | Slope | None) -> str:
+    return trend(measured) or "shows no clear trend"

@@ -1,9 +1,9 @@
 """What is varied and measured in words, and rank correlations and slopes as text."""
 
-from holdfast.report.text import ABSENT, interval, signed
 from holdfast.stability.correlations import Correlation
 from holdfast.stability.simulations import Slope
 from holdfast.stability.synthetic import SyntheticStudy
+from holdfast.wording import ABSENT, interval, signed
 
 NAMES = {
     "n": "sample size",
@@ -31,21 +31,23 @@ def find(study: SyntheticStudy, factor: str, measure: str, *, held: bool) -> Cor
     return None
 
 
-def rho(found: Correlation | None) -> str:
+def rho(correlation: Correlation | None) -> str:
     """Return a correlation with its interval, such as ``−0.87 [−0.90, −0.83]``."""
-    return ABSENT if found is None else f"{signed(found.rho, 2)} {interval(found.low, found.high, 2)}"
+    if correlation is None:
+        return ABSENT
+    return f"{signed(correlation.rho, 2)} {interval(correlation.low, correlation.high, 2)}"
 
 
-def slope(found: Slope) -> str:
+def slope(fitted: Slope) -> str:
     """Return a slope with its interval, such as ``−1.001 [−1.016, −0.986]``."""
-    return f"{signed(found.value, 3)} {interval(found.low, found.high, 3)}"
+    return f"{signed(fitted.value, 3)} {interval(fitted.low, fitted.high, 3)}"
 
 
-def trend(found: Correlation | Slope | None) -> str:
+def trend(measured: Correlation | Slope | None) -> str:
     """Return ``falls`` or ``rises`` where the whole interval says so, else nothing."""
-    if found is None:
+    if measured is None:
         return ""
-    return "falls" if found.high < 0 else "rises" if found.low > 0 else ""
+    return "falls" if measured.high < 0 else "rises" if measured.low > 0 else ""
 
 
 def number(value: float) -> str:

@@ -10,11 +10,11 @@ from holdfast.report.synthetic.figures import bound_panels, factor_panels, simul
 from holdfast.report.synthetic.findings import findings
 from holdfast.report.synthetic.numbers import NAMES, find, number, rho, slope
 from holdfast.report.synthetic.provenance import PAPER, REDERIVED, choices, expected
-from holdfast.report.text import count
 from holdfast.stability.simulations import Simulations
 from holdfast.stability.synthetic import BOUNDS, FACTORS, SyntheticStudy
 from holdfast.stability.synthetic_results import SyntheticResults
 from holdfast.study.store.atomic import write_text
+from holdfast.wording import count
 
 _MAIN = ("leave_one_out", "seed_spread", "shared_bound", "bound")
 _FURTHER = ("leave_one_out_max", "accuracy_spread", "margin_gap")

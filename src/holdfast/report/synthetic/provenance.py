@@ -64,12 +64,12 @@ def expected(results: SyntheticResults) -> list[tuple[str, str, str]]:
     study, simulations = results.study, results.simulations
 
     def seen(factor: str, measure: str, sign: int) -> str:
-        found = find(study, factor, measure, held=True)
-        if found is None:
+        correlation = find(study, factor, measure, held=True)
+        if correlation is None:
             return "not varied"
-        met = found.high < 0 if sign < 0 else found.low > 0
-        against = found.low > 0 if sign < 0 else found.high < 0
-        return f"{'yes' if met else 'the other way' if against else 'not seen'}, ρ {rho(found)}"
+        met = correlation.high < 0 if sign < 0 else correlation.low > 0
+        against = correlation.low > 0 if sign < 0 else correlation.high < 0
+        return f"{'yes' if met else 'the other way' if against else 'not seen'}, ρ {rho(correlation)}"
 
     def both(factor: str, sign: int) -> str:
         return "; ".join(

@@ -8,9 +8,9 @@ from rich.text import Text
 from holdfast.report.synthetic.findings import findings
 from holdfast.report.synthetic.numbers import NAMES, find, rho
 from holdfast.report.terminal import item
-from holdfast.report.text import count
 from holdfast.stability.synthetic import BOUNDS, FACTORS, SyntheticStudy
 from holdfast.stability.synthetic_results import SyntheticResults
+from holdfast.wording import count
 
 _SHOWN = ("leave_one_out", "seed_spread", "shared_bound", "bound")
 

@@ -8,32 +8,27 @@ from typing import Any
 
 import holdfast
 from holdfast.errors import HoldfastError
-from holdfast.records.run import RunRecord, RunSpec
-from holdfast.records.summary import Best, Luck, Overall, Representation, Row, Settings, Summary, TaskInfo
-from holdfast.study.analysis.columns import comparison_columns, spread_columns
+from holdfast.records.run import DatasetKey, RunRecord, RunSpec
+from holdfast.records.summary import Best, InstabilityRow, Overall, Representation, Row, Settings, Summary, TaskInfo
+from holdfast.study.analysis.columns import comparison_columns, spread_columns, without_result
 from holdfast.study.analysis.results_grid import (
     Cell,
-    Correct,
+    PerExample,
     TaskFacts,
     cells_of_grid,
     cells_of_records,
     facts_of_records,
     facts_of_task,
-    task_arms,
+    task_groups,
     with_outcomes,
 )
 from holdfast.study.analysis.secondary_metrics import further_metrics
 from holdfast.study.analysis.transfer import transfer
 from holdfast.study.plan.controls import control_notes
-from holdfast.study.plan.prepare import Arm
-from holdfast.study.statistics.findings import average, judge, sentences
-from holdfast.study.statistics.looks import looks_note
-from holdfast.study.statistics.notes import closing_note, missing_note, untrained_note
-from holdfast.study.statistics.proportion import wilson
-from holdfast.study.statistics.sentences import Judged
-
-UNTRAINED = "pre-trained"
-"""What the run in which nothing is trained is called."""
+from holdfast.study.statistics.comparisons import average, compare_with_baseline, sentences
+from holdfast.study.statistics.intervals import wilson
+from holdfast.study.statistics.notes import closing_notes, missing_note, untrained_note
+from holdfast.study.statistics.sentences import PairwiseComparison
 
 
 @dataclass(frozen=True)
@@ -51,24 +46,26 @@ def compare_runs(
     baseline: str | None = None,
     delta: float = 1.0,
     alpha: float = 0.05,
-    correct: Correct | None = None,
+    per_example: PerExample | None = None,
 ) -> Comparison:
     """Compare every method with the baseline on every task; the order of the records does not matter.
 
     ``baseline`` is a method's text, by default ``vanilla``, or the first by name where that is not there.
     ``delta`` is the smallest difference that matters, in points, chosen before the runs; ``alpha`` the error
-    level. ``correct`` adds, for accuracy, what is known about new rows. Seeds that some method has on a task
+    level. ``per_example`` adds, for accuracy, what is known about new rows. Seeds that some method has on a task
     and another has not are reported as missing. Raises HoldfastError for records that cannot be compared.
     """
     if not records:
         raise HoldfastError("no run records to compare; give the records of at least one finished run")
     cells = cells_of_records(records)
+    by_task = {task: list(group) for task, group in groupby(cells, key=lambda cell: cell.task)}
     methods = sorted({cell.method for cell in cells})
     if baseline is None:
         baseline = "vanilla" if "vanilla" in methods else methods[0]
     methods.sort(key=lambda method: method != baseline)
-    facts = {task: facts_of_records(task, group) for task, group in groupby(cells, key=lambda cell: cell.task)}
-    return _compare(cells, facts, methods, baseline, delta, alpha, correct or {})
+    facts = {task: facts_of_records(task, group) for task, group in by_task.items()}
+    by_task = {task: with_outcomes(group, facts[task]) for task, group in by_task.items()}
+    return _compare(by_task, facts, methods, baseline, delta, alpha, per_example or {})
 
 
 def summarise(
@@ -77,71 +74,77 @@ def summarise(
     grid: Sequence[RunSpec],
     records: Mapping[str, RunRecord],
     best: list[Best],
-    looks: int,
-    names: Mapping[Arm, str],
-    correct: Correct | None = None,
-    luck: Sequence[Luck] = (),
+    analyses: int,
+    names: Mapping[DatasetKey, str],
+    per_example: PerExample | None = None,
+    instability: Sequence[InstabilityRow] = (),
     representations: Sequence[Representation] = (),
 ) -> Summary:
     """The summary of a study, complete or not.
 
     ``records`` go by ``RunSpec.id``; runs of the grid without a finished record count as missing. ``names``
-    has the tasks' by ``RunSpec.arm``. ``looks`` counts how often results with differing numbers of runs were
-    looked at; ``luck`` and ``representations`` are passed on. Raises HoldfastError when no method is the baseline.
+    has the tasks' by ``RunSpec.dataset_key``. ``analyses`` counts how often results with differing numbers of runs were
+    analysed; ``instability`` and ``representations`` are passed on. Raises HoldfastError when no method is the
+    baseline.
     """
     if len({task.task for task in tasks}) < len(tasks):
         raise HoldfastError(f"tasks share a name ({', '.join(task.task for task in tasks)}); rename one of the files")
     cells = cells_of_grid(grid, records, settings.seeds, names)
     methods = list(dict.fromkeys(cell.method for cell in cells))
     facts = {info.task: facts_of_task(info) for info in tasks}
-    found = _compare(cells, facts, methods, settings.baseline, settings.delta, settings.alpha, correct or {}, looks)
     by_task = {task: with_outcomes(list(group), facts[task]) for task, group in groupby(cells, key=lambda c: c.task)}
+    comparison = _compare(
+        by_task, facts, methods, settings.baseline, settings.delta, settings.alpha, per_example or {}, analyses
+    )
     reference = next((records[spec.id] for spec in grid if spec.role == "reference" and spec.id in records), None)
-    elsewhere, elsewhere_sentences = transfer(by_task, tasks, settings, reference)
+    transfer_rows, transfer_sentences = transfer(by_task, tasks, settings, reference)
     return Summary(
         holdfast=holdfast.__version__,
         settings=settings,
         tasks=tasks,
-        results=found.rows,
-        overall=found.overall,
-        sentences=found.sentences,
+        results=comparison.rows,
+        overall=comparison.overall,
+        sentences=comparison.sentences,
         errors=[
             {"run": c.run, "task": c.task, "method": c.method, "seed": str(c.seed[0]), "error": c.error}
             for c in cells
             if c.record is None
         ]
-        + _other_errors(grid, records, names),
+        # Runs that are not there to be compared have no cells.
+        + without_result(
+            [spec for spec in grid if spec.role != "compared"],
+            records,
+            {spec.id: names[spec.dataset_key] for spec in grid},
+        ),
         best=best,
-        looks=looks,
-        luck=list(luck),
-        transfer=elsewhere,
-        transfer_sentences=elsewhere_sentences,
+        looks=analyses,
+        luck=list(instability),
+        transfer=transfer_rows,
+        transfer_sentences=transfer_sentences,
         representations=list(representations),
         metrics=further_metrics(by_task, tasks, methods),
     )
 
 
 def _compare(
-    cells: list[Cell],
+    by_task: Mapping[str, Sequence[Cell]],
     facts: Mapping[str, TaskFacts],
     methods: list[str],
     baseline: str,
     delta: float,
     alpha: float,
-    correct: Correct,
-    looks: int = 1,
+    per_example: PerExample,
+    analyses: int = 1,
 ) -> Comparison:
-    """Compare cells that stand in the order of the rows: task, then method, then seed."""
+    """Compare the results grid of each task, with outcomes, in the order of the rows: method, then seed."""
     _check_options(methods, baseline, delta, alpha)
-    by_task = {
-        task: with_outcomes(list(group), facts[task]) for task, group in groupby(cells, key=lambda cell: cell.task)
-    }
-    sheets = [task_arms(task, group, methods, facts[task], correct) for task, group in by_task.items()]
-    judged = judge(sheets, methods, baseline, delta, alpha)
-    verdicts = {(one.task, one.method): one for one in judged}
+    cells = [cell for group in by_task.values() for cell in group]
+    groups = [task_groups(task, group, methods, facts[task], per_example) for task, group in by_task.items()]
+    comparisons = compare_with_baseline(groups, methods, baseline, delta, alpha)
+    verdicts = {(one.task, one.method): one for one in comparisons}
     # Numbers of training rows are no tasks: a mean over them would depend on which were chosen.
     curves = _several_sizes(cells)
-    means = [] if curves else average(sheets, methods, baseline, alpha)
+    means = [] if curves else average(groups, methods, baseline, alpha)
     rows = []
     for task, group in by_task.items():
         seconds = _median_seconds(cell for cell in group if cell.method == baseline)
@@ -149,13 +152,11 @@ def _compare(
             own = [cell for cell in group if cell.method == method]
             rows.append(_row(task, method, own, verdicts.get((task, method)), seconds, alpha))
     text = _learned_nothing(by_task, facts)
-    text += sentences(sheets, judged, means, baseline, alpha, spreads=not curves)
+    text += sentences(groups, comparisons, means, baseline, alpha, spreads=not curves)
     text += control_notes(methods, baseline)
     text += [missing_note(c.task, c.method, c.seed[0], c.reason) for c in cells if c.record is None]
-    looked = looks_note(looks, alpha)
-    if judged:
-        text += [looked] if looked else []
-        text.append(closing_note(delta, alpha, len(judged), {facts[task].split for task in by_task}))
+    splits = [facts[task].split for task in by_task]
+    text += closing_notes(len(comparisons), delta, alpha, analyses, splits)
     overall = [
         Overall(
             method=one.method,
@@ -172,29 +173,8 @@ def _compare(
 
 def _several_sizes(cells: Sequence[Cell]) -> bool:
     """Whether methods were trained on several numbers of rows of a task."""
-    arms = {cell.record.spec.arm for cell in cells if cell.record}
-    return len({source for source, _ in arms}) < len(arms)
-
-
-def _other_errors(
-    grid: Sequence[RunSpec], records: Mapping[str, RunRecord], names: Mapping[Arm, str]
-) -> list[dict[str, str]]:
-    """Runs without a result for which the comparison has no cells, since they are not there to be compared."""
-    errors = []
-    for spec in grid:
-        record = records.get(spec.id)
-        if spec.role != "compared" and (record is None or record.status == "error"):
-            seed = str(spec.seed) if spec.perturb is None else f"{spec.seed} (data {spec.perturb.seed})"
-            errors.append(
-                {
-                    "run": spec.id,
-                    "task": names[spec.arm],
-                    "method": spec.method or UNTRAINED,
-                    "seed": seed,
-                    "error": "no result yet" if record is None else record.error or "no message",
-                }
-            )
-    return errors
+    datasets = {cell.record.spec.dataset_key for cell in cells if cell.record}
+    return len({source for source, _ in datasets}) < len(datasets)
 
 
 def _learned_nothing(by_task: Mapping[str, Sequence[Cell]], facts: Mapping[str, TaskFacts]) -> list[str]:
@@ -221,7 +201,12 @@ def _median_seconds(cells: Iterable[Cell]) -> float | None:
 
 
 def _row(
-    task: str, method: str, cells: Sequence[Cell], judged: Judged | None, baseline_seconds: float | None, alpha: float
+    task: str,
+    method: str,
+    cells: Sequence[Cell],
+    comparison: PairwiseComparison | None,
+    baseline_seconds: float | None,
+    alpha: float,
 ) -> Row:
     ended = [cell.outcome for cell in cells if cell.outcome]
     scores = [outcome.score for outcome in ended]
@@ -244,18 +229,18 @@ def _row(
         cost_ratio=seconds / baseline_seconds if seconds is not None and baseline_seconds else None,
         scores=[cell.outcome.score if cell.outcome else None for cell in cells],
         failed_seeds=[cell.seed[0] for cell in cells if cell.outcome and cell.outcome.failed],
-        **_against_baseline(judged),
+        **_against_baseline(comparison),
     )
 
 
-def _against_baseline(judged: Judged | None) -> dict[str, Any]:
+def _against_baseline(comparison: PairwiseComparison | None) -> dict[str, Any]:
     """The columns that compare; all null for the baseline itself."""
-    if judged is None:
+    if comparison is None:
         columns = "trained_difference trained_ci_low trained_ci_high win_probability win_low win_high"
         return comparison_columns(None) | dict.fromkeys(columns.split())
-    pair = judged.pair
+    pair = comparison.pair
     trained = pair.failures.trained if pair.failures else None
-    return comparison_columns(judged) | {
+    return comparison_columns(comparison) | {
         "trained_difference": trained.estimate if trained else None,
         "trained_ci_low": trained.interval.low if trained else None,
         "trained_ci_high": trained.interval.high if trained else None,

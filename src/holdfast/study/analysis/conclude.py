@@ -7,21 +7,18 @@ from pathlib import Path
 
 from holdfast.records.run import RunRecord, RunSpec
 from holdfast.records.summary import SequenceSummary, Settings, Summary
-from holdfast.study.analysis.per_example import correct_rows
+from holdfast.study.analysis.per_example import per_example_accuracy
 from holdfast.study.analysis.representations import mean_layers
 from holdfast.study.analysis.reproduction import reproduce
 from holdfast.study.define.study_file import StudyFile
 from holdfast.study.plan.prepare import StoredTask, task_names
 from holdfast.study.store.atomic import write_text
 from holdfast.study.store.best import Card, describe_best, place
-from holdfast.study.store.looks import add_look
+from holdfast.study.store.interim import add_analysis
 from holdfast.study.store.run_store import Store
 
-Page = Callable[[Summary, Sequence[RunRecord], Path], None]
+Page = Callable[[Summary | SequenceSummary, Sequence[RunRecord], Path], None]
 """Writes the report as a page."""
-
-SequencePage = Callable[[SequenceSummary, Sequence[RunRecord], Path], None]
-"""Writes the report of a chain or of cycles as a page."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,6 @@ class Outputs:
 
     card: Card
     page: Page
-    sequence_page: SequencePage
 
 
 def conclude(
@@ -38,34 +34,34 @@ def conclude(
 ) -> Summary | SequenceSummary:
     """Summarise all runs of the (open) store that ended, and write everything that shows it."""
     from holdfast.study.analysis.compare import summarise
-    from holdfast.study.analysis.instability import measure_luck
+    from holdfast.study.analysis.instability import instability_rows
     from holdfast.study.analysis.sequential import summarise_sequence
 
     grid = store.planned()
     records = store.records()
     names = task_names(stored)
-    looks = add_look(store.looks(), grid, records, names, datetime.now(UTC).isoformat(timespec="seconds"))
-    seen = max(1, len(looks))
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    analyses = add_analysis(store.analyses(), grid, records, names, now)
+    seen = max(1, len(analyses))
     infos = [task.info for task in stored]
     settings = _settings(study, stored, grid)
+    shown = list(records.values())
+    summary: Summary | SequenceSummary
     if study.sequence is not None:
-        sequence = summarise_sequence(study, settings, infos, grid, records, seen)
-        outputs.sequence_page(sequence, list(records.values()), store.folder / "report.html")
-        write_text(store.folder / "summary.json", sequence.model_dump_json(indent=2) + "\n")
-        store.save_looks(looks)
-        return sequence
-    best = describe_best(store, grid, records, names)
-    compared = [record for record in records.values() if record.spec.role == "compared"]
-    correct = correct_rows(store, compared, stored)
-    luck = measure_luck(store, list(records.values()), stored, settings.methods)
-    layers = mean_layers(compared, stored, settings.methods)
-    summary = summarise(settings, infos, grid, records, best, seen, names, correct, luck, layers)
-    summary = summary.model_copy(update={"reproduction": reproduce(study, compared)})
-    place(store, best, records, summary, outputs.card)
-    outputs.page(summary, compared, store.folder / "report.html")
+        summary = summarise_sequence(study, settings, infos, grid, records, seen)
+    else:
+        best = describe_best(store, grid, records, names)
+        instability = instability_rows(store, shown, stored, settings.methods)
+        shown = [record for record in shown if record.spec.role == "compared"]
+        per_example = per_example_accuracy(store, shown, stored)
+        layers = mean_layers(shown, stored, settings.methods)
+        summary = summarise(settings, infos, grid, records, best, seen, names, per_example, instability, layers)
+        summary = summary.model_copy(update={"reproduction": reproduce(study, shown)})
+        place(store, best, records, summary, outputs.card)
+    outputs.page(summary, shown, store.folder / "report.html")
     write_text(store.folder / "summary.json", summary.model_dump_json(indent=2) + "\n")
-    # Last: a look counts once there is something to look at.
-    store.save_looks(looks)
+    # Last: an analysis counts once there is something to see.
+    store.save_analyses(analyses)
     return summary
 
 

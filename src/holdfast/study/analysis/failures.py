@@ -47,23 +47,23 @@ def outcomes(records: Sequence[RunRecord], metric: str, constant: float) -> list
     """
     if not records:
         return []
-    values = [record.metrics.get(metric) for record in records]
-    scores = [constant if value is None or not math.isfinite(value) else 100 * value for value in values]
+    values = [record.points(metric) for record in records]
+    scores = [constant if value is None else value for value in values]
     gain = median(scores) - constant
     limit = constant + LEAST_GAIN * gain if gain > 0 else -math.inf
-    found = []
+    results = []
     for record, value, score in zip(records, values, scores, strict=True):
         reason = None
         if record.diverged:
             reason = "a loss or an output was not finite"
-        elif value is None or not math.isfinite(value):
+        elif value is None:
             reason = f"{metric} is undefined"
         elif _one_class(record):
             reason = _SAME.get(record.form, "nearly all rows were predicted as one class")
         elif score <= limit:
             reason = "hardly better than a constant prediction"
-        found.append(Outcome(score, reason))
-    return found
+        results.append(Outcome(score, reason))
+    return results
 
 
 def _one_class(record: RunRecord) -> bool:

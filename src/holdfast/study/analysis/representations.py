@@ -18,17 +18,17 @@ def mean_layers(
     A mean is over the runs for which the measure is defined.
     """
     return [
-        _row(task.info.task, method, [states[place] for states in kept])
+        _row(task.info.task, method, [states[place] for states in measured])
         for task in stored
         for method in methods
         if (
-            kept := [
+            measured := [
                 record.layers
                 for record in records
-                if record.spec.arm == task.arm and record.spec.method == method and record.layers
+                if record.spec.dataset_key == task.dataset_key and record.spec.method == method and record.layers
             ]
         )
-        for place in range(min(map(len, kept)))
+        for place in range(min(map(len, measured)))
     ]
 
 

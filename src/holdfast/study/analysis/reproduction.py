@@ -41,16 +41,16 @@ def reproductions(folder: Path, like: StudyFile) -> list[Reproduction]:
     There may be others: of another recipe, or a smoke run's.
     """
     summaries = [Summary.model_validate_json(file.read_bytes()) for file in sorted(folder.glob("*/summary.json"))]
-    found = [summary.reproduction for summary in summaries if summary.reproduction is not None]
-    return [one for one in found if (one.recipe, one.smoke) == (like.recipe, bool(like.smoke))]
+    results = [summary.reproduction for summary in summaries if summary.reproduction is not None]
+    return [one for one in results if (one.recipe, one.smoke) == (like.recipe, bool(like.smoke))]
 
 
-def together(found: Sequence[Reproduction]) -> Reproduction:
+def together(results: Sequence[Reproduction]) -> Reproduction:
     """Return what one or several studies of one recipe, in one form, have beside the paper."""
-    return found[0].model_copy(
+    return results[0].model_copy(
         update={
-            "rows": [row for one in found for row in one.rows],
-            "changed": list(dict.fromkeys(line for one in found for line in one.changed)),
+            "rows": [row for one in results for row in one.rows],
+            "changed": list(dict.fromkeys(line for one in results for line in one.changed)),
         }
     )
 
@@ -70,8 +70,8 @@ def _rows(study: StudyFile, recipe: Recipe, task: str, records: Sequence[RunReco
                     continue
                 for metric, value in scores.items():
                     own = [record for record in records if record.spec.method == method]
-                    found = [_score(record, places[place], metric) for record in own]
-                    measured = [score for score in found if score is not None]
+                    scores_here = [_score(record, places[place], metric) for record in own]
+                    measured = [score for score in scores_here if score is not None]
                     here = _MEASURED[block.statistic](measured) if measured else None
                     rows.append(
                         PublishedRow(
@@ -93,29 +93,29 @@ def _rows(study: StudyFile, recipe: Recipe, task: str, records: Sequence[RunReco
 
 def _score(record: RunRecord, over: Sequence[str], metric: str) -> float | None:
     """The points of one run: the mean over the tasks ``over``; None where one is lacking."""
-    found = []
+    points = []
     for place in over:
         scores = record.metrics if place == record.spec.task.source else record.extra_metrics.get(place, {})
         value = scores.get(metric)
         if value is None:
             return None
-        found.append(100 * value)
-    return fmean(found)
+        points.append(100 * value)
+    return fmean(points)
 
 
-def _changed(study: StudyFile, asked: StudyFile) -> list[str]:
+def _changed(study: StudyFile, recipe: StudyFile) -> list[str]:
     """What the study has otherwise than its recipe, a sentence part each."""
-    here, there = study.model_dump(), asked.model_dump()
+    here, there = study.model_dump(), recipe.model_dump()
     keys = ("model", "revision", "seq2seq_from_encoder", "train_size", "subset_seed")
-    told = [f"{key} {_said(here[key])} in place of {_said(there[key])}" for key in keys if here[key] != there[key]]
-    told += [
+    changes = [f"{key} {_said(here[key])} in place of {_said(there[key])}" for key in keys if here[key] != there[key]]
+    changes += [
         f"{key} {_said(here['settings'][key])} in place of {_said(there['settings'][key])}"
         for key in there["settings"]
         if here["settings"][key] != there["settings"][key]
     ]
-    if len(study.seeds) != len(asked.seeds):
-        told.append(f"seeds: {len(study.seeds)} in place of {len(asked.seeds)}")
-    return told
+    if len(study.seeds) != len(recipe.seeds):
+        changes.append(f"seeds: {len(study.seeds)} in place of {len(recipe.seeds)}")
+    return changes
 
 
 def _said(value: object) -> str:

@@ -7,19 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.errors import HoldfastError
-from holdfast.records.run import RunRecord, RunSpec
+from holdfast.records.run import DatasetKey, RunRecord, RunSpec
 from holdfast.records.summary import TaskInfo
 from holdfast.records.task import TaskSpec
 from holdfast.study.analysis.failures import Outcome, outcomes
-from holdfast.study.plan.prepare import Arm as TaskArm
-from holdfast.study.statistics.arm import Arm, Scale, Seed
-from holdfast.study.statistics.findings import TaskArms
+from holdfast.study.statistics.comparisons import TaskGroups
+from holdfast.study.statistics.group import Group, Scale, Seed
 
 SIGNED_METRICS = frozenset({"matthews", "pearson", "spearman"})
 """Metrics that range from -1 to 1; the others from 0 to 1."""
 
-Correct = Mapping[str, Sequence[float]]
-"""By run id: 1 for each scored row that the run got right, 0 for the others, in the task's order of rows."""
+PerExample = Mapping[str, Sequence[float]]
+"""Per-example accuracy, by run id: 1 for each scored row that the run got right, 0 for the others, in order."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +94,14 @@ def cells_of_records(records: Sequence[RunRecord]) -> list[Cell]:
 
 
 def cells_of_grid(
-    grid: Sequence[RunSpec], records: Mapping[str, RunRecord], seeds: Sequence[int], names: Mapping[TaskArm, str]
+    grid: Sequence[RunSpec], records: Mapping[str, RunRecord], seeds: Sequence[int], names: Mapping[DatasetKey, str]
 ) -> list[Cell]:
     """A cell for each run of the grid to be compared: tasks and methods in the grid's order, seeds as in ``seeds``.
 
-    ``records`` go by ``RunSpec.id``; ``names`` has the tasks' by ``RunSpec.arm``.
+    ``records`` go by ``RunSpec.id``; ``names`` has the tasks' by ``RunSpec.dataset_key``.
     """
     cells = [
-        _cell(names[spec.arm], spec.method, _seed(spec), records.get(spec.id), spec.id)
+        _cell(names[spec.dataset_key], spec.method, _seed(spec), records.get(spec.id), spec.id)
         for spec in grid
         if spec.role == "compared"
     ]
@@ -140,29 +139,31 @@ def facts_of_records(task: str, cells: Iterable[Cell]) -> TaskFacts:
 
 def with_outcomes(cells: Sequence[Cell], facts: TaskFacts) -> list[Cell]:
     """The cells of one task, each finished one with its score; failure is judged over all methods together."""
-    found = iter(outcomes([cell.record for cell in cells if cell.record], facts.metric, facts.constant))
-    return [replace(cell, outcome=next(found)) if cell.record else cell for cell in cells]
+    results = iter(outcomes([cell.record for cell in cells if cell.record], facts.metric, facts.constant))
+    return [replace(cell, outcome=next(results)) if cell.record else cell for cell in cells]
 
 
-def arm_of(ended: Sequence[tuple[Seed, Outcome]]) -> Arm:
+def group_of(ended: Sequence[tuple[Seed, Outcome]]) -> Group:
     """The runs of one method that ended, each with all its seeds."""
-    return Arm(
+    return Group(
         scores=tuple(outcome.score for _, outcome in ended),
         failed=tuple(outcome.failed for _, outcome in ended),
         seeds=tuple(seed for seed, _ in ended),
     )
 
 
-def task_arms(task: str, cells: Sequence[Cell], methods: Sequence[str], facts: TaskFacts, correct: Correct) -> TaskArms:
+def task_groups(
+    task: str, cells: Sequence[Cell], methods: Sequence[str], facts: TaskFacts, per_example: PerExample
+) -> TaskGroups:
     """The scores of one task's cells, by method."""
-    arms: dict[str, Arm] = {}
+    groups: dict[str, Group] = {}
     right: dict[str, NDArray[np.float64]] = {}
     for method in methods:
         ended = [(cell, cell.outcome) for cell in cells if cell.method == method and cell.outcome]
-        arms[method] = arm_of([(cell.seed, outcome) for cell, outcome in ended])
-        if ended and facts.metric == "accuracy" and all(cell.run in correct for cell, _ in ended):
-            right[method] = np.asarray([correct[cell.run] for cell, _ in ended], dtype=float)
-    return TaskArms(task, facts.scale, arms, right)
+        groups[method] = group_of([(cell.seed, outcome) for cell, outcome in ended])
+        if ended and facts.metric == "accuracy" and all(cell.run in per_example for cell, _ in ended):
+            right[method] = np.asarray([per_example[cell.run] for cell, _ in ended], dtype=float)
+    return TaskGroups(task, facts.scale, groups, right)
 
 
 def _name(record: RunRecord, names: Mapping[TaskSpec, str], several: Collection[TaskSpec]) -> str:

@@ -1,6 +1,5 @@
 """What the runs of a study score on the metrics of their task that are not compared."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 from holdfast.records.summary import MetricRow, TaskInfo
@@ -21,12 +20,8 @@ def further_metrics(
         metrics = dict.fromkeys(metric for record in records for metric in record.metrics if metric != info.metric)
         for metric in metrics:
             for method in methods:
-                scores = [_points(cell, metric) for cell in cells[info.task] if cell.method == method]
-                found = spread_columns(scores)
-                rows.append(MetricRow(task=info.task, metric=metric, method=method, **found, scores=scores))
+                own = [cell.record for cell in cells[info.task] if cell.method == method]
+                scores = [None if record is None else record.points(metric) for record in own]
+                spread = spread_columns(scores)
+                rows.append(MetricRow(task=info.task, metric=metric, method=method, **spread, scores=scores))
     return rows
-
-
-def _points(cell: Cell, metric: str) -> float | None:
-    value = None if cell.record is None else cell.record.metrics.get(metric)
-    return None if value is None or not math.isfinite(value) else 100 * value

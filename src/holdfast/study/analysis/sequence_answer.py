@@ -1,8 +1,8 @@
 """The answer of a chain or of cycles: with which method a model keeps most of what it was tuned on before."""
 
 from holdfast.records.summary import ProbeRow, SequenceSummary
-from holdfast.study.analysis.answer import Answer, missing_runs
-from holdfast.study.statistics.wording import listed, number
+from holdfast.study.analysis.answer import TOO_FEW_SEEDS, Answer, missing_runs
+from holdfast.wording import listed, number
 
 
 def sequence_answer(summary: SequenceSummary) -> Answer:
@@ -23,9 +23,9 @@ def sequence_answer(summary: SequenceSummary) -> Answer:
     best = max(wins, key=lambda method: (len(wins[method]), _mean(last, method)), default=baseline)
     if not wins.get(best):
         use = f"Use {baseline}, the baseline: no other method has been shown to keep more."
-        return Answer(use, _kept(last, baseline, summary), _next(summary, last))
+        return Answer(use, _retained(last, baseline, summary), _next(summary, last))
     use = f"Use {best}: it keeps more of {listed(wins[best])} than {baseline}."
-    return Answer(use, _kept(last, best, summary), _next(summary, last))
+    return Answer(use, _retained(last, best, summary), _next(summary, last))
 
 
 def _last(summary: SequenceSummary, target: str) -> dict[str, ProbeRow]:
@@ -39,7 +39,7 @@ def _mean(last: dict[str, dict[str, ProbeRow]], method: str) -> float:
     return sum(rows[method].mean or 0.0 for rows in last.values() if method in rows)
 
 
-def _kept(last: dict[str, dict[str, ProbeRow]], method: str, summary: SequenceSummary) -> str:
+def _retained(last: dict[str, dict[str, ProbeRow]], method: str, summary: SequenceSummary) -> str:
     parts = []
     for target, rows in last.items():
         row = rows.get(method)
@@ -54,8 +54,4 @@ def _kept(last: dict[str, dict[str, ProbeRow]], method: str, summary: SequenceSu
 
 def _next(summary: SequenceSummary, last: dict[str, dict[str, ProbeRow]]) -> tuple[str, ...]:
     few = any(row.verdict == "too few runs" for rows in last.values() for row in rows.values())
-    steps = (
-        missing_runs(summary),
-        "Run at least 3 seeds, better 5 or more (--seeds 5): with fewer nothing can be told apart." if few else "",
-    )
-    return tuple(step for step in steps if step)
+    return tuple(step for step in (missing_runs(summary), TOO_FEW_SEEDS if few else "") if step)

@@ -4,28 +4,25 @@ Aghajanyan et al. (2020), section 4: a source task is probed after each further 
 just before its own turn.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import holdfast
 from holdfast.records.run import RunRecord, RunSpec
 from holdfast.records.summary import ProbeRow, SequenceSummary, Settings, Stage, StageRow, TaskInfo
-from holdfast.study.analysis.columns import comparison_columns, spread_columns
-from holdfast.study.analysis.compare import UNTRAINED
+from holdfast.study.analysis.columns import comparison_columns, spread_columns, without_result
 from holdfast.study.analysis.failures import Outcome
-from holdfast.study.analysis.results_grid import arm_of, facts_of_task
+from holdfast.study.analysis.results_grid import facts_of_task, group_of
 from holdfast.study.analysis.transfer import decided_and_rest, probe_outcome
 from holdfast.study.define.study_file import StudyFile
 from holdfast.study.plan.policy import stages as parts_of
-from holdfast.study.statistics.findings import TaskArms, judge
-from holdfast.study.statistics.looks import looks_note
-from holdfast.study.statistics.notes import closing_note
-from holdfast.study.statistics.sentences import Judged
+from holdfast.study.statistics.comparisons import TaskGroups, compare_with_baseline
+from holdfast.study.statistics.notes import closing_notes
+from holdfast.study.statistics.sentences import PairwiseComparison
 
 
 @dataclass(frozen=True, eq=False)
-class _Place:
+class _ProbePoint:
     """Where in the sequence a task is probed."""
 
     stage: int
@@ -41,12 +38,12 @@ def summarise_sequence(
     infos: Sequence[TaskInfo],
     grid: Sequence[RunSpec],
     records: Mapping[str, RunRecord],
-    looks: int = 1,
+    analyses: int = 1,
 ) -> SequenceSummary:
     """The summary of a chain or of cycles, complete or not.
 
-    ``infos``: of the study's tasks, in their order; ``records`` go by ``RunSpec.id``; ``looks`` counts how often
-    results with differing numbers of runs were looked at.
+    ``infos``: of the study's tasks, in their order; ``records`` go by ``RunSpec.id``; ``analyses`` counts how
+    often results with differing numbers of runs were analysed.
     """
     assert study.sequence is not None
     trained = parts_of([spec for spec in grid if spec.role == "compared"])
@@ -54,22 +51,26 @@ def summarise_sequence(
     turns = list(infos) * (study.cycles if study.sequence == "cycles" else 1)
     stages = [_stage(number, info, 1 + (number - 1) // len(infos)) for number, info in enumerate(turns, 1)]
     places = _places(study.sequence, infos, stages)
-    sheets = {place: _sheet(place, trained[place.stage - 1], records, settings) for place in places if place.stage}
-    judged = judge(list(sheets.values()), settings.methods, settings.baseline, settings.delta, settings.alpha)
-    verdicts = {(one.task, one.method): one for one in judged}
+    groups = {
+        place: _task_groups(place, trained[place.stage - 1], records, settings) for place in places if place.stage
+    }
+    comparisons = compare_with_baseline(
+        list(groups.values()), settings.methods, settings.baseline, settings.delta, settings.alpha
+    )
+    verdicts = {(one.task, one.method): one for one in comparisons}
     probes = [_start(place, reference) for place in places if not place.stage]
-    for place, sheet in sheets.items():
+    for place, group in groups.items():
         specs = trained[place.stage - 1]
         probes += [
-            _probe(place, method, _points(place, method, specs, records), verdicts.get((sheet.task, method)))
+            _probe(place, method, _points(place, method, specs, records), verdicts.get((group.task, method)))
             for method in settings.methods
         ]
-    text = decided_and_rest(judged)
-    if judged:
-        looked = looks_note(looks, settings.alpha)
-        text += [looked] if looked else []
-        split = {info.scored_split for info in infos}
-        text.append(closing_note(settings.delta, settings.alpha, len(judged), split))
+    names = dict.fromkeys((spec.id for spec in grid), infos[0].task)
+    for number, (info, specs) in enumerate(zip(turns, trained, strict=True), 1):
+        names |= dict.fromkeys((spec.id for spec in specs), f"{info.task} (stage {number})")
+    text = decided_and_rest(comparisons)
+    splits = [info.scored_split for info in infos]
+    text += closing_notes(len(comparisons), settings.delta, settings.alpha, analyses, splits)
     return SequenceSummary(
         protocol=study.sequence,
         holdfast=holdfast.__version__,
@@ -84,7 +85,7 @@ def summarise_sequence(
         sentences=text,
         choices=_choices(study),
         warnings=[f"{info.task}: {warning}" for info in infos for warning in info.warnings],
-        errors=_errors(grid, records, infos, turns, trained),
+        errors=without_result(grid, records, names),
     )
 
 
@@ -101,59 +102,63 @@ def _stage(number: int, info: TaskInfo, cycle: int) -> Stage:
     )
 
 
-def _places(protocol: str, infos: Sequence[TaskInfo], stages: Sequence[Stage]) -> list[_Place]:
+def _places(protocol: str, infos: Sequence[TaskInfo], stages: Sequence[Stage]) -> list[_ProbePoint]:
     if protocol == "chain":
         source = infos[0]
-        after = [_Place(one.number, 1, source, f"{source.task} after {one.task}") for one in stages]
-        return [_Place(0, 1, source, source.task), *after]
+        after = [_ProbePoint(one.number, 1, source, f"{source.task} after {one.task}") for one in stages]
+        return [_ProbePoint(0, 1, source, source.task), *after]
     # Before any training every task is probed, so that what a cycle keeps of it can be seen against that.
-    start = [_Place(0, 1, info, info.task) for info in infos]
+    start = [_ProbePoint(0, 1, info, info.task) for info in infos]
     by_name = {info.task: info for info in infos}
     return start + [
-        _Place(one.number - 1, one.cycle, by_name[one.task], f"{one.task} before its turn in cycle {one.cycle}")
+        _ProbePoint(one.number - 1, one.cycle, by_name[one.task], f"{one.task} before its turn in cycle {one.cycle}")
         for one in stages[1:]
     ]
 
 
-def _outcome(place: _Place, record: RunRecord | None) -> Outcome | None:
+def _outcome(place: _ProbePoint, record: RunRecord | None) -> Outcome | None:
     if record is None or record.status == "error":
         return None
     return probe_outcome(record, place.info.base or place.info.task, place.info.constant_score)
 
 
-def _sheet(place: _Place, specs: Sequence[RunSpec], records: Mapping[str, RunRecord], settings: Settings) -> TaskArms:
-    arms = {}
+def _task_groups(
+    place: _ProbePoint, specs: Sequence[RunSpec], records: Mapping[str, RunRecord], settings: Settings
+) -> TaskGroups:
+    groups = {}
     for method in settings.methods:
-        found = [
+        ended = [
             ((spec.seed, spec.data_seed), outcome)
             for spec in specs
             if spec.method == method and (outcome := _outcome(place, records.get(spec.id))) is not None
         ]
-        arms[method] = arm_of(found)
-    return TaskArms(place.name, facts_of_task(place.info).scale, arms)
+        groups[method] = group_of(ended)
+    return TaskGroups(place.name, facts_of_task(place.info).scale, groups)
 
 
 def _points(
-    place: _Place, method: str, specs: Sequence[RunSpec], records: Mapping[str, RunRecord]
+    place: _ProbePoint, method: str, specs: Sequence[RunSpec], records: Mapping[str, RunRecord]
 ) -> list[float | None]:
     outcomes = [_outcome(place, records.get(spec.id)) for spec in specs if spec.method == method]
     return [None if outcome is None else outcome.score for outcome in outcomes]
 
 
-def _start(place: _Place, reference: RunRecord | None) -> ProbeRow:
+def _start(place: _ProbePoint, reference: RunRecord | None) -> ProbeRow:
     outcome = _outcome(place, reference)
     row = _probe(place, "", [None if outcome is None else outcome.score], None)
     return row.model_copy(update={"verdict": None})
 
 
-def _probe(place: _Place, method: str, scores: list[float | None], judged: Judged | None) -> ProbeRow:
+def _probe(
+    place: _ProbePoint, method: str, scores: list[float | None], comparison: PairwiseComparison | None
+) -> ProbeRow:
     return ProbeRow(
         stage=place.stage,
         cycle=place.cycle,
         target=place.info.task,
         method=method,
         **spread_columns(scores),
-        **comparison_columns(judged),
+        **comparison_columns(comparison),
         scores=scores,
     )
 
@@ -171,8 +176,8 @@ def _stage_points(record: RunRecord, stage: Stage) -> float | None:
     """A run's own score; what is undefined counts as the best constant prediction's, as everywhere in a study."""
     if record.status == "error":
         return None
-    value = record.metrics.get(stage.metric)
-    return stage.constant_score if value is None or not math.isfinite(value) else 100 * value
+    points = record.points(stage.metric)
+    return stage.constant_score if points is None else points
 
 
 def _choices(study: StudyFile) -> list[str]:
@@ -194,30 +199,4 @@ def _choices(study: StudyFile) -> list[str]:
         "A stage goes on from the checkpoint with the best validation score where the task has labelled test rows, "
         "and from the last one elsewhere, so that no score comes from rows that chose the checkpoint.",
         "What a method holds on to (a snapshot, statistics of gradients) is taken anew at the beginning of each stage.",
-    ]
-
-
-def _errors(
-    grid: Sequence[RunSpec],
-    records: Mapping[str, RunRecord],
-    infos: Sequence[TaskInfo],
-    turns: Sequence[TaskInfo],
-    trained: Sequence[Sequence[RunSpec]],
-) -> list[dict[str, str]]:
-    names = {
-        spec.id: f"{info.task} (stage {i})"
-        for i, (info, part) in enumerate(zip(turns, trained, strict=True), 1)
-        for spec in part
-    }
-    return [
-        {
-            "run": spec.id,
-            "task": names.get(spec.id, infos[0].task),
-            "method": spec.method or UNTRAINED,
-            "seed": str(spec.seed),
-            "error": "no result yet" if record is None else record.error or "no message",
-        }
-        for spec in grid
-        for record in [records.get(spec.id)]
-        if record is None or record.status == "error"
     ]

@@ -10,9 +10,9 @@ from holdfast.records.run import RunRecord
 from holdfast.records.summary import Settings, Target, TaskInfo, TransferRow
 from holdfast.study.analysis.columns import comparison_columns, spread_columns
 from holdfast.study.analysis.failures import Outcome
-from holdfast.study.analysis.results_grid import Cell, TaskFacts, arm_of
-from holdfast.study.statistics.findings import TaskArms, judge
-from holdfast.study.statistics.sentences import Judged, describe
+from holdfast.study.analysis.results_grid import Cell, TaskFacts, group_of
+from holdfast.study.statistics.comparisons import TaskGroups, compare_with_baseline
+from holdfast.study.statistics.sentences import PairwiseComparison, describe
 
 _DECIDED = ("better", "worse", "practically equal")
 
@@ -40,11 +40,12 @@ def transfer(
             for cell in cells[info.task]
             if (score := _outcome(cell, target)) is not None
         }
-        sheets = [_sheet(info, target, cells[info.task], scores, len(infos) > 1, settings) for info, target in places]
-        judged = judge(sheets, settings.methods, settings.baseline, settings.delta, settings.alpha)
-        verdicts = {(one.task, one.method): one for one in judged}
-        text += decided_and_rest(judged)
-        for (info, target), sheet in zip(places, sheets, strict=True):
+        several = len(infos) > 1
+        groups = [_task_groups(info, target, cells[info.task], scores, several, settings) for info, target in places]
+        comparisons = compare_with_baseline(groups, settings.methods, settings.baseline, settings.delta, settings.alpha)
+        verdicts = {(one.task, one.method): one for one in comparisons}
+        text += decided_and_rest(comparisons)
+        for (info, target), group in zip(places, groups, strict=True):
             for method in settings.methods:
                 own = [cell for cell in cells[info.task] if cell.method == method]
                 points = [scores.get((info.task, target.name, method, cell.seed)) for cell in own]
@@ -54,7 +55,7 @@ def transfer(
                         target,
                         method,
                         [None if one is None else one.score for one in points],
-                        verdicts.get((sheet.task, method)),
+                        verdicts.get((group.task, method)),
                         _probe_points(reference, target),
                     )
                 )
@@ -73,20 +74,20 @@ def probe_outcome(record: RunRecord, target: str, constant: float) -> Outcome | 
     return Outcome(100 * fmean(known), None) if known else Outcome(constant, "no probe has a score")
 
 
-def decided_and_rest(judged: Sequence[Judged]) -> list[str]:
+def decided_and_rest(comparisons: Sequence[PairwiseComparison]) -> list[str]:
     """Return the decided comparisons in words one by one; of the others, which can be many, only how many there are."""
-    text = [describe(one, name_task=True) for one in judged if one.verdict in _DECIDED]
-    rest = sorted((one for one in judged if one.verdict not in _DECIDED), key=lambda one: one.verdict)
+    text = [describe(one, name_task=True) for one in comparisons if one.verdict in _DECIDED]
+    rest = sorted((one for one in comparisons if one.verdict not in _DECIDED), key=lambda one: one.verdict)
     for verdict, group in groupby(rest, key=lambda one: one.verdict):
-        found = list(group)
-        tasks = ", ".join(dict.fromkeys(one.task for one in found))
-        methods = ", ".join(dict.fromkeys(one.method for one in found))
+        open_ones = list(group)
+        tasks = ", ".join(dict.fromkeys(one.task for one in open_ones))
+        methods = ", ".join(dict.fromkeys(one.method for one in open_ones))
         why = (
             "have too few runs for a verdict: run at least 3, better 5 or more"
             if verdict == "too few runs"
             else "cannot be told apart from the baseline with these seeds"
         )
-        text.append(f"{len(found)} of {len(judged)} comparisons ({methods} on {tasks}) {why}.")
+        text.append(f"{len(open_ones)} of {len(comparisons)} comparisons ({methods} on {tasks}) {why}.")
     return text
 
 
@@ -95,9 +96,9 @@ def _outcome(cell: Cell, target: Target) -> Outcome | None:
         return None
     if target.kind == "probe":
         return probe_outcome(cell.record, target.name, target.constant_score)
-    told = [cell.record.extra_metrics.get(name) for name in target.members or [target.name]]
-    scores = [scores.get(target.metric) for scores in told if scores is not None]
-    if len(scores) < len(told):
+    splits = [cell.record.extra_metrics.get(name) for name in target.members or [target.name]]
+    scores = [metrics.get(target.metric) for metrics in splits if metrics is not None]
+    if len(scores) < len(splits):
         return None
     known = [score for score in scores if score is not None and math.isfinite(score)]
     if len(known) < len(scores):
@@ -113,25 +114,25 @@ def _probe_points(reference: RunRecord | None, target: Target) -> float | None:
     return None if outcome is None or outcome.failed else outcome.score
 
 
-def _sheet(
+def _task_groups(
     info: TaskInfo,
     target: Target,
     cells: Sequence[Cell],
     scores: Mapping[tuple[str, str, str, tuple[int, ...]], Outcome],
     several: bool,
     settings: Settings,
-) -> TaskArms:
+) -> TaskGroups:
     name = f"{target.name} (probe)" if target.kind == "probe" else target.name
-    arms = {}
+    groups = {}
     for method in settings.methods:
-        found = [
+        ended = [
             (cell.seed, score)
             for cell in cells
             if cell.method == method and (score := scores.get((info.task, target.name, method, cell.seed))) is not None
         ]
-        arms[method] = arm_of(found)
+        groups[method] = group_of(ended)
     facts = TaskFacts(target.metric, target.constant_score, target.rows, target.split)
-    return TaskArms(f"{name}, tuned on {info.task}" if several else name, facts.scale, arms)
+    return TaskGroups(f"{name}, tuned on {info.task}" if several else name, facts.scale, groups)
 
 
 def _row(
@@ -139,7 +140,7 @@ def _row(
     target: Target,
     method: str,
     scores: list[float | None],
-    judged: Judged | None,
+    comparison: PairwiseComparison | None,
     reference: float | None,
 ) -> TransferRow:
     return TransferRow(
@@ -150,6 +151,6 @@ def _row(
         **spread_columns(scores),
         worst=min((score for score in scores if score is not None), default=None),
         reference=reference,
-        **comparison_columns(judged),
+        **comparison_columns(comparison),
         scores=scores,
     )

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from holdfast.records.summary import Row, Settings, Summary
 from holdfast.study.analysis.results_grid import facts_of_task
-from holdfast.study.statistics.arm import Arm
-from holdfast.study.statistics.pair import Plan, plan_seeds
+from holdfast.study.statistics.group import Group
+from holdfast.study.statistics.pair import SeedPlan, plan_seeds
 from holdfast.study.statistics.sentences import MOST_SEEDS
-from holdfast.study.statistics.wording import points
+from holdfast.wording import in_points
 
 
 def advice(summary: Summary, rows: Sequence[Row]) -> str:
@@ -16,7 +16,7 @@ def advice(summary: Summary, rows: Sequence[Row]) -> str:
     Empty where the runs at hand tell nothing of that.
     """
     plans = [plan for row in rows if (plan := _plan(summary, row)) is not None]
-    delta = points(summary.settings.delta)
+    delta = in_points(summary.settings.delta)
     now = len(summary.settings.seeds)
     if not plans:
         return ""
@@ -35,17 +35,17 @@ def advice(summary: Summary, rows: Sequence[Row]) -> str:
     return f"About {detect} seeds each (--seeds {detect}) would show a gap of {delta} or more (80 % chance)."
 
 
-def _plan(summary: Summary, row: Row) -> Plan | None:
+def _plan(summary: Summary, row: Row) -> SeedPlan | None:
     settings = summary.settings
     baseline = next(one for one in summary.results if (one.task, one.verdict) == (row.task, "baseline"))
     info = next(info for info in summary.tasks if info.task == row.task)
-    arms = _arm(row, settings), _arm(baseline, settings)
-    return plan_seeds(*arms, facts_of_task(info).scale, settings.delta, settings.alpha)
+    groups = _group(row, settings), _group(baseline, settings)
+    return plan_seeds(*groups, facts_of_task(info).scale, settings.delta, settings.alpha)
 
 
-def _arm(row: Row, settings: Settings) -> Arm:
+def _group(row: Row, settings: Settings) -> Group:
     ended = [(seed, score) for seed, score in zip(settings.seeds, row.scores, strict=True) if score is not None]
-    return Arm(
+    return Group(
         scores=tuple(score for _, score in ended),
         failed=tuple(seed in row.failed_seeds for seed, _ in ended),
         seeds=tuple((seed,) for seed, _ in ended),

@@ -10,7 +10,7 @@ from holdfast import recipes
 from holdfast.errors import HoldfastError, nearest
 from holdfast.records.run import TrainingSettings
 from holdfast.study.define.study_file import StudyFile, load_yaml
-from holdfast.study.define.validated import Place, validated
+from holdfast.study.define.validated import KeyPath, validated
 from holdfast.tasks.catalogue import FURTHER_SPLITS, NAMED
 
 Points = Annotated[float, Field(ge=-100, le=100)]
@@ -96,7 +96,7 @@ class Recipe(_Part):
         means = {name: over for name, over in self.averages.items() if set(over) <= set(scored)}
         return {**{name: [name] for name in scored}, **means}
 
-    def _spell(self, task: str, place: Place) -> str:
+    def _spell(self, task: str, place: KeyPath) -> str:
         held: Any = self.tasks[task]
         for step in place:
             held = held.get(step) if isinstance(held, Mapping) else None

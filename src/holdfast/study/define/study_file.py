@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from holdfast.errors import HoldfastError
 from holdfast.records.run import ProbeSettings, TrainingSettings
 from holdfast.records.task import OodSpec, TaskSpec
-from holdfast.study.define.validated import Place, validated
+from holdfast.study.define.validated import KeyPath, validated
 
 CONSENT = {
     "remote_code": "runs code that comes with the model",
@@ -57,7 +57,7 @@ class StudyFile(BaseModel):
     cycles: int = Field(default=3, gt=1)
     perturb: Literal["data"] | None = None
     """``data``: beside its seeds every method also trains, with the first of them, on as many training sets that
-    lack 10 % of their rows, to tell luck with the rows from luck with the seed."""
+    lack 10 % of their rows, to tell variance over rows from variance over seeds."""
     settings: TrainingSettings = TrainingSettings()
     delta: float = Field(default=1.0, gt=0)
     """Smallest difference that matters, in points; decided before the runs."""
@@ -185,7 +185,7 @@ class StudyFile(BaseModel):
 
     @property
     def alpha(self) -> float:
-        """Significance level of a look: two declared looks share 5 % (Bonferroni)."""
+        """Significance level of an analysis: two declared ones share 5 % (Bonferroni)."""
         return 0.05 if self.max_seeds is None else 0.025
 
 
@@ -256,14 +256,14 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _key(place: Place) -> str:
+def _key(place: KeyPath) -> str:
     text = ""
     for step in place:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
     return text
 
 
-def _option(place: Place) -> str:
+def _option(place: KeyPath) -> str:
     names = [step for step in place if isinstance(step, str)]
     if "read" in names[:-1]:
         return f"--read {names[-1]}"

@@ -7,13 +7,13 @@ from pydantic import BaseModel, ValidationError
 
 from holdfast.errors import HoldfastError, nearest
 
-Place = tuple[int | str, ...]
+KeyPath = tuple[int | str, ...]
 """Where in nested keys a value stands, as pydantic gives it: ``("settings", "batch_size")``."""
 
 M = TypeVar("M", bound=BaseModel)
 
 
-def validated(model: type[M], values: Mapping[str, Any], spell: Callable[[Place], str]) -> M:
+def validated(model: type[M], values: Mapping[str, Any], spell: Callable[[KeyPath], str]) -> M:
     """Return ``model`` made of ``values``.
 
     ``spell`` names a place in the words of whoever wrote it: a key of a file, an option. Raises
@@ -25,7 +25,7 @@ def validated(model: type[M], values: Mapping[str, Any], spell: Callable[[Place]
         errors = error.errors(include_url=False)
         # A mistyped key is also a missing one: its nearest name says more.
         first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-        place: Place = first["loc"]
+        place: KeyPath = first["loc"]
         if first["type"] == "extra_forbidden":
             fields, key = _model_at(model, place[:-1]).model_fields, str(place[-1])
             deeper = [
@@ -47,7 +47,7 @@ def validated(model: type[M], values: Mapping[str, Any], spell: Callable[[Place]
         raise HoldfastError(f"{spell(place)}: {message}") from None
 
 
-def _model_at(model: type[BaseModel], place: Place) -> type[BaseModel]:
+def _model_at(model: type[BaseModel], place: KeyPath) -> type[BaseModel]:
     """Return the (nested) model at ``place``."""
     for step in place:
         if isinstance(step, str):
@@ -59,4 +59,4 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     """Return the model class that ``annotation`` is or holds, as in ``list[Model]``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in getattr(annotation, "__args__", ()) if (found := _model_in(part))), None)
+    return next((model for part in getattr(annotation, "__args__", ()) if (model := _model_in(part))), None)

@@ -98,5 +98,5 @@ def _enough(x: Tensor, y: Tensor, inputs: Inputs, notes: list[str]) -> tuple[Ten
     if not lonely:
         return x, y
     notes.append(f"Classes with a single training row are left out: {', '.join(names[label] for label in lonely)}.")
-    kept = ~torch.isin(y, torch.tensor(lonely))
-    return x[kept], y[kept]
+    retained = ~torch.isin(y, torch.tensor(lonely))
+    return x[retained], y[retained]

@@ -92,7 +92,7 @@ def measure_full(inputs: Inputs, steps: int, progress: Callable[[int, int], None
     )
 
 
-def tune(inputs: Inputs, steps: int, told: Callable[[int], None]) -> None:
+def tune(inputs: Inputs, steps: int, on_step: Callable[[int], None]) -> None:
     """Tune the model for ``steps`` optimizer steps as a plain run of so many would; ``told`` gets each one."""
     from transformers import get_scheduler
 
@@ -126,7 +126,7 @@ def tune(inputs: Inputs, steps: int, told: Callable[[int], None]) -> None:
                 for _ in range(settings.accumulation):
                     engine.backward(engine.loss(inputs.batch(next(order))))
                     engine.step()
-                told(step + 1)
+                on_step(step + 1)
     finally:
         engine.finish()
         model.zero_grad(set_to_none=True)
@@ -170,10 +170,10 @@ def _bound(
         "its assumption fails here too, if less"
     )
     try:
-        found = convex_tuning_bound(steps, n, lipschitz, smoothness, distance, settings.learning_rate)
+        bound = convex_tuning_bound(steps, n, lipschitz, smoothness, distance, settings.learning_rate)
     except HoldfastError as error:
         return None, None, (why, f"nor does that form hold: {error}")
-    return found, "convex_tuning_bound", (why, worth)
+    return bound, "convex_tuning_bound", (why, worth)
 
 
 def _norm(tensors: list[Tensor]) -> float:

@@ -43,16 +43,16 @@ def describe_features(x: Tensor, y: Tensor, names: Sequence[str], lower_layers: 
 def _pair(rows: Tensor, y: Tensor, a: int, b: int, names: Sequence[str], generator: torch.Generator) -> PairMargin:
     chosen = (y == a) | (y == b)
     rows, y = rows[chosen], y[chosen]
-    found = hard_margin(rows, y)
+    margin = hard_margin(rows, y)
     shuffled = [hard_margin(rows, y[torch.randperm(len(y), generator=generator)]) for _ in range(_SHUFFLES)]
     margins = [one.margin for one in shuffled if one is not None]
     return PairMargin(
         first=names[a],
         second=names[b],
         rows=len(y),
-        margin=None if found is None else found.margin,
+        margin=None if margin is None else margin.margin,
         shuffled=sum(margins) / _SHUFFLES if len(margins) == _SHUFFLES else None,
-        soft_errors=_soft_errors(rows, y) if found is None else None,
+        soft_errors=_soft_errors(rows, y) if margin is None else None,
     )
 
 

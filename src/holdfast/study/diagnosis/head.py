@@ -16,7 +16,7 @@ RATE_SHARE = 0.5
 HEADS = 10
 """That of the paper's method by default here (``MHLoss``)."""
 HALVES = 4
-"""Draws of half the rows: one alone is a matter of luck."""
+"""Draws of half the rows: one alone would say little."""
 _LEAST_ROWS = 3
 """Of a class, so that 2 of them are in a half: leaving out the only row would leave out the class."""
 _WORK = 8e10
@@ -71,11 +71,11 @@ def measure_head(
 
 def half(y: Tensor, generator: torch.Generator) -> Tensor:
     """Return half of the rows of each class, the greater half of an odd number, drawn at random, in order."""
-    kept = []
+    retained = []
     for label in torch.unique(y):
         rows = (y == label).nonzero().flatten()
-        kept.append(rows[torch.randperm(len(rows), generator=generator)[: (len(rows) + 1) // 2]])
-    return torch.cat(kept).sort().values
+        retained.append(rows[torch.randperm(len(rows), generator=generator)[: (len(rows) + 1) // 2]])
+    return torch.cat(retained).sort().values
 
 
 def centres_apart(x: Tensor, y: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from holdfast.records.diagnosis import Features, FullTuning, HeadTuning, Lever, Limit, Measure, Verdict
+from holdfast.records.diagnosis import Features, FullTuning, HeadTuning, Lever, Limit, LimitVerdict, Measure
+from holdfast.wording import percent
 
 GAIN = 0.9
 """What a change must bring a measure down to before it counts. Ours: less is within what a draw of rows makes."""
@@ -38,7 +39,7 @@ def judge(features: Features | None, head: HeadTuning | None, full: FullTuning |
 
 def few_examples(head: HeadTuning | None) -> Limit:
     """Judge by what the second half of the rows brought."""
-    verdict: Verdict = "cannot be judged"
+    verdict: LimitVerdict = "cannot be judged"
     evidence, gain = _NO_HEAD, None
     if head is not None:
         gain = head.gain("rows", "leave_one_out")
@@ -48,7 +49,7 @@ def few_examples(head: HeadTuning | None) -> Limit:
             verdict = _limits(gain <= GAIN and _matters(head, "leave_one_out"))
             evidence = (
                 f"without a row, the head turns by {head.changed['rows'].leave_one_out:.2g} when trained on half of "
-                f"the rows and by {head.given.leave_one_out:.2g} on all {head.given.n}, {_share(gain)} of it"
+                f"the rows and by {head.given.leave_one_out:.2g} on all {head.given.n}, {percent(gain)} of it"
             )
     return Limit(
         name="too few examples",
@@ -128,7 +129,7 @@ def high_rate(head: HeadTuning | None, full: FullTuning | None) -> Limit:
 def few_steps(head: HeadTuning | None) -> Limit:
     """Judge by what twice the steps and 10 heads leave of the spread between seeds."""
     if head is None:
-        verdict: Verdict = "cannot be judged"
+        verdict: LimitVerdict = "cannot be judged"
         evidence: tuple[str, ...] = (_NO_HEAD,)
     else:
         verdict = _limits(_helps(head, "steps") or _helps(head, "heads"))
@@ -149,30 +150,30 @@ def few_steps(head: HeadTuning | None) -> Limit:
 
 def sentences(limits: Sequence[Limit], head: HeadTuning | None) -> tuple[str, ...]:
     """Return the plain reading: where it stands, what moves it most, what that points to."""
-    told = []
+    text = []
     if head is not None:
         given = head.given
-        told.append(
+        text.append(
             f"Head tuning on {given.n} rows: leaving one out changes its own class in {_percent(given.flips)} of the "
             f"cases, another seed changes {_percent(given.disagreement)} of the classes; of the rows left out "
             f"{_percent(given.accuracy)} are right."
         )
-        told.append(_most(head))
+        text.append(_most(head))
         calm = [name for measure, name in _MEASURES.items() if not _matters(head, measure)]
         if calm:
-            told.append(f"So little changes that {' and '.join(calm)} count as no limit here.")
-    found = [limit for limit in limits if limit.verdict == "limits"]
+            text.append(f"So little changes that {' and '.join(calm)} count as no limit here.")
+    limiting = [limit for limit in limits if limit.verdict == "limits"]
     # What has no share comes last; the order among those stays.
-    found.sort(key=lambda limit: 1.0 if limit.share is None else limit.share)
-    told.append(
-        f"This points to, what helps most first: {', '.join(limit.name for limit in found)}."
-        if found
+    limiting.sort(key=lambda limit: 1.0 if limit.share is None else limit.share)
+    text.append(
+        f"This points to, what helps most first: {', '.join(limit.name for limit in limiting)}."
+        if limiting
         else "This points to none of the limits looked at."
     )
     unknown = [limit.name for limit in limits if limit.verdict == "cannot be judged"]
     if unknown:
-        told.append(f"Not to be judged from this: {', '.join(unknown)}.")
-    return tuple(told)
+        text.append(f"Not to be judged from this: {', '.join(unknown)}.")
+    return tuple(text)
 
 
 def _most(head: HeadTuning) -> str:
@@ -205,10 +206,10 @@ def _margin_evidence(features: Features) -> tuple[list[str], bool]:
         evidence.append("with shuffled labels the classes overlap, so the margin is the classes' own")
         return evidence, False
     share = margin / smallest.shuffled
-    told = f"with shuffled labels the margin is {smallest.shuffled:.2g}, {_share(1 / share)} of it"
+    comparison = f"with shuffled labels the margin is {smallest.shuffled:.2g}, {percent(1 / share)} of it"
     if share < HARM:
-        told += f": rows are separable because there are {features.width} features, not because of the classes"
-    return [*evidence, told], share < HARM
+        comparison += f": rows are separable because there are {features.width} features, not because of the classes"
+    return [*evidence, comparison], share < HARM
 
 
 def _helps(head: HeadTuning, lever: Lever) -> bool:
@@ -240,17 +241,13 @@ def _both(head: HeadTuning, lever: Lever) -> str:
     return ", ".join(parts)
 
 
-def _limits(points: bool) -> Verdict:
+def _limits(points: bool) -> LimitVerdict:
     return "limits" if points else "does not limit"
 
 
 def _to(gain: float) -> str:
-    return f"to {_share(gain)}"
-
-
-def _share(gain: float) -> str:
-    return f"{100 * gain:.0f} %"
+    return f"to {percent(gain)}"
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
+    return f"{100 * share:.2g} %" if share < 0.1 else percent(share)

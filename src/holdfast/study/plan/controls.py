@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from holdfast.errors import HoldfastError
+from holdfast.wording import listed
 
 
 def control_notes(methods: Sequence[str], baseline: str) -> list[str]:
@@ -18,7 +19,7 @@ def rate_notes(methods: Sequence[str], baseline: str) -> list[str]:
         if factor != _factor(baseline):
             factors.setdefault(factor, []).append(method)
     return [
-        f"{_names(which)} {'trains' if len(which) == 1 else 'train'} at {factor:g} times the study's learning rate: "
+        f"{listed(which)} {'trains' if len(which) == 1 else 'train'} at {factor:g} times the study's learning rate: "
         "where it matters, give each method the best of several rates."
         for factor, which in factors.items()
     ]
@@ -31,7 +32,7 @@ def validation_notes(methods: Sequence[str]) -> list[str]:
         return []
     verb, their = ("chooses", "its") if len(which) == 1 else ("choose", "their")
     return [
-        f"{_names(which)} {verb} by validation: on tasks whose validation rows are the scored ones, a tenth of "
+        f"{listed(which)} {verb} by validation: on tasks whose validation rows are the scored ones, a tenth of "
         f"{their} training rows is held out for that, on which nothing is trained."
     ]
 
@@ -77,16 +78,12 @@ def dropout_notes(methods: Sequence[str], baseline: str) -> list[str]:
 
 
 def _sentence(which: Sequence[str], rate: float | None, baseline: str, control: str, present: bool) -> str:
-    names = _names(which)
+    names = listed(which)
     verb, their = ("trains", "its") if len(which) == 1 else ("train", "their")
     differ = f"{names} {verb} {_words(rate)} and the baseline {baseline} {_words(_rate(baseline))}"
     if present:
         return f"{differ}: {control} shows what dropout alone does, read {their} results beside it."
     return f"{differ}: add {control} to the methods to tell {their} effect from that of dropout."
-
-
-def _names(which: Sequence[str]) -> str:
-    return which[0] if len(which) == 1 else f"{', '.join(which[:-1])} and {which[-1]}"
 
 
 def _control(method: str, baseline: str) -> str | None:

@@ -77,10 +77,10 @@ def _sequence(study: StudyFile, fingerprints: Mapping[TaskSpec | OodSpec, str]) 
     """Return the runs of a chain or of cycles, stage by stage: every one goes on from that of the stage before."""
     turns = study.tasks * (study.cycles if study.sequence == "cycles" else 1)
     before: dict[tuple[str, tuple[int, int]], str] = {}
-    grid = [_reference(study, fingerprints, _targets(_asked(study, 0), fingerprints))]
+    grid = [_reference(study, fingerprints, _targets(_probed_tasks(study, 0), fingerprints))]
     for stage, task in enumerate(turns, 1):
-        asked = _targets(_asked(study, stage), fingerprints)
-        plain = {"monitor": study.monitor, **_probing(study, asked)}
+        probed = _targets(_probed_tasks(study, stage), fingerprints)
+        plain = {"monitor": study.monitor, **_probing(study, probed)}
         for pair in study.seed_pairs:
             for method in study.methods:
                 after = before.get((method, pair))
@@ -90,7 +90,7 @@ def _sequence(study: StudyFile, fingerprints: Mapping[TaskSpec | OodSpec, str]) 
     return grid
 
 
-def _asked(study: StudyFile, stage: int) -> list[TaskSpec]:
+def _probed_tasks(study: StudyFile, stage: int) -> list[TaskSpec]:
     """Return which tasks are probed when so many stages are done."""
     if study.sequence == "chain":
         return study.tasks[:1]

@@ -9,18 +9,15 @@ from pydantic import BaseModel, ConfigDict
 
 from holdfast.errors import HoldfastError
 from holdfast.records.model_source import ModelSource
-from holdfast.records.run import RunSpec
+from holdfast.records.run import DatasetKey, RunSpec
 from holdfast.records.summary import TaskInfo
 from holdfast.records.task import OodSpec, TaskSpec
 from holdfast.study.define.study_file import StudyFile
 from holdfast.study.plan.fixed_grid import FixedGrid
 from holdfast.study.plan.grid import build_grid, resolve_methods
 from holdfast.study.plan.policy import Policy
-from holdfast.study.plan.targets import Elsewhere, StoredTarget, load_targets, targets_of
+from holdfast.study.plan.targets import LoadedTasks, StoredTarget, load_targets, targets_of
 from holdfast.tasks.task import Split, Task
-
-Arm = tuple[str, int | None]
-"""``RunSpec.arm``: the source of a task and the training rows asked for."""
 
 
 class StoredTask(BaseModel):
@@ -37,8 +34,8 @@ class StoredTask(BaseModel):
     """The data of the tasks that models are scored on beside their own."""
 
     @property
-    def arm(self) -> tuple[str, int | None]:
-        """``RunSpec.arm`` of the task's runs."""
+    def dataset_key(self) -> DatasetKey:
+        """``RunSpec.dataset_key`` of the task's runs."""
         return self.source, self.train_size
 
 
@@ -53,7 +50,7 @@ class Prepared:
     """One for each task and number of training rows, tasks first."""
     policy: Policy
     data_dir: Path | None
-    elsewhere: Elsewhere = field(default_factory=dict)
+    eval_tasks: LoadedTasks = field(default_factory=dict)
     """The tasks that models are scored on beside their own."""
 
     @property
@@ -62,14 +59,14 @@ class Prepared:
         return list(self.policy.planned({}).runs)
 
     @property
-    def names(self) -> dict[Arm, str]:
-        """Task names by ``RunSpec.arm``."""
+    def names(self) -> dict[DatasetKey, str]:
+        """Task names by ``RunSpec.dataset_key``."""
         return task_names(self.stored)
 
     @property
-    def everything(self) -> Elsewhere:
+    def all_tasks(self) -> LoadedTasks:
         """All tasks, the study's own too."""
-        return {**self.elsewhere, **dict(zip(self.study.tasks, self.tasks, strict=True))}
+        return {**self.eval_tasks, **dict(zip(self.study.tasks, self.tasks, strict=True))}
 
     def remarks(self) -> Iterator[tuple[Literal["note", "warning"], str]]:
         """Yield what was decided about the data, and what looks wrong with them or the methods."""
@@ -127,44 +124,44 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
         }
     )
     loaded = dict(zip(study.tasks, tasks, strict=True))
-    elsewhere = load_targets(study, loaded, data_dir)
-    everything: Elsewhere = {**elsewhere, **dict(zip(study.tasks, tasks, strict=True))}
-    grid = build_grid(study, {key: task.fingerprint for key, task in everything.items()})
+    eval_tasks = load_targets(study, loaded, data_dir)
+    all_tasks: LoadedTasks = {**eval_tasks, **dict(zip(study.tasks, tasks, strict=True))}
+    grid = build_grid(study, {key: task.fingerprint for key, task in all_tasks.items()})
     _check_removals(grid, loaded)
     # Seeds make no difference to whether a run can work.
     trained = [spec for spec in grid if not spec.untrained]
-    for spec in {(spec.arm, spec.method, spec.role): spec for spec in trained}.values():
+    for spec in {(spec.dataset_key, spec.method, spec.role): spec for spec in trained}.values():
         check_run(spec, loaded[spec.task])
     data = [
         StoredTarget(task=key.task if isinstance(key, OodSpec) else key, data=task.fingerprint)
-        for key, task in elsewhere.items()
+        for key, task in eval_tasks.items()
     ]
     stored = [
         StoredTask(
             source=spec.source,
             fingerprint=task.fingerprint,
-            info=_info(task, study, size, elsewhere, next(run for run in grid if run.task == spec)),
+            info=_info(task, study, size, eval_tasks, next(run for run in grid if run.task == spec)),
             train_size=size,
             targets=data,
         )
         for spec, task in loaded.items()
         for size in study.train_sizes
     ]
-    stored[0].info.warnings.extend(_unread_elsewhere(elsewhere, loaded, grid[0]))
-    return Prepared(study, tasks, stored, FixedGrid(grid), data_dir, elsewhere)
+    stored[0].info.warnings.extend(_unread_rows(eval_tasks, loaded, grid[0]))
+    return Prepared(study, tasks, stored, FixedGrid(grid), data_dir, eval_tasks)
 
 
-def _unread_elsewhere(elsewhere: Elsewhere, own: Mapping[TaskSpec, Task], run: RunSpec) -> list[str]:
+def _unread_rows(eval_tasks: LoadedTasks, own: Mapping[TaskSpec, Task], run: RunSpec) -> list[str]:
     """Warn of what the model's tokenizer cannot see of the tasks that models are scored on beside the study's."""
     from holdfast.training.run.preview import reading_notes
 
     warnings = []
-    for key, task in elsewhere.items():
+    for key, task in eval_tasks.items():
         if key not in own:
             # Probes learn from the training rows too.
             names = [task.scored_split] if isinstance(key, OodSpec) else ["train", task.scored_split]
-            _, told = reading_notes(run, task, {name: task.splits[name] for name in names})
-            warnings += [f"{task.name}: {warning}" for warning in told]
+            _, reading_warnings = reading_notes(run, task, {name: task.splits[name] for name in names})
+            warnings += [f"{task.name}: {warning}" for warning in reading_warnings]
     return warnings
 
 
@@ -182,9 +179,9 @@ def _check_writing(study: StudyFile, tasks: Sequence[Task]) -> None:
             raise HoldfastError(f"{option}: {tasks[0].name} asks for no text to be written; leave it out")
 
 
-def task_names(stored: Sequence[StoredTask]) -> dict[Arm, str]:
-    """Return the tasks' names by ``RunSpec.arm``."""
-    return {task.arm: task.info.task for task in stored}
+def task_names(stored: Sequence[StoredTask]) -> dict[DatasetKey, str]:
+    """Return the tasks' names by ``RunSpec.dataset_key``."""
+    return {task.dataset_key: task.info.task for task in stored}
 
 
 def _absolute(path: str) -> str:
@@ -220,7 +217,7 @@ def _check_removals(grid: Sequence[RunSpec], loaded: Mapping[TaskSpec, Task]) ->
     """Raise ``HoldfastError`` where a run's training set would lack nothing, or all rows of a class."""
     from holdfast.tasks.sampling.removal import remove_rows
 
-    for (_, perturb), spec in {(spec.arm, spec.perturb): spec for spec in grid}.items():
+    for (_, perturb), spec in {(spec.dataset_key, spec.perturb): spec for spec in grid}.items():
         if perturb is not None:
             task = loaded[spec.task]
             rows = _train(task, spec.train_size, spec.subset_seed)
@@ -249,7 +246,7 @@ def _too_few_rows(train: Split, size: int | None) -> list[str]:
     return [f"--train-size {size}: there are only {len(train)} training rows, and all of them are used"]
 
 
-def _info(task: Task, study: StudyFile, size: int | None, elsewhere: Elsewhere, run: RunSpec) -> TaskInfo:
+def _info(task: Task, study: StudyFile, size: int | None, eval_tasks: LoadedTasks, run: RunSpec) -> TaskInfo:
     from holdfast.tasks.scoring.metrics import constant_score
     from holdfast.training.run.preview import load_notes, reading_notes
 
@@ -278,7 +275,7 @@ def _info(task: Task, study: StudyFile, size: int | None, elsewhere: Elsewhere, 
         notes=[*task.notes, *load_notes(run, task), *read_notes],
         warnings=[*task.warnings, *_too_few_rows(train, size), *_cut_texts(task, labelled, run), *read_warnings],
         base=task.name,
-        targets=targets_of(task, train, study, elsewhere),
+        targets=targets_of(task, train, study, eval_tasks),
     )
 
 
@@ -288,9 +285,9 @@ def _cut_texts(task: Task, labelled: Mapping[str, Split], run: RunSpec) -> list[
 
     warnings = []
     for option, counts in count_truncated(run, task, labelled).items():
-        told = ", ".join(f"{count} of {len(labelled[name])} {name}" for name, count in counts.items() if count)
+        cut = ", ".join(f"{count} of {len(labelled[name])} {name}" for name, count in counts.items() if count)
         what = "texts to write" if option == "--max-target-length" else "texts"
         length = getattr(run.settings, option.removeprefix("--").replace("-", "_"))
-        if told:
-            warnings.append(f"{told} {what} are longer than {length} tokens and are cut; see {option}")
+        if cut:
+            warnings.append(f"{cut} {what} are longer than {length} tokens and are cut; see {option}")
     return warnings

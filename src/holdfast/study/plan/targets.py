@@ -14,7 +14,7 @@ from holdfast.records.task import OodSpec, TaskSpec
 from holdfast.study.define.study_file import StudyFile
 from holdfast.tasks.task import Labels, Split, Task
 
-Elsewhere = Mapping[TaskSpec | OodSpec, Task]
+LoadedTasks = Mapping[TaskSpec | OodSpec, Task]
 """Loaded tasks. One that is scored as it is may have other rows than the same one to train or probe on."""
 
 
@@ -52,7 +52,7 @@ def load_targets(
     return {**ood, **dict[TaskSpec | OodSpec, Task](probed.items())}
 
 
-def load_elsewhere(spec: RunSpec, data_dir: Path | None) -> dict[OtherTask, Task]:
+def load_eval_tasks(spec: RunSpec, data_dir: Path | None) -> dict[OtherTask, Task]:
     """Return the tasks that a run is scored on beside its own, loaded as ``load_targets`` does."""
     from holdfast.tasks import load_evaluation, load_task
 
@@ -60,21 +60,21 @@ def load_elsewhere(spec: RunSpec, data_dir: Path | None) -> dict[OtherTask, Task
     return ood | {target: load_task(target.task, data_dir) for target in spec.probed}
 
 
-def elsewhere_of(spec: RunSpec, tasks: Elsewhere) -> dict[OtherTask, Task]:
-    """Return what ``load_elsewhere`` would, from all the study's ``tasks``."""
+def eval_tasks_of(spec: RunSpec, tasks: LoadedTasks) -> dict[OtherTask, Task]:
+    """Return what ``load_eval_tasks`` would, from all the study's ``tasks``."""
     ood = {target: tasks[OodSpec(task=target.task, labels=target.labels)] for target in spec.ood}
     return ood | {target: tasks[target.task] for target in spec.probed}
 
 
-def targets_of(task: Task, train: Split, study: StudyFile, elsewhere: Elsewhere) -> list[Target]:
+def targets_of(task: Task, train: Split, study: StudyFile, eval_tasks: LoadedTasks) -> list[Target]:
     """Return what models tuned on the rows ``train`` of ``task`` are scored on beside it, in the order of the tables.
 
-    ``elsewhere``: all the study's other tasks. Raises ``HoldfastError`` for classes that cannot be mapped.
+    ``eval_tasks``: all the study's other tasks. Raises ``HoldfastError`` for classes that cannot be mapped.
     """
-    found = [_further_split(task, train, name) for name in further_splits(task)]
-    found += [_ood(task, train, elsewhere[one], one.labels) for one in study.ood]
-    found += _means(found)
-    return [*found, *(_probed(task, train, elsewhere[spec]) for spec in study.probed)]
+    targets = [_further_split(task, train, name) for name in further_splits(task)]
+    targets += [_ood(task, train, eval_tasks[one], one.labels) for one in study.ood]
+    targets += _means(targets)
+    return [*targets, *(_probed(task, train, eval_tasks[spec]) for spec in study.probed)]
 
 
 def further_splits(task: Task) -> list[str]:

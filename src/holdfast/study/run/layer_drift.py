@@ -1,6 +1,5 @@
 """The hidden layers of a run's model beside those of the pre-trained one, on the rows that the run kept."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +37,8 @@ def tuned_layers(spec: RunSpec, task: Task, folder: Path) -> list[LayerState]:
     del tuned
     split = task.splits[task.scored_split]
     places = {name: row for row, name in enumerate(split.ids)}
-    kept = split.take([places[name] for name in ids])
-    rows, _ = task_model.encode(kept, tokenizer, training=False)
+    retained = split.take([places[name] for name in ids])
+    rows, _ = task_model.encode(retained, tokenizer, training=False)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     start.to(device)
     batches = DataLoader(
@@ -59,4 +58,4 @@ def tuned_layers(spec: RunSpec, task: Task, folder: Path) -> list[LayerState]:
     if drift is None or len(drift) != len(measures):
         # Some models give hidden states that are no block's.
         drift = [None] * len(measures)
-    return [LayerState(**asdict(one), weight_distance=distance) for one, distance in zip(measures, drift, strict=True)]
+    return [LayerState(**dict(one), weight_distance=distance) for one, distance in zip(measures, drift, strict=True)]

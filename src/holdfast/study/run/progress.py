@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from holdfast.records.run import RunRecord, RunSpec
+from holdfast.records.run import DatasetKey, RunRecord, RunSpec
 from holdfast.study.plan.policy import Planned
-from holdfast.study.plan.prepare import Arm
+from holdfast.wording import roughly, score
 
 
 @dataclass
@@ -26,13 +26,13 @@ class Running:
     loss: float | None = None
 
 
-class Board:
+class StudyProgress:
     """Runs done, under way and waiting, and how long the rest may take."""
 
     def __init__(
         self,
         planned: Planned,
-        names: Mapping[Arm, str],
+        names: Mapping[DatasetKey, str],
         records: Iterable[RunRecord],
         slots: int,
         clock: Callable[[], float] = time.monotonic,
@@ -41,7 +41,7 @@ class Board:
         self._names = names
         self._slots = max(1, slots)
         self._clock = clock
-        self._seconds: dict[tuple[Arm, str], list[float]] = {}
+        self._seconds: dict[tuple[DatasetKey, str], list[float]] = {}
         self._ended: set[str] = set()
         self.running: dict[str, Running] = {}
         self.errors = 0
@@ -61,7 +61,7 @@ class Board:
 
     def start(self, spec: RunSpec) -> Running:
         """Note that a run began."""
-        self.running[spec.id] = Running(spec, self._names[spec.arm], self._clock())
+        self.running[spec.id] = Running(spec, self._names[spec.dataset_key], self._clock())
         return self.running[spec.id]
 
     def end(self, record: RunRecord) -> float:
@@ -92,11 +92,11 @@ class Board:
         if record.status == "error":
             self.errors += 1
         elif not record.spec.untrained:
-            self._seconds.setdefault((record.spec.arm, record.spec.method), []).append(seconds)
+            self._seconds.setdefault((record.spec.dataset_key, record.spec.method), []).append(seconds)
 
     def _typical(self, spec: RunSpec) -> float | None:
-        same = self._seconds.get((spec.arm, spec.method))
-        task = [s for (arm, _), all_s in self._seconds.items() if arm == spec.arm for s in all_s]
+        same = self._seconds.get((spec.dataset_key, spec.method))
+        task = [s for (dataset, _), all_s in self._seconds.items() if dataset == spec.dataset_key for s in all_s]
         everything = [s for all_s in self._seconds.values() for s in all_s]
         for known in (same, task, everything):
             if known:
@@ -114,31 +114,30 @@ class Board:
         return None if whole is None else max(0.0, whole - (self._clock() - run.since))
 
 
-class Listener(Protocol):
+class StudyCallback(Protocol):
     """Is told what happens in a study; shows it or not."""
 
-    def started(self, board: Board, run: Running) -> None:
+    def started(self, progress: StudyProgress, run: Running) -> None:
         """A run began."""
 
-    def moved(self, board: Board, run: Running) -> None:
+    def moved(self, progress: StudyProgress, run: Running) -> None:
         """A run got further."""
 
-    def ended(self, board: Board, record: RunRecord, seconds: float) -> None:
+    def ended(self, progress: StudyProgress, record: RunRecord, seconds: float) -> None:
         """A run ended, with a score or an error, after so many seconds."""
 
 
-def ended_line(board: Board, record: RunRecord, seconds: float) -> str:
+def ended_line(progress: StudyProgress, record: RunRecord, seconds: float) -> str:
     """Return the line about a run that ended: which, its score in points, how long, what is left."""
     if record.status == "error":
         result = f"stopped with an error: {record.error}"
     elif record.spec.untrained:
-        result = f"probed  {duration(seconds)}"
+        result = f"probed  {roughly(seconds)}"
     else:
-        score = record.metrics.get(record.primary)
-        points = "undefined" if score is None else f"{100 * score:.1f}"
-        result = f"{record.primary} {points}" + (", diverged" if record.diverged else "") + f"  {duration(seconds)}"
-    rest = f"  ({left})" if (left := time_left(board)) else ""
-    return f"[{how_far(board.done, board.planned)}] {name_of(record.spec, record.task_name)}  {result}{rest}"
+        diverged = ", diverged" if record.diverged else ""
+        result = f"{record.primary} {score(record.metrics.get(record.primary))}{diverged}  {roughly(seconds)}"
+    rest = f"  ({left})" if (left := time_left(progress)) else ""
+    return f"[{how_far(progress.done, progress.planned)}] {name_of(record.spec, record.task_name)}  {result}{rest}"
 
 
 def how_far(done: int, planned: Planned) -> str:
@@ -146,21 +145,12 @@ def how_far(done: int, planned: Planned) -> str:
     return f"{done}/{len(planned.runs)}" if planned.complete else f"{done} of at least {len(planned.runs)}"
 
 
-def time_left(board: Board) -> str:
+def time_left(progress: StudyProgress) -> str:
     """Return how long the rest may take in words; empty while nothing is known, and when nothing is left."""
-    left = board.seconds_left()
+    left = progress.seconds_left()
     if not left:
         return ""
-    return f"{'about' if board.planned.complete else 'at least about'} {duration(left)} left"
-
-
-def duration(seconds: float) -> str:
-    """Return ``seconds`` in the unit one would say."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+    return f"{'about' if progress.planned.complete else 'at least about'} {roughly(left)} left"
 
 
 def name_of(spec: RunSpec, task: str) -> str:

@@ -21,25 +21,25 @@ RUNNER = "holdfast.study.run.train_and_measure:run"
 """What trains and scores a run, as ``module:function``, so that a worker process can import it."""
 
 
-Elsewhere = Mapping[OtherTask, Task]
+EvalTasks = Mapping[OtherTask, Task]
 """The loaded tasks that a run is scored on beside its own."""
 
-Runner = Callable[[RunSpec, Task, Path, Callable[["Progress"], None], Elsewhere], RunRecord]
+Runner = Callable[[RunSpec, Task, Path, Callable[["Progress"], None], EvalTasks], RunRecord]
 """Trains and scores one run in a folder and returns its record, which it does not write."""
 
 
-def perform(
+def run_one(
     spec: RunSpec,
     task_name: str,
     folder: Path,
     load: Callable[[], Task],
-    load_elsewhere: Callable[[], Elsewhere],
+    load_eval_tasks: Callable[[], EvalTasks],
     on_progress: Callable[["Progress"], None],
     runner: str | None = None,
 ) -> RunRecord:
     """Do a run in ``folder`` and write its record there, and ``error.txt`` when it raised.
 
-    ``load`` gives the task, ``load_elsewhere`` those it is scored on beside it; data that changed since the study
+    ``load`` gives the task, ``load_eval_tasks`` those it is scored on beside it; data that changed since the study
     began are an error. ``runner`` stands in for ``RUNNER``.
     """
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
@@ -47,11 +47,11 @@ def perform(
         task = load()
         if task.fingerprint != spec.data:
             raise _changed(task_name)
-        elsewhere = load_elsewhere()
+        eval_tasks = load_eval_tasks()
         for target in (*spec.ood, *spec.probed):
-            if elsewhere[target].fingerprint != target.data:
+            if eval_tasks[target].fingerprint != target.data:
                 raise _changed(target.task.source)
-        record = import_runner(runner or RUNNER)(spec, task, folder, on_progress, elsewhere)
+        record = import_runner(runner or RUNNER)(spec, task, folder, on_progress, eval_tasks)
     except Exception as error:  # noqa: BLE001 - one run's failure, of whatever kind, must not cost the study
         write_text(folder / "error.txt", traceback.format_exc())
         record = RunRecord(

@@ -11,13 +11,13 @@ from holdfast.study.plan.prepare import Prepared
 from holdfast.study.run.executors.base import Executor
 from holdfast.study.run.executors.in_process import InProcess
 from holdfast.study.run.executors.processes import Processes
-from holdfast.study.run.progress import Board, Listener
+from holdfast.study.run.progress import StudyCallback, StudyProgress
 from holdfast.study.store.best import prune
 from holdfast.study.store.run_store import Store
 
 
 def run_study(
-    prepared: Prepared, out: Path, listener: Listener, outputs: Outputs, *, retry_failed: bool = False
+    prepared: Prepared, out: Path, callback: StudyCallback, outputs: Outputs, *, retry_failed: bool = False
 ) -> Summary | SequenceSummary:
     """Do the runs that ``out`` lacks, write the results there, and return them.
 
@@ -27,7 +27,7 @@ def run_study(
     """
     store = Store(out)
     with store.open(prepared.study, prepared.stored, prepared.grid):
-        _do_runs(store, prepared, listener, retry_failed)
+        _do_runs(store, prepared, callback, retry_failed)
         return conclude(store, prepared.study, prepared.stored, outputs)
 
 
@@ -39,55 +39,60 @@ def remake_results(out: Path, outputs: Outputs) -> Summary | SequenceSummary:
         return conclude(store, study, stored, outputs)
 
 
-def _do_runs(store: Store, prepared: Prepared, listener: Listener, retry_failed: bool) -> None:
+def _do_runs(store: Store, prepared: Prepared, callback: StudyCallback, retry_failed: bool) -> None:
     records = store.records()
     if retry_failed:
         records = {run: record for run, record in records.items() if record.status != "error"}
     executor = _executor(prepared)
-    board = Board(prepared.policy.planned(records), prepared.names, records.values(), executor.slots)
-    conductor = _Conductor(store, prepared.policy, records, board, listener)
-    conductor.look_ahead()
+    progress = StudyProgress(prepared.policy.planned(records), prepared.names, records.values(), executor.slots)
+    events = _RunEvents(store, prepared.policy, records, progress, callback)
+    events.look_ahead()
     while specs := prepared.policy.next(records):
-        executor.execute(specs, store, conductor)
-        conductor.look_ahead()
+        executor.execute(specs, store, events)
+        events.look_ahead()
 
 
 def _executor(prepared: Prepared) -> Executor:
     study = prepared.study
     if study.workers == 0:
-        return InProcess(prepared.everything, study.threads)
+        return InProcess(prepared.all_tasks, study.threads)
     return Processes(study.workers, study.threads, prepared.data_dir)
 
 
-class _Conductor:
-    """Passes what runs do on to the listener, and keeps only the best model of each task."""
+class _RunEvents:
+    """Passes what runs do on to the callback, and retains only the best model of each task."""
 
     def __init__(
-        self, store: Store, policy: Policy, records: dict[str, RunRecord], board: Board, listener: Listener
+        self,
+        store: Store,
+        policy: Policy,
+        records: dict[str, RunRecord],
+        progress: StudyProgress,
+        callback: StudyCallback,
     ) -> None:
         self.store = store
         self.policy = policy
         self.records = records
-        self.board = board
-        self.listener = listener
+        self.progress = progress
+        self.callback = callback
 
     def look_ahead(self) -> None:
         """Take in what is planned after the runs that ended."""
         planned = self.policy.planned(self.records)
         self.store.plan(planned.runs)
-        self.board.planned = replace(planned, runs=self.store.planned())
+        self.progress.planned = replace(planned, runs=self.store.planned())
         # A start that was killed may have left models that no longer matter.
-        prune(self.store, self.board.planned.runs, self.records)
+        prune(self.store, self.progress.planned.runs, self.records)
 
     def started(self, spec: RunSpec) -> None:
-        self.listener.started(self.board, self.board.start(spec))
+        self.callback.started(self.progress, self.progress.start(spec))
 
     def moved(self, spec: RunSpec, step: int, total: int, phase: str, loss: float | None) -> None:
-        run = self.board.running[spec.id]
+        run = self.progress.running[spec.id]
         run.step, run.total, run.phase, run.loss = step, total, phase, loss
-        self.listener.moved(self.board, run)
+        self.callback.moved(self.progress, run)
 
     def ended(self, record: RunRecord) -> None:
         self.records[record.id] = record
-        prune(self.store, self.board.planned.runs, self.records)
-        self.listener.ended(self.board, record, self.board.end(record))
+        prune(self.store, self.progress.planned.runs, self.records)
+        self.callback.ended(self.progress, record, self.progress.end(record))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from holdfast.records.run import OtherTask, RunSpec, TrainingSettings
 from holdfast.study.plan.prepare import Prepared
-from holdfast.study.plan.targets import elsewhere_of
+from holdfast.study.plan.targets import eval_tasks_of
 from holdfast.study.run.executors.environment import threads_per_worker, use_threads
 from holdfast.tasks.sampling.removal import rows_removed
 from holdfast.tasks.task import Split, Task
@@ -72,7 +72,7 @@ def estimate(prepared: Prepared, specs: Sequence[RunSpec]) -> Estimate:
     use_threads(threads_per_worker(study.workers, study.threads, os.environ) if study.workers else study.threads)
     firsts = {(spec.task, spec.method): spec for spec in reversed(specs)}
     tasks = dict(zip(study.tasks, prepared.tasks, strict=True))
-    infos = {stored.arm: stored.info for stored in prepared.stored}
+    infos = {stored.dataset_key: stored.info for stored in prepared.stored}
     baseline = study.baseline or study.methods[0]
     plain = {spec: _time(firsts[spec, baseline], tasks[spec]) for spec in study.tasks}
     first = study.tasks[0]
@@ -83,15 +83,15 @@ def estimate(prepared: Prepared, specs: Sequence[RunSpec]) -> Estimate:
     start = 0.0 if study.workers == 0 else _start_up()
     runs = {}
     for spec in specs:
-        info, timing = infos[spec.arm], plain[spec.task]
-        beside = _beside(spec, elsewhere_of(spec, prepared.everything), spec.settings, timing)
+        info, timing = infos[spec.dataset_key], plain[spec.task]
+        evaluation = _evaluation(spec, eval_tasks_of(spec, prepared.all_tasks), spec.settings, timing)
         if spec.untrained:
-            runs[spec.id] = start + timing.around + beside
+            runs[spec.id] = start + timing.around + evaluation
             continue
         rows = info.train_rows - (rows_removed(info.train_rows, spec.perturb.remove) if spec.perturb else 0)
         training = timings[spec.method].training(spec.settings, rows) * timing.step / plain[first].step
         scoring = _scoring(tasks[spec.task], spec.settings, timing)
-        runs[spec.id] = start + timing.around + training + scoring + beside
+        runs[spec.id] = start + timing.around + training + scoring + evaluation
     return Estimate(runs, max(1, study.workers))
 
 
@@ -159,7 +159,7 @@ def _scoring(task: Task, settings: TrainingSettings, timing: _Timing) -> float:
     return rows * a_row
 
 
-def _beside(spec: RunSpec, tasks: Mapping[OtherTask, Task], settings: TrainingSettings, timing: _Timing) -> float:
+def _evaluation(spec: RunSpec, tasks: Mapping[OtherTask, Task], settings: TrainingSettings, timing: _Timing) -> float:
     """Return the seconds of scoring a run on other tasks, probes included, at the cost of a row as in ``_scoring``."""
     rows = sum(len(_scored(tasks[target])) for target in spec.ood)
     for target in spec.probed:

@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 
 def run(
-    spec: RunSpec, task: Task, folder: Path, on_progress: OnProgress, elsewhere: Mapping[OtherTask, Task]
+    spec: RunSpec, task: Task, folder: Path, on_progress: OnProgress, eval_tasks: Mapping[OtherTask, Task]
 ) -> RunRecord:
     """Do the run ``spec`` in ``folder``, a sub-folder of the store's ``runs``; return its record.
 
-    ``elsewhere``: the loaded tasks of ``spec.ood`` and ``spec.probed``. Leaves what ``training.run`` does. A run in
+    ``eval_tasks``: the loaded tasks of ``spec.ood`` and ``spec.probed``. Leaves what ``training.run`` does. A run in
     which nothing is trained probes the pre-trained model. Raises ``HoldfastError`` for what the user can mend, and
     where the run to go on from has left no model.
     """
     began = time.perf_counter()
     if spec.untrained:
-        return _probe_untrained(spec, task, folder, on_progress, elsewhere)
+        return _probe_untrained(spec, task, folder, on_progress, eval_tasks)
     monitors: list[CollapseMonitor] = []
 
     def watch(trainer: "Trainer") -> Sequence["TrainerCallback"]:
@@ -43,17 +43,17 @@ def run(
             monitors.append(CollapseMonitor(trainer, every=spec.monitor))
         return monitors
 
-    context = RunContext(start=_start(spec, folder), eval_tasks=elsewhere, callbacks=watch)
+    context = RunContext(start=_start(spec, folder), eval_tasks=eval_tasks, callbacks=watch)
     record = train(spec, task, folder, on_progress, context=context)
     on_progress(Progress(record.steps, record.steps, "probing", None))
-    found: dict[str, Any] = {
+    measured: dict[str, Any] = {
         "layers": tuned_layers(spec, task, folder),
         "monitored": [
-            Monitored.model_validate(look, from_attributes=True) for monitor in monitors for look in monitor.looks
+            Monitored(**look.model_dump(exclude={"layers"})) for monitor in monitors for look in monitor.looks
         ],
-        "probes": _probes(spec, replace(spec.source, name=str(folder / "model"), revision=None), folder, elsewhere),
+        "probes": _probes(spec, replace(spec.source, name=str(folder / "model"), revision=None), folder, eval_tasks),
     }
-    return record.model_copy(update=found | {"seconds": time.perf_counter() - began})
+    return record.model_copy(update=measured | {"seconds": time.perf_counter() - began})
 
 
 def _start(spec: RunSpec, folder: Path) -> Path | None:
@@ -70,7 +70,7 @@ def _start(spec: RunSpec, folder: Path) -> Path | None:
 
 
 def _probe_untrained(
-    spec: RunSpec, task: Task, folder: Path, on_progress: OnProgress, elsewhere: Mapping[OtherTask, Task]
+    spec: RunSpec, task: Task, folder: Path, on_progress: OnProgress, eval_tasks: Mapping[OtherTask, Task]
 ) -> RunRecord:
     began, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
     on_progress(Progress(0, 0, "probing", None))
@@ -79,14 +79,14 @@ def _probe_untrained(
         spec=spec,
         status="finished",
         task_name=task.name,
-        probes=_probes(spec, spec.source, folder, elsewhere),
+        probes=_probes(spec, spec.source, folder, eval_tasks),
         seconds=time.perf_counter() - began,
         started=started,
     )
 
 
 def _probes(
-    spec: RunSpec, checkpoint: ModelSource, folder: Path, elsewhere: Mapping[OtherTask, Task]
+    spec: RunSpec, checkpoint: ModelSource, folder: Path, eval_tasks: Mapping[OtherTask, Task]
 ) -> dict[str, ProbeScore]:
     """Return what linear probes of ``checkpoint`` score, by task."""
     if spec.probe is None:
@@ -94,7 +94,7 @@ def _probes(
     model, tokenizer = load_classifier(checkpoint)
     scores = {}
     for target in spec.probed:
-        task = elsewhere[target]
+        task = eval_tasks[target]
         features = folder / "features"
         try:
             scores[task.name] = probe_task(

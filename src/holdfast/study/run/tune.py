@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import HoldfastError
 from holdfast.records.run import RunRecord
+from holdfast.study.define.folders import folder_name
 from holdfast.study.plan.prepare import Prepared
-from holdfast.study.run import run_one as perform
+from holdfast.study.run import run_one
 from holdfast.study.store.atomic import write_text
-from holdfast.study.store.best import folder_name
 
 if TYPE_CHECKING:
     from holdfast.training.run.progress import Progress
@@ -44,7 +44,7 @@ def tune(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        record = perform.import_runner(perform.RUNNER)(spec, task, partial, on_progress, {})
+        record = run_one.import_runner(run_one.RUNNER)(spec, task, partial, on_progress, {})
         for file in (partial / "model").iterdir():
             file.rename(partial / file.name)
         (partial / "model").rmdir()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.records.run import RunSpec
-from holdfast.study.run.run_one import RUNNER, perform
+from holdfast.study.run.run_one import RUNNER, run_one
 
 if TYPE_CHECKING:
     from holdfast.training.run.progress import Progress
@@ -67,15 +67,15 @@ def main() -> None:
     report = _Reporter(arguments.progress)
     spec = RunSpec.model_validate_json((arguments.folder / "spec.json").read_bytes())
 
-    from holdfast.study.plan.targets import load_elsewhere
+    from holdfast.study.plan.targets import load_eval_tasks
     from holdfast.tasks import load_task
 
-    perform(
+    run_one(
         spec,
         arguments.task_name,
         arguments.folder,
         lambda: load_task(spec.task, arguments.data_dir),
-        lambda: load_elsewhere(spec, arguments.data_dir),
+        lambda: load_eval_tasks(spec, arguments.data_dir),
         report,
         arguments.runner,
     )

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from holdfast.study.smoke.vocabulary import WORDS
+from holdfast.study.smoke.data import WORDS
 
 _MARKS = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>", "mask_token": "<mask>"}
 _START, _PAD, _END = 0, 1, 2

@@ -1,6 +1,8 @@
 """From a recipe to what its smoke form needs: a model's folder, a folder of data, and the keys of its studies."""
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +44,16 @@ def prepare_smoke(recipe: Recipe, tasks: Sequence[str], folder: Path) -> dict[st
         "smoke": True,
         "settings": {**_SETTINGS, **recipe.smoke.settings},
     }
+
+
+@contextmanager
+def spared() -> Iterator[None]:
+    """Keep what is there already out of garbage collection meanwhile.
+
+    The Trainer collects twice a run, and going over all of the libraries' objects takes longer than a tiny run.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

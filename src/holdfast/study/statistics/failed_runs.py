@@ -6,9 +6,8 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from holdfast.study.statistics.arm import Arm, Scale
-from holdfast.study.statistics.interval import Difference, Interval
-from holdfast.study.statistics.welch import floored_variance, welch
+from holdfast.study.statistics.group import Group, Scale
+from holdfast.study.statistics.intervals import Difference, Interval, floored_variance, welch
 
 DRAWS = 20_000
 SEED = 20_201
@@ -26,9 +25,9 @@ class FailedRuns:
     p_failed: float
     """For equal failure rates."""
     trained: Difference | None
-    """Among runs that trained; None when an arm has fewer than 2 of them."""
+    """Among runs that trained; None when a group has fewer than 2 of them."""
     interval: Interval | None
-    """For the difference of means counting failures; None when an arm never trained or nothing shows a spread."""
+    """For the difference of means counting failures; None when a group never trained or nothing shows a spread."""
 
 
 def failure_rate_p(failed_a: int, n_a: int, failed_b: int, n_b: int) -> float:
@@ -39,7 +38,7 @@ def failure_rate_p(failed_a: int, n_a: int, failed_b: int, n_b: int) -> float:
     return min(1.0, float(scipy.stats.boschloo_exact(table, n=BOSCHLOO_POINTS).pvalue))
 
 
-def compare_with_failures(a: Arm, b: Arm, scale: Scale, alpha: float = 0.05) -> FailedRuns:
+def compare_with_failures(a: Group, b: Group, scale: Scale, alpha: float = 0.05) -> FailedRuns:
     """The two-part rule: Boschloo on failures, Welch on trained runs, and an interval counting failures.
 
     Averaging failures into one t test would drown a real gap among trained runs; dropping them would favour
@@ -57,16 +56,16 @@ def compare_with_failures(a: Arm, b: Arm, scale: Scale, alpha: float = 0.05) -> 
     )
 
 
-def counting_failures(a: Arm, b: Arm, scale: Scale, alpha: float = 0.05) -> Interval | None:
+def counting_failures(a: Group, b: Group, scale: Scale, alpha: float = 0.05) -> Interval | None:
     """Monte-Carlo interval for the difference of means when a run may fail: failure rate Beta, trained mean t.
 
-    An arm with one trained run borrows the other's spread with 1 degree of freedom. None when an arm has no
+    A group with one trained run borrows the other's spread with 1 degree of freedom. None when a group has no
     trained run, or neither has two.
     """
     trained = (len(a.trained_scores), len(b.trained_scores))
     if min(trained) == 0 or max(trained) < 2:
         return None
-    # The same two arms must give the same interval, mirrored, whichever is named first.
+    # The same two groups must give the same interval, mirrored, whichever is named first.
     if sorted(a.scores) > sorted(b.scores):
         mirrored = counting_failures(b, a, scale, alpha)
         return None if mirrored is None else -mirrored
@@ -76,9 +75,9 @@ def counting_failures(a: Arm, b: Arm, scale: Scale, alpha: float = 0.05) -> Inte
     return Interval(float(low), float(high))
 
 
-def _draw_means(generator: np.random.Generator, arm: Arm, lender: Arm, scale: Scale) -> NDArray[np.float64]:
-    """Plausible means of one arm, failures counted."""
-    trained, failed = arm.trained_scores, arm.failed_scores
+def _draw_means(generator: np.random.Generator, group: Group, lender: Group, scale: Scale) -> NDArray[np.float64]:
+    """Plausible means of one group, failures counted."""
+    trained, failed = group.trained_scores, group.failed_scores
     spread = floored_variance(trained if len(trained) >= 2 else lender.trained_scores, scale.step) ** 0.5
     rate = generator.beta(len(failed) + 0.5, len(trained) + 0.5, DRAWS)
     error = generator.standard_t(max(len(trained) - 1, 1), DRAWS) * spread / len(trained) ** 0.5

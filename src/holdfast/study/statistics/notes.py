@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 
-from holdfast.study.statistics.arm import Arm
-from holdfast.study.statistics.interval import Difference
+from holdfast.study.statistics.group import Group
+from holdfast.study.statistics.intervals import Difference
+from holdfast.study.statistics.significance import interim_note
 from holdfast.study.statistics.spread import SpreadRatio
-from holdfast.study.statistics.wording import chance, level, number, points, span
+from holdfast.wording import chance, in_points, level, number
 
 
 def overall_note(method: str, baseline: str, mean: Difference, tasks: int, normalised: bool, alpha: float) -> str:
@@ -13,7 +14,7 @@ def overall_note(method: str, baseline: str, mean: Difference, tasks: int, norma
     unit = "% of the way from the best constant prediction to a perfect score" if normalised else "points"
     return (
         f"Averaged over these {tasks} tasks, {method} − {baseline} = {number(mean.estimate)} {unit} "
-        f"({level(alpha)} CI {span(mean.interval)}); it holds for these tasks, not for tasks like these."
+        f"({level(alpha)} CI {mean.interval}); it holds for these tasks, not for tasks like these."
     )
 
 
@@ -41,13 +42,13 @@ def examples_note(task: str, method: str, baseline: str, wide: Difference, alpha
     """The second line of a comparison: what is known about new rows of the same kind."""
     return (
         f"Over seeds and test examples, {method} − {baseline} on {task} = {number(wide.estimate)} points "
-        f"({level(alpha)} CI {span(wide.interval)})."
+        f"({level(alpha)} CI {wide.interval})."
     )
 
 
-def identical_note(task: str, method: str, arm: Arm) -> str | None:
+def identical_note(task: str, method: str, group: Group) -> str | None:
     """A warning when at least three trained runs all scored the same, else None."""
-    scores = arm.trained_scores
+    scores = group.trained_scores
     if len(scores) < 3 or len(set(scores)) > 1:
         return None
     what = f"All {len(scores)} trained runs of {method} on {task} scored {number(scores[0])}"
@@ -72,12 +73,24 @@ def missing_note(task: str, method: str, seed: int, reason: str) -> str:
     return f"{method} on {task} with seed {seed} is missing: {reason}."
 
 
-def closing_note(delta: float, alpha: float, comparisons: int, splits: Iterable[str]) -> str:
-    """What all verdicts share, told once."""
+def closing_notes(comparisons: int, delta: float, alpha: float, analyses: int, splits: Iterable[str]) -> list[str]:
+    """What all verdicts share, said once; nothing where there are none.
+
+    Args:
+        comparisons: How many there are.
+        delta: The smallest difference that matters, in points.
+        alpha: The error level.
+        analyses: How many times results with differing numbers of runs were analysed.
+        splits: What was scored.
+    """
+    if not comparisons:
+        return []
+    interim = interim_note(analyses, alpha)
     names = set(splits) - {""}
     scored = names.pop() if len(names) == 1 else "test"
     holm = f", Holm over {comparisons} comparisons" if comparisons > 1 else ""
-    return (
-        f"A difference matters from δ = {points(delta)} on; error level {100 * alpha:g} %{holm}; "
+    closing = (
+        f"A difference matters from δ = {in_points(delta)} on; error level {100 * alpha:g} %{holm}; "
         f"intervals are over seeds only; same {scored} set."
     )
+    return [closing] if interim is None else [interim, closing]

@@ -5,17 +5,24 @@ from typing import Literal
 
 import numpy as np
 
-from holdfast.study.statistics.arm import Arm, Scale
 from holdfast.study.statistics.failed_runs import FailedRuns, compare_with_failures
-from holdfast.study.statistics.interval import Difference, Interval
-from holdfast.study.statistics.paired import MIN_PAIRS, gap_variance, paired
-from holdfast.study.statistics.permutation import permutation_p, sign_flip_p
+from holdfast.study.statistics.group import Group, Scale
+from holdfast.study.statistics.intervals import (
+    MIN_PAIRS,
+    Difference,
+    Interval,
+    floored_variance,
+    gap_variance,
+    paired,
+    welch,
+    win_interval,
+    win_probability,
+)
 from holdfast.study.statistics.seeds_needed import planning_spread, seeds_to_detect, seeds_to_settle
-from holdfast.study.statistics.welch import floored_variance, welch
-from holdfast.study.statistics.win_probability import win_interval, win_probability
+from holdfast.study.statistics.significance import permutation_p, sign_flip_p
 
 MIN_RUNS = 3
-"""With 1 or 2 runs an arm there are numbers, but no verdict."""
+"""With 1 or 2 runs a group there are numbers, but no verdict."""
 
 Form = Literal["none", "welch", "paired", "failures"]
 
@@ -24,15 +31,15 @@ Form = Literal["none", "welch", "paired", "failures"]
 class Pair:
     """Everything said about a method (a) against the baseline (b) on one task. Points, a minus b."""
 
-    a: Arm
-    b: Arm
+    a: Group
+    b: Group
     form: Form
     """Which rule was used; it depends on the numbers of runs and failures only, never on the scores."""
     estimate: float | None
     """Difference of means, failures counted."""
     interval: Interval | None
     p_value: float | None
-    """None below 3 runs in an arm."""
+    """None below 3 runs in a group."""
     test: Difference | None
     """The t test behind ``interval``; None when runs failed."""
     failures: FailedRuns | None
@@ -44,12 +51,12 @@ class Pair:
 
     @property
     def fewest(self) -> int:
-        """Runs in the smaller arm."""
+        """Runs in the smaller group."""
         return min(len(self.a), len(self.b))
 
 
-def compare_arms(a: Arm, b: Arm, scale: Scale, alpha: float = 0.05) -> Pair:
-    """Compare two arms: paired t from 10 common seeds on, Welch's t else, the two-part rule once a run failed."""
+def compare_groups(a: Group, b: Group, scale: Scale, alpha: float = 0.05) -> Pair:
+    """Compare two groups: paired t from 10 common seeds on, Welch's t else, the two-part rule once a run failed."""
     fewest = min(len(a), len(b))
     form = _form(a, b)
     pair = Pair(
@@ -89,7 +96,7 @@ def compare_arms(a: Arm, b: Arm, scale: Scale, alpha: float = 0.05) -> Pair:
     )
 
 
-def _form(a: Arm, b: Arm) -> Form:
+def _form(a: Group, b: Group) -> Form:
     if min(len(a), len(b)) < 2:
         return "none"
     if a.failures or b.failures:
@@ -98,8 +105,8 @@ def _form(a: Arm, b: Arm) -> Form:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Seeds an arm that would settle a comparison."""
+class SeedPlan:
+    """Seeds a group that would settle a comparison."""
 
     settle: int
     """After so many every outcome is decided."""
@@ -107,8 +114,8 @@ class Plan:
     """With so many a true gap of delta is found with 80 % chance."""
 
 
-def plan_seeds(first: Arm, second: Arm, scale: Scale, delta: float, alpha: float = 0.05) -> Plan | None:
-    """Seeds needed, from the spread of trained runs; None when an arm has fewer than 2 of them.
+def plan_seeds(first: Group, second: Group, scale: Scale, delta: float, alpha: float = 0.05) -> SeedPlan | None:
+    """Seeds needed, from the spread of trained runs; None when a group has fewer than 2 of them.
 
     Computed from ``delta``, not from the gap seen: plans made from that come true about half of the time.
     """
@@ -121,7 +128,7 @@ def plan_seeds(first: Arm, second: Arm, scale: Scale, delta: float, alpha: float
     else:
         variance = (floored_variance(a, scale.step) + floored_variance(b, scale.step)) / 2
         spread = planning_spread(variance, len(a) + len(b) - 2)
-    return Plan(
+    return SeedPlan(
         settle=seeds_to_settle(spread, delta, alpha, max(len(first), len(second)), pairs),
         detect=seeds_to_detect(spread, delta, alpha, pairs),
     )

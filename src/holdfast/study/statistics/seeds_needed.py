@@ -16,13 +16,13 @@ CERTAIN = 30.0
 def planning_spread(variance: float, df: float) -> float:
     """Standard deviation to plan with: sqrt(variance) raised to its upper 80 % confidence bound.
 
-    ``df`` are the degrees of freedom of ``variance``: n_A + n_B - 2 for two arms, n - 1 for seed-wise gaps.
+    ``df`` are the degrees of freedom of ``variance``: n_A + n_B - 2 for two groups, n - 1 for seed-wise gaps.
     """
     return float((variance * df / scipy.stats.chi2.ppf(SPREAD_QUANTILE, df)) ** 0.5)
 
 
 def seeds_to_settle(spread: float, delta: float, alpha: float = 0.05, at_least: int = 2, pairs: bool = False) -> int:
-    """Seeds an arm after which every outcome is settled, all runs counted.
+    """Seeds a group after which every outcome is settled, all runs counted.
 
     The interval's half-width is then at most ``delta``/2, so it either excludes 0 or lies inside +-delta.
     ``spread`` is the planning spread of one run or, with ``pairs``, of the gaps between paired runs.
@@ -35,7 +35,7 @@ def seeds_to_settle(spread: float, delta: float, alpha: float = 0.05, at_least: 
 
 
 def seeds_to_detect(spread: float, delta: float, alpha: float = 0.05, pairs: bool = False) -> int:
-    """Seeds an arm with which a true gap of ``delta`` is found with 80 % chance by a t test."""
+    """Seeds a group with which a true gap of ``delta`` is found with 80 % chance by a t test."""
 
     def strong(n: int) -> bool:
         df, shift = _df(n, pairs), min(delta / _error(spread, n, pairs), CERTAIN)

@@ -26,31 +26,31 @@ class SpreadRatio:
     """For normal noise the ratio is known only up to this factor, up or down (1 - alpha)."""
 
 
-def enough_for_spread(arms: Sequence[tuple[Sequence[float], Sequence[float]]]) -> bool:
-    """True for at least 4 tasks with 3 runs an arm, or 20 runs in every arm."""
-    smallest = min((len(arm) for pair in arms for arm in pair), default=0)
-    return smallest >= (3 if len(arms) >= MIN_TASKS else MIN_RUNS)
+def enough_for_spread(groups: Sequence[tuple[Sequence[float], Sequence[float]]]) -> bool:
+    """True for at least 4 tasks with 3 runs a group, or 20 runs in every group."""
+    smallest = min((len(group) for pair in groups for group in pair), default=0)
+    return smallest >= (3 if len(groups) >= MIN_TASKS else MIN_RUNS)
 
 
 def spread_ratio(
-    arms: Sequence[tuple[Sequence[float], Sequence[float]]], steps: Sequence[float], alpha: float = 0.05
+    groups: Sequence[tuple[Sequence[float], Sequence[float]]], steps: Sequence[float], alpha: float = 0.05
 ) -> SpreadRatio:
-    """Compare spreads by permuting median-centred scores between the arms of each task.
+    """Compare spreads by permuting median-centred scores between the groups of each task.
 
-    ``arms`` and ``steps`` as for ``mean_over_tasks``. The statistic is the mean over tasks of the log ratio of
+    ``groups`` and ``steps`` as for ``mean_over_tasks``. The statistic is the mean over tasks of the log ratio of
     variances; it holds its level under skewed noise and failed runs, where F, Levene and centring by means do not.
     """
     generator = np.random.default_rng(SEED)
     seen = 0.0
     shuffled = np.zeros(PERMUTATIONS)
-    for (a, b), step in zip(arms, steps, strict=True):
-        centred = np.concatenate([np.asarray(arm, dtype=float) - np.median(arm) for arm in (a, b)])
+    for (a, b), step in zip(groups, steps, strict=True):
+        centred = np.concatenate([np.asarray(group, dtype=float) - np.median(group) for group in (a, b)])
         seen += float(_log_ratio(centred[None, :], len(a), step)[0])
         shuffled += _log_ratio(generator.permuted(np.tile(centred, (PERMUTATIONS, 1)), axis=1), len(a), step)
     beyond = int(np.sum(np.abs(shuffled) >= abs(seen) - 1e-9))
-    df_a, df_b = (sum(len(pair[arm]) - 1 for pair in arms) for arm in (0, 1))
+    df_a, df_b = (sum(len(pair[group]) - 1 for pair in groups) for group in (0, 1))
     return SpreadRatio(
-        ratio=float(np.exp(seen / len(arms) / 2)),
+        ratio=float(np.exp(seen / len(groups) / 2)),
         p_value=(1 + beyond) / (1 + PERMUTATIONS),
         factor=float(scipy.stats.f.ppf(1 - alpha / 2, df_a, df_b)) ** 0.5,
     )

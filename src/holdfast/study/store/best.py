@@ -2,15 +2,14 @@
 
 import math
 import os
-import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from holdfast.records.run import RunRecord, RunSpec
+from holdfast.records.run import DatasetKey, RunRecord, RunSpec
 from holdfast.records.summary import Best, Summary
+from holdfast.study.define.folders import folder_name
 from holdfast.study.plan.grid import is_sequence
-from holdfast.study.plan.prepare import Arm
 from holdfast.study.store.atomic import write_text
 from holdfast.study.store.run_store import Store
 
@@ -18,35 +17,28 @@ Card = Callable[[Best, RunRecord, Summary], str]
 """Writes the text of a model card."""
 
 
-def folder_name(task: str) -> str:
-    """Return a task's name such that it can be a folder's on every system."""
-    return re.sub(r"[^\w.-]+", "-", task).strip(".-") or "task"
-
-
-def choose(store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecord]) -> dict[Arm, str]:
-    """Return the best run of each task, by ``RunSpec.arm``: the highest score on the split that selects.
+def choose(store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecord]) -> dict[DatasetKey, str]:
+    """Return the best run of each task, by ``RunSpec.dataset_key``: the highest score on the split that selects.
 
     All metrics that may come first in a task rise with quality. Ties go to the run that comes first in the
     grid among those whose model is there, since a grid may have grown in front of a model already chosen. Runs
     that diverged or have no score are never the best, nor are those of a sequence of tasks or of another role
     than to be compared.
     """
-    best: dict[Arm, tuple[tuple[float, bool], str]] = {}
+    best: dict[DatasetKey, tuple[tuple[float, bool], str]] = {}
     if is_sequence(grid):
         return {}
     for spec in grid:
         record = records.get(spec.id)
         if spec.role != "compared" or record is None or record.status == "error":
             continue
-        if record.diverged or record.selection_score is None:
-            continue
-        if not math.isfinite(record.selection_score):
+        if record.diverged or record.selection_score is None or not math.isfinite(record.selection_score):
             continue
         rank = (record.selection_score, _model(store, spec.id).is_dir())
-        held = best.get(spec.arm)
+        held = best.get(spec.dataset_key)
         if held is None or rank > held[0]:
-            best[spec.arm] = (rank, spec.id)
-    return {arm: run for arm, (_, run) in best.items()}
+            best[spec.dataset_key] = (rank, spec.id)
+    return {key: run for key, (_, run) in best.items()}
 
 
 def prune(store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecord]) -> None:
@@ -65,24 +57,24 @@ def prune(store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecord
 
 
 def describe_best(
-    store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecord], names: Mapping[Arm, str]
+    store: Store, grid: Sequence[RunSpec], records: Mapping[str, RunRecord], names: Mapping[DatasetKey, str]
 ) -> list[Best]:
     """Return what ``best/`` is to hold, a model for each task that has one, in grid order."""
-    chosen = {arm: run for arm, run in choose(store, grid, records).items() if _model(store, run).is_dir()}
+    chosen = {key: run for key, run in choose(store, grid, records).items() if _model(store, run).is_dir()}
     folders = _folders(list(names.values()), single=len(names) == 1)
     return [
         Best(
-            task=names[arm],
+            task=names[key],
             run=run,
             method=records[run].spec.method,
             seed=records[run].spec.seed,
-            selection_score=_points(records[run].selection_score) or 0.0,
-            score=_points(records[run].metrics.get(records[run].primary)),
+            selection_score=100 * (records[run].selection_score or 0.0),
+            score=records[run].points(records[run].primary),
             # Selection is always by the validation split.
             optimistic=records[run].scored_split == "validation",
-            path=folders[names[arm]],
+            path=folders[names[key]],
         )
-        for arm, run in chosen.items()
+        for key, run in chosen.items()
     ]
 
 
@@ -117,10 +109,6 @@ def _link(source: str, target: str) -> None:
     except OSError:
         # Some file systems have no hard links.
         shutil.copy2(source, target)
-
-
-def _points(score: float | None) -> float | None:
-    return None if score is None or not math.isfinite(score) else 100 * score
 
 
 def _folders(tasks: Sequence[str], single: bool) -> dict[str, str]:

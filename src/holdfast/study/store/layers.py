@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import holdfast
-from holdfast.records.summary import LayerLuck
+from holdfast.records.summary import LayerInstability
 from holdfast.study.store.atomic import write_text
 
 
@@ -16,7 +16,7 @@ class _Held(BaseModel):
 
     holdfast: str
     """Version that measured."""
-    layers: dict[str, list[LayerLuck]]
+    layers: dict[str, list[LayerInstability]]
 
 
 class MeasuredLayers:
@@ -24,8 +24,8 @@ class MeasuredLayers:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "layers.json"
-        self._held: dict[str, list[LayerLuck]] = {}
-        self._used: dict[str, list[LayerLuck]] = {}
+        self._held: dict[str, list[LayerInstability]] = {}
+        self._used: dict[str, list[LayerInstability]] = {}
         try:
             held = _Held.model_validate_json(self._path.read_bytes())
         except (OSError, ValidationError):
@@ -34,11 +34,11 @@ class MeasuredLayers:
         if held.holdfast == holdfast.__version__:
             self._held = held.layers
 
-    def get(self, files: Sequence[Path]) -> list[LayerLuck] | None:
+    def get(self, files: Sequence[Path]) -> list[LayerInstability] | None:
         """Return the distances between ``files``, one a run, None where they, or one of them, are new."""
         return self._held.get(_key(files))
 
-    def put(self, files: Sequence[Path], layers: list[LayerLuck]) -> None:
+    def put(self, files: Sequence[Path], layers: list[LayerInstability]) -> None:
         """Keep the distances between ``files``, where there are any."""
         if layers:
             self._used[_key(files)] = layers

@@ -5,7 +5,7 @@
     study.yaml      the study, resolved
     tasks.json      what its data were
     plan.json       the runs it asked for so far, in the order of the tables, and the version of their identities
-    looks.json      how often its results were looked at
+    looks.json      the interim analyses of its results
     layers.json     distances between runs' representations, so that a report need not measure them again
     runs/<id>/      spec.json, record.json, predictions.npz, representations.npz, log.txt, error.txt,
                     model/ (the best run's only)
@@ -15,20 +15,27 @@ A run counts when its ``record.json`` exists, which is written last and in one m
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from zipfile import BadZipFile
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from holdfast.errors import HoldfastError
-from holdfast.records.run import SCHEMA, RunRecord, RunSpec
+from holdfast.records.run import SCHEMA, DatasetKey, RunRecord, RunSpec
 from holdfast.records.task import TaskSpec
 from holdfast.study.define.study_file import StudyFile, load_study, to_yaml
-from holdfast.study.plan.prepare import Arm, StoredTask, task_names
+from holdfast.study.plan.prepare import StoredTask, task_names
 from holdfast.study.store.atomic import write_text
+from holdfast.study.store.interim import ANALYSES, InterimAnalysis
 from holdfast.study.store.lock import LOCK, locked
-from holdfast.study.store.looks import LOOKS, Look
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 _TASKS = TypeAdapter(list[StoredTask])
 _FREE = {"methods", "seeds", "data_seeds", "perturb", "workers", "threads"}
@@ -52,7 +59,7 @@ class Store:
         self.folder = folder
         self.runs = folder / "runs"
         self._plan = folder / "plan.json"
-        self._names: dict[Arm, str] = {}
+        self._names: dict[DatasetKey, str] = {}
 
     @property
     def exists(self) -> bool:
@@ -99,12 +106,7 @@ class Store:
             raise HoldfastError(f"{self.folder} holds no study (no study.yaml in it); check the path")
         self._check_schema()
         study = load_study(self.folder / "study.yaml")
-        path = self.folder / "tasks.json"
-        try:
-            tasks = _TASKS.validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise damaged(path, error) from None
-        return study, tasks
+        return study, _read(self.folder / "tasks.json", _TASKS.validate_json)
 
     def plan(self, runs: Sequence[RunSpec]) -> None:
         """Write down that the study asks for ``runs``, in this order; what it asked for before stays, after them."""
@@ -115,30 +117,36 @@ class Store:
 
     def planned(self) -> list[RunSpec]:
         """Return the runs that the study asked for so far, done or not, in the order of the tables."""
-        try:
-            return _Plan.model_validate_json(self._plan.read_bytes()).runs
-        except FileNotFoundError:
-            return []
-        except (OSError, ValidationError) as error:
-            raise damaged(self._plan, error) from None
+        return _read(self._plan, _Plan.model_validate_json).runs if self._plan.exists() else []
 
     def task_name(self, spec: RunSpec) -> str:
         """Return the name of a run's task. The store is open."""
-        return self._names[spec.arm]
+        return self._names[spec.dataset_key]
 
     def record(self, run: str) -> RunRecord | None:
         """Return the record of a run by its id, None when the run has not ended."""
         path = self.runs / run / "record.json"
-        try:
-            return RunRecord.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValidationError) as error:
-            raise damaged(path, error) from None
+        return _read(path, RunRecord.model_validate_json) if path.exists() else None
 
     def records(self) -> dict[str, RunRecord]:
         """Return the records of the planned runs that ended, in the plan's order, by id."""
         return {spec.id: record for spec in self.planned() if (record := self.record(spec.id)) is not None}
+
+    def arrays(self, run: str, file: str, *names: str) -> "tuple[NDArray[Any], ...] | None":
+        """Return arrays of an archive that a run left, None where there is none.
+
+        Raises ``HoldfastError`` for an archive that cannot be read.
+        """
+        import numpy as np
+
+        path = self.runs / run / file
+        if not path.is_file():
+            return None
+        try:
+            with path.open("rb") as opened, np.load(opened) as saved:
+                return tuple(np.asarray(saved[name]) for name in names)
+        except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
+            raise damaged(path, error) from None
 
     def begin(self, spec: RunSpec) -> Path:
         """Return a fresh folder for a run, with its ``spec.json``; what an unfinished attempt left is removed."""
@@ -149,19 +157,14 @@ class Store:
         write_text(folder / "spec.json", spec.model_dump_json(indent=2))
         return folder
 
-    def looks(self) -> list[Look]:
-        """Return the log of looks, empty when the results were never summarised."""
+    def analyses(self) -> list[InterimAnalysis]:
+        """Return the interim analyses so far, none when the results were never summarised."""
         path = self.folder / "looks.json"
-        try:
-            return LOOKS.validate_json(path.read_bytes())
-        except FileNotFoundError:
-            return []
-        except (OSError, ValidationError) as error:
-            raise damaged(path, error) from None
+        return _read(path, ANALYSES.validate_json) if path.exists() else []
 
-    def save_looks(self, looks: list[Look]) -> None:
-        """Write the log of looks."""
-        write_text(self.folder / "looks.json", LOOKS.dump_json(looks, indent=2).decode())
+    def save_analyses(self, analyses: list[InterimAnalysis]) -> None:
+        """Write down the interim analyses."""
+        write_text(self.folder / "looks.json", ANALYSES.dump_json(analyses, indent=2).decode())
 
     def _check_schema(self) -> None:
         try:
@@ -189,6 +192,14 @@ class Store:
             raise HoldfastError(
                 f"{self.folder} is not empty and holds no study ({others[0]} is in it); choose another --out"
             )
+
+
+def _read(path: Path, parse: Callable[[bytes], T]) -> T:
+    """Return what a file of a study holds. Raises ``HoldfastError`` where it cannot be read."""
+    try:
+        return parse(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise damaged(path, error) from None
 
 
 def write_record(folder: Path, record: RunRecord) -> None:

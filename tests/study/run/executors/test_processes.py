@@ -99,8 +99,8 @@ def test_interrupted_it_ends_its_workers_even_those_that_ignore_it(fakes, ticket
     monkeypatch.setattr(subprocess, "Popen", remember)
 
     class Impatient(studies.Heard):
-        def moved(self, board, run):
-            super().moved(board, run)
+        def moved(self, progress, run):
+            super().moved(progress, run)
             if sum(move[2] == 3 for move in self.moves) == 2:
                 raise KeyboardInterrupt
 

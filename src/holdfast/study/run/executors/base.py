@@ -7,7 +7,7 @@ from holdfast.records.run import RunRecord, RunSpec
 from holdfast.study.store.run_store import Store
 
 
-class Watch(Protocol):
+class ExecutorCallback(Protocol):
     """Is told by an executor what its runs do."""
 
     def started(self, spec: RunSpec) -> None:
@@ -26,7 +26,7 @@ class Executor(Protocol):
     slots: int
     """Runs at a time."""
 
-    def execute(self, specs: Sequence[RunSpec], store: Store, watch: Watch) -> None:
+    def execute(self, specs: Sequence[RunSpec], store: Store, callback: ExecutorCallback) -> None:
         """Do all runs, each in its folder of ``store``, and leave a record of each.
 
         Stopped by an exception, ``KeyboardInterrupt`` included, it leaves nothing running, and unfinished runs

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from holdfast.records.run import RunSpec
-from holdfast.study.plan.targets import Elsewhere, elsewhere_of
-from holdfast.study.run.executors.base import Watch
+from holdfast.study.plan.targets import LoadedTasks, eval_tasks_of
+from holdfast.study.run.executors.base import ExecutorCallback
 from holdfast.study.run.executors.environment import use_threads
-from holdfast.study.run.run_one import perform
+from holdfast.study.run.run_one import run_one
 from holdfast.study.store.run_store import Store
 
 
@@ -15,28 +15,28 @@ class InProcess:
 
     slots = 1
 
-    def __init__(self, tasks: Elsewhere, threads: int | None = None, runner: str | None = None) -> None:
+    def __init__(self, tasks: LoadedTasks, threads: int | None = None, runner: str | None = None) -> None:
         self.tasks = tasks
         self.threads = threads
         self.runner = runner
 
-    def execute(self, specs: Sequence[RunSpec], store: Store, watch: Watch) -> None:
+    def execute(self, specs: Sequence[RunSpec], store: Store, callback: ExecutorCallback) -> None:
         """Do all runs in turn."""
         use_threads(self.threads)
         for spec in specs:
-            self._run(spec, store, watch)
+            self._run(spec, store, callback)
 
-    def _run(self, spec: RunSpec, store: Store, watch: Watch) -> None:
+    def _run(self, spec: RunSpec, store: Store, callback: ExecutorCallback) -> None:
         folder = store.begin(spec)
-        watch.started(spec)
+        callback.started(spec)
         task = self.tasks[spec.task]
-        record = perform(
+        record = run_one(
             spec,
             task.name,
             folder,
             lambda: task,
-            lambda: elsewhere_of(spec, self.tasks),
-            lambda progress: watch.moved(spec, progress.step, progress.total, progress.phase, progress.loss),
+            lambda: eval_tasks_of(spec, self.tasks),
+            lambda progress: callback.moved(spec, progress.step, progress.total, progress.phase, progress.loss),
             self.runner,
         )
-        watch.ended(record)
+        callback.ended(record)

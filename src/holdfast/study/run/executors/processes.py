@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.records.run import RunRecord, RunSpec
-from holdfast.study.run import run_one as perform
-from holdfast.study.run.executors.base import Watch
+from holdfast.study.run import run_one
+from holdfast.study.run.executors.base import ExecutorCallback
 from holdfast.study.run.executors.environment import threads_per_worker, visible_gpus, worker_environment
 from holdfast.study.store.atomic import write_text
 from holdfast.study.store.run_store import Store, write_record
@@ -57,11 +57,11 @@ class Processes:
     ) -> None:
         self.slots = workers
         self.data_dir = data_dir
-        self.runner = runner or perform.RUNNER
+        self.runner = runner or run_one.RUNNER
         self.threads = threads_per_worker(workers, threads, os.environ)
         self.gpus = visible_gpus(os.environ)
 
-    def execute(self, specs: Sequence[RunSpec], store: Store, watch: Watch) -> None:
+    def execute(self, specs: Sequence[RunSpec], store: Store, callback: ExecutorCallback) -> None:
         """Do all runs, as many at a time as there are slots; stop the workers when interrupted."""
         waiting, free, running = deque(specs), deque(range(self.slots)), list[_Worker]()
         with selectors.DefaultSelector() as selector:
@@ -70,15 +70,15 @@ class Processes:
                     while waiting and free:
                         worker = self._start(waiting.popleft(), free.popleft(), store, running)
                         selector.register(worker.pipe, selectors.EVENT_READ, worker)
-                        watch.started(worker.spec)
+                        callback.started(worker.spec)
                     for key, _ in selector.select(_POLL):
                         for line in key.data.read():
-                            watch.moved(key.data.spec, **line)
+                            callback.moved(key.data.spec, **line)
                     for worker in [worker for worker in running if worker.process.poll() is not None]:
                         selector.unregister(worker.pipe)
                         running.remove(worker)
                         free.append(worker.slot)
-                        watch.ended(_close(worker, store))
+                        callback.ended(_close(worker, store))
             finally:
                 _stop(running)
 

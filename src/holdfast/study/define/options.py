@@ -7,9 +7,8 @@ from typing import Any
 from holdfast.errors import HoldfastError
 from holdfast.records.run import TrainingSettings
 from holdfast.records.task import TaskSpec
+from holdfast.study.define.ood import parse_ood
 from holdfast.study.define.study_file import StudyFile, from_options, read_study
-from holdfast.study.ood import parse_ood
-from holdfast.study.store.best import folder_name
 
 
 def study_keys(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,15 +75,6 @@ def read_tune(data: str | TaskSpec, given: Mapping[str, Any]) -> StudyFile:
     if len(methods.split(given["method"])) > 1:
         raise HoldfastError(f"--method {given['method']}: tune does one run; join methods with + or choose one of them")
     return study
-
-
-def default_out(study_file: Path | None, tasks: Sequence[str]) -> Path:
-    """Return where results go by default: the folder that a study file was written to, else one by name."""
-    if study_file is None:
-        return Path("holdfast-runs", "-".join(map(folder_name, tasks))[:100])
-    if study_file.with_name("tasks.json").exists():
-        return study_file.parent
-    return Path("holdfast-runs", study_file.stem)
 
 
 def study_options(given: Mapping[str, Any]) -> dict[str, Any]:

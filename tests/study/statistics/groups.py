@@ -1,14 +1,14 @@
-"""Arms for the tests of this folder."""
+"""Groups for the tests of this folder."""
 
 from collections.abc import Sequence
 
-from holdfast.study.statistics import Arm
+from holdfast.study.statistics.group import Group
 
 
-def arm(scores: Sequence[float], failed: Sequence[float] = (), first_seed: int = 0) -> Arm:
+def group(scores: Sequence[float], failed: Sequence[float] = (), first_seed: int = 0) -> Group:
     """Trained runs, then failed ones, with seeds counted up."""
     everything = (*scores, *failed)
-    return Arm(
+    return Group(
         scores=tuple(float(score) for score in everything),
         failed=(False,) * len(scores) + (True,) * len(failed),
         seeds=tuple((first_seed + i,) for i in range(len(everything))),

@@ -7,27 +7,25 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.study.statistics.arm import Arm, Scale
-from holdfast.study.statistics.examples import with_test_rows
-from holdfast.study.statistics.holm import holm
-from holdfast.study.statistics.interval import Difference
+from holdfast.study.statistics.group import Group, Scale
+from holdfast.study.statistics.intervals import Difference, mean_over_tasks, with_test_rows
 from holdfast.study.statistics.notes import examples_note, identical_note, overall_note, spread_note
-from holdfast.study.statistics.overall import mean_over_tasks
-from holdfast.study.statistics.pair import compare_arms
-from holdfast.study.statistics.sentences import Judged, describe
+from holdfast.study.statistics.pair import compare_groups
+from holdfast.study.statistics.sentences import PairwiseComparison, describe
+from holdfast.study.statistics.significance import holm
 from holdfast.study.statistics.spread import enough_for_spread, spread_ratio
 from holdfast.study.statistics.verdict import decide
 
 
 @dataclass(frozen=True)
-class TaskArms:
+class TaskGroups:
     """What every method scored on one task."""
 
     task: str
     scale: Scale
-    arms: Mapping[str, Arm]
-    correct: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    """For accuracy, by method: (runs, rows), 1 where a run is right."""
+    groups: Mapping[str, Group]
+    per_example: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Per-example accuracy, by method: (runs, rows), 1 where a run is right."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +40,19 @@ class MethodMean:
     constant prediction to a perfect score."""
 
 
-def judge(tasks: Sequence[TaskArms], methods: Sequence[str], baseline: str, delta: float, alpha: float) -> list[Judged]:
+def compare_with_baseline(
+    tasks: Sequence[TaskGroups], methods: Sequence[str], baseline: str, delta: float, alpha: float
+) -> list[PairwiseComparison]:
     """Every method but the baseline on every task, in that order, with Holm over all of them."""
     others = [method for method in methods if method != baseline]
     compared = [
-        (task, method, compare_arms(task.arms[method], task.arms[baseline], task.scale, alpha))
+        (task, method, compare_groups(task.groups[method], task.groups[baseline], task.scale, alpha))
         for task in tasks
         for method in others
     ]
     adjusted = holm([pair.p_value for _, _, pair in compared])
     return [
-        Judged(
+        PairwiseComparison(
             task=task.task,
             method=method,
             baseline=baseline,
@@ -60,7 +60,7 @@ def judge(tasks: Sequence[TaskArms], methods: Sequence[str], baseline: str, delt
             pair=pair,
             p_adjusted=p_adjusted,
             verdict=decide(pair, p_adjusted, delta, alpha),
-            comparisons=len(compared),
+            family=len(compared),
             delta=delta,
             alpha=alpha,
         )
@@ -68,26 +68,26 @@ def judge(tasks: Sequence[TaskArms], methods: Sequence[str], baseline: str, delt
     ]
 
 
-def average(tasks: Sequence[TaskArms], methods: Sequence[str], baseline: str, alpha: float) -> list[MethodMean]:
-    """Mean differences over the tasks on which both arms have at least 2 runs; none below 2 such tasks."""
+def average(tasks: Sequence[TaskGroups], methods: Sequence[str], baseline: str, alpha: float) -> list[MethodMean]:
+    """Mean differences over the tasks on which both groups have at least 2 runs; none below 2 such tasks."""
     normalised = len({task.scale.lowest for task in tasks}) > 1
     means = []
     for method in methods:
         usable = [
             task
             for task in tasks
-            if min(len(task.arms[method]), len(task.arms[baseline])) >= 2
+            if min(len(task.groups[method]), len(task.groups[baseline])) >= 2
             and not (normalised and task.scale.constant >= 100)
         ]
         if method == baseline or len(usable) < 2:
             continue
         units = [100 / (100 - task.scale.constant) if normalised else 1.0 for task in usable]
-        arms = [
-            tuple([score * unit for score in task.arms[name].scores] for name in (method, baseline))
+        groups = [
+            tuple([score * unit for score in task.groups[name].scores] for name in (method, baseline))
             for task, unit in zip(usable, units, strict=True)
         ]
         steps = [task.scale.step * unit for task, unit in zip(usable, units, strict=True)]
-        mean = mean_over_tasks([(a, b) for a, b in arms], steps, alpha)
+        mean = mean_over_tasks([(a, b) for a, b in groups], steps, alpha)
         bound = fmean(task.scale.bound * unit for task, unit in zip(usable, units, strict=True))
         mean = replace(mean, interval=mean.interval.clip(bound))
         means.append(MethodMean(method, mean, len(usable), normalised))
@@ -95,8 +95,8 @@ def average(tasks: Sequence[TaskArms], methods: Sequence[str], baseline: str, al
 
 
 def sentences(
-    tasks: Sequence[TaskArms],
-    judged: Sequence[Judged],
+    tasks: Sequence[TaskGroups],
+    comparisons: Sequence[PairwiseComparison],
     means: Sequence[MethodMean],
     baseline: str,
     alpha: float,
@@ -106,35 +106,35 @@ def sentences(
     several = len(tasks) > 1
     by_name = {task.task: task for task in tasks}
     text = []
-    for one in judged:
+    for one in comparisons:
         text.append(describe(one, several))
         text += _over_examples(by_name[one.task], one, alpha)
     for one_mean in means:
         text.append(overall_note(one_mean.method, baseline, one_mean.mean, one_mean.tasks, one_mean.normalised, alpha))
     text += _spreads(tasks, baseline, alpha) if spreads else []
-    warnings = (identical_note(task.task, method, arm) for task in tasks for method, arm in task.arms.items())
+    warnings = (identical_note(task.task, method, group) for task in tasks for method, group in task.groups.items())
     return text + [warning for warning in warnings if warning]
 
 
-def _over_examples(task: TaskArms, judged: Judged, alpha: float) -> list[str]:
-    test = judged.pair.test
-    if test is None or judged.method not in task.correct or judged.baseline not in task.correct:
+def _over_examples(task: TaskGroups, comparison: PairwiseComparison, alpha: float) -> list[str]:
+    test = comparison.pair.test
+    if test is None or comparison.method not in task.per_example or comparison.baseline not in task.per_example:
         return []
-    wide = with_test_rows(test, task.correct[judged.method], task.correct[judged.baseline], alpha)
+    wide = with_test_rows(test, task.per_example[comparison.method], task.per_example[comparison.baseline], alpha)
     wide = replace(wide, interval=wide.interval.clip(task.scale.bound))
-    return [examples_note(task.task, judged.method, judged.baseline, wide, alpha)]
+    return [examples_note(task.task, comparison.method, comparison.baseline, wide, alpha)]
 
 
-def _spreads(tasks: Sequence[TaskArms], baseline: str, alpha: float) -> list[str]:
+def _spreads(tasks: Sequence[TaskGroups], baseline: str, alpha: float) -> list[str]:
     """Spread is a family of its own: one comparison a method, pooled over tasks."""
-    methods = [method for method in (tasks[0].arms if tasks else ()) if method != baseline]
+    methods = [method for method in (tasks[0].groups if tasks else ()) if method != baseline]
     compared = []
     for method in methods:
-        arms = [(task.arms[method].scores, task.arms[baseline].scores) for task in tasks]
-        if enough_for_spread(arms):
-            compared.append((method, spread_ratio(arms, [task.scale.step for task in tasks], alpha)))
+        groups = [(task.groups[method].scores, task.groups[baseline].scores) for task in tasks]
+        if enough_for_spread(groups):
+            compared.append((method, spread_ratio(groups, [task.scale.step for task in tasks], alpha)))
     adjusted = holm([ratio.p_value for _, ratio in compared])
-    failed = {m: any(task.arms[m].failures or task.arms[baseline].failures for task in tasks) for m in methods}
+    failed = {m: any(task.groups[m].failures or task.groups[baseline].failures for task in tasks) for m in methods}
     return [
         spread_note(method, baseline, ratio, p_adjusted, len(tasks), failed[method], alpha)
         for (method, ratio), p_adjusted in zip(compared, adjusted, strict=True)

@@ -1,14 +1,14 @@
-"""How much of the results was luck: what the runs of one method differ in."""
+"""Run-to-run variance: what the runs of one method differ in."""
 
 from collections.abc import Callable, Sequence
 
 from holdfast.records.run import RunRecord
-from holdfast.records.summary import Luck, Summary, TaskInfo
+from holdfast.records.summary import InstabilityRow, Summary, TaskInfo
 from holdfast.report.block import Block, Cell, Details, Figures, Heading, Row, Table
 from holdfast.report.figures import layer_distances
-from holdfast.report.rows import luck_rows, method_order
-from holdfast.report.text import ABSENT, clean, count, decimals, percent, points
+from holdfast.report.rows import instability_rows, method_order
 from holdfast.study.statistics.spread import MIN_RUNS, MIN_TASKS, enough_for_spread
+from holdfast.wording import ABSENT, clean, count, decimals, percent, points
 
 _VARIED = {"seed": "seeds", "data": "data"}
 _NOISE = 1e-6
@@ -21,15 +21,15 @@ def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:
     """Return one block with a table for each task with a method of at least two runs; none without such."""
     if not summary.luck:
         return []
-    tables = [(info, luck_rows(summary, info.task)) for info in summary.tasks]
+    tables = [(info, instability_rows(summary, info.task)) for info in summary.tasks]
     return [
         Block(
             "How much was luck",
             intro="What the runs of one method differ in: scores, predictions, representations (0 is alike), and how "
             "far the weights moved.",
             parts=tuple(Block(clean(info.task), table=_table(rows, summary)) for info, rows in tables if rows),
-            notes=tuple(luck_notes(summary)),
-            details=(Details("How to read luck", tuple(luck_reading(summary))),),
+            notes=tuple(instability_notes(summary)),
+            details=(Details("How to read luck", tuple(instability_reading(summary))),),
             figures=Figures(
                 "layers",
                 lambda: layer_distances.panels(summary),
@@ -40,11 +40,11 @@ def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:
     ]
 
 
-def luck_notes(summary: Summary) -> list[str]:
+def instability_notes(summary: Summary) -> list[str]:
     """Return what the tables say, a sentence a task, and what they cannot say."""
     notes = []
     for info in summary.tasks:
-        rows = luck_rows(summary, info.task)
+        rows = instability_rows(summary, info.task)
         notes += _disagreements(info, [row for row in rows if row.varied == "seed"], "")
         apart = "with the same seed and other training rows, "
         notes += _disagreements(info, [row for row in rows if row.varied == "data"], apart)
@@ -53,7 +53,7 @@ def luck_notes(summary: Summary) -> list[str]:
     return [*notes, _caution(summary)]
 
 
-def luck_reading(summary: Summary) -> list[str]:
+def instability_reading(summary: Summary) -> list[str]:
     """Return how the columns are to be read."""
     sentences = [
         "Luck: runs of a method that differ in nothing but their seeds; where data varied, the seeds are the same and "
@@ -84,26 +84,26 @@ def unit_of(info: TaskInfo) -> str:
     return "words" if info.kind == "tokens" else "rows"
 
 
-def saying(row: Luck, info: TaskInfo) -> str:
+def saying(row: InstabilityRow, info: TaskInfo) -> str:
     """Return what two runs of one method with differing seeds disagree on, in a sentence; empty for regression."""
     if row.disagreement is None:
         return ""
     return (
         f"Two runs of this method that differ only in their seeds disagree on "
-        f"{_share(row.disagreement)} of the scored {unit_of(info)} ({count(row.predicted_runs, 'run')})."
+        f"{percent(row.disagreement, 1)} of the scored {unit_of(info)} ({count(row.predicted_runs, 'run')})."
     )
 
 
-def _table(rows: Sequence[Luck], summary: Summary) -> Table:
+def _table(rows: Sequence[InstabilityRow], summary: Summary) -> Table:
     digits = decimals(summary.settings.delta)
     staged = _staged(rows)
-    columns: list[tuple[str, Callable[[Luck], str]]] = [
+    columns: list[tuple[str, Callable[[InstabilityRow], str]]] = [
         ("varied", lambda row: _VARIED[row.varied]),
         ("runs", lambda row: str(row.runs)),
         ("std", lambda row: points(row.score_std, digits)),
         ("range", lambda row: points(row.score_range, digits)),
         ("failed", lambda row: percent(row.failed_share)),
-        ("disagree", lambda row: ABSENT if row.disagreement is None else _share(row.disagreement)),
+        ("disagree", lambda row: percent(row.disagreement, 1)),
         ("JS", lambda row: _small(row.js)),
         ("1−κ", lambda row: _small(row.kappa_distance)),
         ("1−CKA", lambda row: _small(row.layers[-1].cka if row.layers else None)),
@@ -122,12 +122,12 @@ def _table(rows: Sequence[Luck], summary: Summary) -> Table:
     )
 
 
-def _staged(rows: Sequence[Luck]) -> bool:
+def _staged(rows: Sequence[InstabilityRow]) -> bool:
     """Whether training went before that on the task, which moves its start: only then do the two distances differ."""
     return any(row.distance_start is not None and row.distance_start != row.distance for row in rows)
 
 
-def _disagreements(info: TaskInfo, rows: Sequence[Luck], apart: str) -> list[str]:
+def _disagreements(info: TaskInfo, rows: Sequence[InstabilityRow], apart: str) -> list[str]:
     """The least and the most that two runs of a method disagree."""
     known = sorted(
         ((row.disagreement, clean(row.method)) for row in rows if row.disagreement is not None),
@@ -137,44 +137,44 @@ def _disagreements(info: TaskInfo, rows: Sequence[Luck], apart: str) -> list[str
         return []
     task, unit = clean(info.task), unit_of(info)
     (least, steady), (most, shaky) = known[0], known[-1]
-    if _share(least) == _share(most):
+    if percent(least, 1) == percent(most, 1):
         who = f"{steady} " if len(known) == 1 else "every method "
-        return [f"On {task}, {apart}two runs of {who}disagree on {_share(least)} of the {unit}."]
+        return [f"On {task}, {apart}two runs of {who}disagree on {percent(least, 1)} of the {unit}."]
     return [
-        f"On {task}, {apart}two runs of {steady} disagree on {_share(least)} of the {unit}, "
-        f"two of {shaky} on {_share(most)}{'' if len(known) == 2 else ', those of the other methods between'}."
+        f"On {task}, {apart}two runs of {steady} disagree on {percent(least, 1)} of the {unit}, "
+        f"two of {shaky} on {percent(most, 1)}{'' if len(known) == 2 else ', those of the other methods between'}."
     ]
 
 
-def _left_out(row: Luck) -> str:
+def _left_out(row: InstabilityRow) -> str:
     """That a row's columns are not over the same runs; nothing where they are."""
     predicted = row.predicted_runs if row.disagreement is not None else row.runs
     compared = row.layers[-1].runs if row.layers else row.runs
-    told = [
+    fewer = [
         f"{what} over {number}"
         for what, number in (("predictions", predicted), ("representations", compared))
         if number < row.runs
     ]
-    if not told:
+    if not fewer:
         return ""
     varied = "" if row.varied == "seed" else ", data varied"
     return (
-        f"{clean(row.method)} on {clean(row.task)}{varied}: {' and '.join(told)} of {count(row.runs, 'run')}; the "
+        f"{clean(row.method)} on {clean(row.task)}{varied}: {' and '.join(fewer)} of {count(row.runs, 'run')}; the "
         "others kept none, or they are not finite or the same for every row."
     )
 
 
-def _few_rows(info: TaskInfo, rows: Sequence[Luck]) -> list[str]:
+def _few_rows(info: TaskInfo, rows: Sequence[InstabilityRow]) -> list[str]:
     """What few scored rows do to the measures; nothing where there are enough, or no measure is over rows."""
-    told = []
+    effects = []
     # Of words there are more than rows, and nobody counted them.
     if unit_of(info) == "rows" and any(row.disagreement is not None for row in rows):
-        told.append(f"one is {_share(1 / info.scored_rows)} in disagree")
+        effects.append(f"one is {percent(1 / info.scored_rows, 1)} in disagree")
     if any(row.layers for row in rows):
-        told.append("with fewer rows than dimensions 1−SVCCA and Procrustes hardly tell representations apart")
-    if info.scored_rows >= _FEW_ROWS or not told:
+        effects.append("with fewer rows than dimensions 1−SVCCA and Procrustes hardly tell representations apart")
+    if info.scored_rows >= _FEW_ROWS or not effects:
         return []
-    return [f"{clean(info.task)} has {count(info.scored_rows, 'scored row')}: {', and '.join(told)}."]
+    return [f"{clean(info.task)} has {count(info.scored_rows, 'scored row')}: {', and '.join(effects)}."]
 
 
 def _caution(summary: Summary) -> str:
@@ -189,7 +189,7 @@ def _caution(summary: Summary) -> str:
         for task in summary.settings.tasks
     ]
     tested = any(
-        enough_for_spread([(arms[method], arms[baseline]) for arms in by_task if {method, baseline} <= set(arms)])
+        enough_for_spread([(task[method], task[baseline]) for task in by_task if {method, baseline} <= task.keys()])
         for method in summary.settings.methods
         if method != baseline
     )
@@ -202,11 +202,6 @@ def _caution(summary: Summary) -> str:
         "These numbers describe the runs at hand, and so few do not show that one method is steadier than another: "
         f"that takes at least {MIN_TASKS} tasks, or {MIN_RUNS} runs a method."
     )
-
-
-def _share(share: float) -> str:
-    """With one decimal: a tenth of a percent is a row in a thousand."""
-    return f"{100 * share:.1f} %"
 
 
 def _small(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""How much of a method's result on a task was luck: what its runs differ in, at three granularities.
+"""Run-to-run variance of a method on a task: what its runs differ in, at three granularities.
 
 Scores, predictions and representations, after Du & Nguyen (ACL 2023, arXiv 2302.07778), who find that the standard
 deviation of scores alone tells too little. Ours are the number of runs beside every mean, the range, the share of
@@ -6,7 +6,7 @@ failed runs, the n - 1 in the standard deviation (theirs divides by n), and the 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from statistics import fmean, stdev
 from typing import Any
 
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from holdfast.errors import HoldfastError
 from holdfast.measures.predictions import fleiss_kappa, jensen_shannon, pairwise_disagreement
 from holdfast.measures.representations import LEAST_ROWS, RepresentationDistances, pairwise_representations, varies
+from holdfast.records.summary import Instability, LayerInstability
+
+_DISTANCES = [field.name for field in fields(RepresentationDistances)]
 
 
 @dataclass(frozen=True)
@@ -35,48 +38,10 @@ class RunOutputs:
     """The same from the weights at which training on the task began."""
 
 
-@dataclass(frozen=True)
-class LayerLuck:
-    """How far the runs' representations of the same rows lie apart in one layer."""
-
-    layer: int
-    """0 is the embeddings."""
-    runs: int
-    """Runs that count: those whose states are finite and not the same for every row."""
-    distances: RepresentationDistances | None
-    """None with fewer than two such runs; the embedding of a first token, for one, is the same for every row."""
-
-
-@dataclass(frozen=True)
-class Luck:
-    """What the runs of one method on one task differ in."""
-
-    runs: int
-    score_std: float | None
-    """Points, n - 1 in the denominator; None below two runs."""
-    score_range: float
-    """Points between the best and the worst run."""
-    failed_share: float
-    predicted_runs: int
-    """Runs that the next three are over: those with finite logits."""
-    disagreement: float | None
-    """``pairwise_disagreement``; None below two such runs, as the next two."""
-    js: float | None
-    """``jensen_shannon``, in nats."""
-    kappa_distance: float | None
-    """1 - ``fleiss_kappa``."""
-    layers: tuple[LayerLuck, ...]
-    """Empty where fewer than two runs kept their states."""
-    distance: float | None
-    """Mean over the runs that tell it."""
-    start_distance: float | None
-    """Mean over the runs that tell it."""
-
-
-def luck_of(runs: Sequence[RunOutputs]) -> Luck:
+def measure_instability(runs: Sequence[RunOutputs]) -> Instability:
     """Return what ``runs``, at least one, of one method on one task differ in.
 
-    Failed runs count, as they are part of the luck; logits and states that are not finite are left out of the
+    Failed runs count, as failing is part of it; logits and states that are not finite are left out of the
     measures that need them, which say over how many runs they are. Raises ``HoldfastError`` for runs whose rows or
     layers do not match.
     """
@@ -94,7 +59,7 @@ def luck_of(runs: Sequence[RunOutputs]) -> Luck:
         disagreement = pairwise_disagreement(labels)
         js = jensen_shannon(_softmax(stacked))
         kappa_distance = 1 - fleiss_kappa(labels)
-    return Luck(
+    return Instability(
         runs=len(runs),
         score_std=stdev(scores) if len(scores) > 1 else None,
         score_range=max(scores) - min(scores),
@@ -105,21 +70,21 @@ def luck_of(runs: Sequence[RunOutputs]) -> Luck:
         kappa_distance=kappa_distance,
         layers=_layers([run.states for run in runs if run.states is not None]),
         distance=_mean([run.distance for run in runs]),
-        start_distance=_mean([run.start_distance for run in runs]),
+        distance_start=_mean([run.start_distance for run in runs]),
     )
 
 
-def _layers(runs: Sequence[NDArray[Any] | Sequence[NDArray[Any]]]) -> tuple[LayerLuck, ...]:
+def _layers(runs: Sequence[NDArray[Any] | Sequence[NDArray[Any]]]) -> list[LayerInstability]:
     if len(runs) < 2 or len(runs[0][0]) < LEAST_ROWS:
-        return ()
+        return []
     if len({len(states) for states in runs}) > 1:
         raise HoldfastError("runs have differing numbers of layers: give runs of one model")
-    found = []
+    layers = []
     for layer, states in enumerate(zip(*runs, strict=True)):
         usable = [one for one in states if np.isfinite(one).all() and varies(one)]
-        distances = pairwise_representations(usable) if len(usable) > 1 else None
-        found.append(LayerLuck(layer, len(usable), distances))
-    return tuple(found)
+        distances = asdict(pairwise_representations(usable)) if len(usable) > 1 else dict.fromkeys(_DISTANCES)
+        layers.append(LayerInstability(layer=layer, runs=len(usable), **distances))
+    return layers
 
 
 def _softmax(logits: NDArray[Any]) -> NDArray[np.float64]:

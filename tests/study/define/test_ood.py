@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.errors import HoldfastError
-from holdfast.study.ood import parse_ood
+from holdfast.study.define.ood import parse_ood
 
 
 @pytest.mark.parametrize(

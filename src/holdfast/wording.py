@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 
 ABSENT = "–"
 """Stands where a number does not exist."""
@@ -43,9 +44,28 @@ def interval(low: float | None, high: float | None, digits: int = 1) -> str:
     return "" if low is None or high is None else f"[{signed(low, digits)}, {signed(high, digits)}]"
 
 
-def percent(share: float | None) -> str:
+def number(value: float) -> str:
+    """Return a difference in points for a sentence: more decimals where one would show as 0 what is not."""
+    for decimals in (1, 2, 3):
+        text = f"{value:.{decimals}f}"
+        if float(text) != 0:
+            return text.replace("-", "−")
+    return "0.0"
+
+
+def in_points(size: float) -> str:
+    """Return a size such as delta with its unit: ``1 point``, ``0.5 points``."""
+    return f"{size:g} point{'' if size == 1 else 's'}"
+
+
+def score(value: float | None) -> str:
+    """Return a metric on its own scale in points, such as ``71.2`` for 0.712."""
+    return "undefined" if value is None else f"{100 * value:.1f}"
+
+
+def percent(share: float | None, digits: int = 0) -> str:
     """Return a share in 0..1 as a percentage, such as ``88 %``."""
-    return ABSENT if share is None else f"{100 * share:.0f} %"
+    return ABSENT if share is None else f"{100 * share:.{digits}f} %"
 
 
 def rank_share(rank: float | None, start: float | None) -> str:
@@ -69,14 +89,31 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
+def roughly(seconds: float) -> str:
+    """Return a time that is an estimate in the unit one would say: ``48 s``, ``12 min``, ``3.1 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
 def level(alpha: float) -> str:
     """Return the confidence level that belongs to ``alpha``: ``95 %`` for .05, ``97.5 %`` for .025."""
     return f"{100 * (1 - alpha):.4g} %"
 
 
-def count(number: int, noun: str) -> str:
+def chance(p_value: float) -> str:
+    """Return a p value: ``p = 0.03``, ``p < 0.001``."""
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+
+
+def count(how_many: int, noun: str) -> str:
     """Return a number with its noun, such as ``1 row`` or ``2 rows``."""
-    return f"{number:,}".replace(",", " ") + f" {noun}" + ("" if number == 1 else "s")
+    return f"{how_many:,}".replace(",", " ") + f" {noun}" + ("" if how_many == 1 else "s")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as they stand in a sentence: ``a, b and c``."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def breakable(text: str) -> list[str]:

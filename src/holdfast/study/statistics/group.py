@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 Seed = tuple[int, ...]
-"""What tells the runs of an arm apart: all the seeds of a run."""
+"""What tells the runs of a group apart: all the seeds of a run."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Arm:
+class Group:
     """Runs that ended, in a fixed order. All tuples have the same length, the number of runs."""
 
     scores: tuple[float, ...]

@@ -16,13 +16,13 @@ def parse_ood(text: str) -> list[OodSpec]:
     Names that hold commas, brackets or equals signs stand in quotes of either kind. Raises ``HoldfastError`` for a
     missing name, an open bracket or quote, pairs of another form, and a task or pair given twice.
     """
-    found: list[OodSpec] = []
+    specs: list[OodSpec] = []
     for item in _split(text, ",", text):
         source, pairs = _task(item, text)
-        if any(one.task.source == source for one in found):
+        if any(one.task.source == source for one in specs):
             raise _mistake(text, f"{source} is given twice; keep one")
-        found.append(OodSpec(task=TaskSpec(source=source), labels=pairs))
-    return found
+        specs.append(OodSpec(task=TaskSpec(source=source), labels=pairs))
+    return specs
 
 
 def _task(item: str, text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
