@@ -7,7 +7,7 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
-from holdfast.methods import r3f
+from holdfast import R3F
 from holdfast.report.card import model_card
 from report.studies import record, row, summary, task
 
@@ -64,8 +64,8 @@ def test_every_setting_of_every_method_is_told(made):
     assert "`weight=0.5`" in card
     assert "`sigma=0.0`" in card
     # Those left at their defaults too, which the method's own text omits.
-    assert f"`every={r3f.R3F().every}`" in card
-    assert f"`noise={r3f.R3F().noise!r}`" in card
+    assert f"`every={R3F().every}`" in card
+    assert f"`noise={R3F().noise!r}`" in card
 
 
 def test_scores_and_the_spread_over_seeds(best, made, normal):

@@ -44,7 +44,7 @@ def arguments(folder, kind=TrainingArguments, **options):
     return kind(str(folder), **(defaults | options))
 
 
-def build(folder, *methods, model=None, data=None, stacked=True, **options):
+def build(folder, *methods, model=None, data=None, stacked=True, trim_vocabulary=False, **options):
     log = Log()
     trainer = Trainer(
         classifier("bert") if model is None else model,
@@ -54,7 +54,7 @@ def build(folder, *methods, model=None, data=None, stacked=True, **options):
         callbacks=[log],
         processing_class=tokenizer() if any(method.requires.text for method in methods) else None,
     )
-    return attach(trainer, *methods, stacked=stacked), log
+    return attach(trainer, *methods, stacked=stacked, trim_vocabulary=trim_vocabulary), log
 
 
 def same(a, b):

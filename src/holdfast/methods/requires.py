@@ -46,7 +46,9 @@ class Order(IntEnum):
     """It decides what is trained, or sets weights at the start: before those that keep copies of them. Of several, the
     name decides, so that the order in which they were given does not."""
     TRAINING = 2
-    FINAL_WEIGHTS = 3
+    VOCABULARY = 3
+    """It shrinks the embedding, once those that look at all of it have started."""
+    FINAL_WEIGHTS = 4
     """It ends with other weights than it trains, so it prepares what the others leave and finishes first."""
 
 

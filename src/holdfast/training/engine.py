@@ -43,6 +43,8 @@ from holdfast.training.session.lifecycle import (
 from holdfast.training.session.loaders import length, same_order
 from holdfast.training.session.param_groups import check_covered, split_groups
 from holdfast.training.session.unwrapping import ddp_problem, guard_hooks, is_compiled, unwrap
+from holdfast.training.session.vocabulary import NAME as TRIM
+from holdfast.training.session.vocabulary import TrimVocabulary, occurring_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +70,7 @@ class Engine:
         tokenizer: The model's, for methods that train on text; they do so here, in the constructor.
         resumed: Whether ``load_state_dict`` will follow: training on text is then left out.
         stacked: False runs a batch's copies in turn: half the activation memory, more forward passes.
+        trim_vocabulary: Train the embeddings of the tokens in ``data`` alone, and keep the others as they are.
 
     Raises:
         HoldfastError: Where methods cannot work together, on this model or in this training.
@@ -96,6 +99,7 @@ class Engine:
         tokenizer: Any = None,
         resumed: bool = False,
         stacked: bool = True,
+        trim_vocabulary: bool = False,
     ) -> None:
         if accumulation < 1:
             raise HoldfastError(f"accumulation={accumulation}: it counts micro-batches and must be at least 1")
@@ -107,6 +111,8 @@ class Engine:
         self._data = data
         self.accumulation = accumulation
         methods = list(methods)
+        if trim_vocabulary:
+            methods.append(self._trimming(model, tokenizer))
         if data is None and (looking := [method.name for method in methods if method.requires.data]):
             raise HoldfastError(
                 f"{looking[0]} looks at the training data before it trains: pass Engine(..., data=loader)"
@@ -323,6 +329,14 @@ class Engine:
                 "into training mode (what is to stay in evaluation mode: .eval() it after model.train()); evaluate "
                 "inside engine.evaluate() or torch.no_grad()"
             )
+
+    def _trimming(self, model: nn.Module, tokenizer: Any) -> Method:
+        if model is not self.model:
+            raise HoldfastError(f"{TRIM}: {type(model).__name__} holds the embedding as it was: give the plain model")
+        if self._data is None:
+            raise HoldfastError(f"{TRIM} looks up which tokens the data have: pass Engine(..., data=loader)")
+        with same_order(self._data):
+            return TrimVocabulary(occurring_tokens(self._data, model, tokenizer))
 
     def _plain_loss(self, batch: Mapping[str, Any], call: nn.Module | None = None) -> Tensor:
         outputs = named(self.model, (call or self.model)(**batch), *(("loss",) if "labels" in batch else ()))

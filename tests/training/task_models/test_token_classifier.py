@@ -217,6 +217,7 @@ def test_a_run_that_finds_no_name_has_collapsed_and_rare_names_alone_are_no_coll
 
     def record(outputs):
         return SimpleNamespace(
+            points=lambda metric: 100 * tagger.score(outputs, split, (metric,))[metric],
             metrics=tagger.score(outputs, split, ("entity_f1", "accuracy")),
             dominant_share=tagger.dominant_share(outputs),
             constant_scores={"entity_f1": 0.0, "accuracy": 0.98},

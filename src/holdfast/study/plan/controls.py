@@ -89,10 +89,11 @@ def _sentence(which: Sequence[str], rate: float | None, baseline: str, control: 
 def _control(method: str, baseline: str) -> str | None:
     """Return which method to run beside these two, None where they do not differ in dropout.
 
-    It is the one of them that leaves dropout alone, given the other's. Where both set it, the user compares rates.
+    It is the one of them that leaves dropout alone, given the other's. Where both set it, or are the same methods, the
+    user compares rates.
     """
     try:
-        if _rate(method) == _rate(baseline):
+        if _rate(method) == _rate(baseline) or _names_of(method) == _names_of(baseline):
             return None
         for plain, other in ((baseline, method), (method, baseline)):
             if _leaves_dropout(plain) and (rate := _rate(other)) is not None:
@@ -101,6 +102,12 @@ def _control(method: str, baseline: str) -> str | None:
         # A method of a package that is not installed any more.
         return None
     return None
+
+
+def _names_of(text: str) -> set[str]:
+    from holdfast.methods import parse
+
+    return {method.name for method in parse(text)}
 
 
 def _rate(text: str) -> float | None:

@@ -13,6 +13,9 @@ from holdfast.errors import HoldfastError
 from holdfast.methods import check_combination, describe
 from holdfast.methods.base import Method
 from holdfast.training.forward.task_loss import learn_head
+from holdfast.training.session.unwrapping import is_compiled
+from holdfast.training.session.vocabulary import NAME as TRIM
+from holdfast.training.session.vocabulary import TrimVocabulary, occurring_tokens
 
 _OTHERS = {
     "RewardTrainer": "learns which of two texts is the better one",
@@ -84,6 +87,22 @@ def check_length(data: Any, methods: Sequence[Method]) -> None:
             "no length: give it a dataset with a length, such as Dataset.from_list(list(stream.take(1000))), or a "
             "method without such a pass"
         )
+
+
+def trimming(trainer: Trainer) -> Method:
+    """Return what trains the embeddings of the tokens that the rows of ``trainer`` have.
+
+    Raises ``HoldfastError`` where it cannot look at them all beforehand.
+    """
+    if trainer.args.torch_compile or is_compiled(cast(nn.Module, trainer.model)):
+        raise HoldfastError(f"{TRIM} looks at the tokens of every batch, which compiled models do not: leave one out")
+    data: Any = trainer.eval_dataset
+    parts = [trainer.train_dataset, *(data.values() if isinstance(data, dict) else [data])]
+    given = [cast(Any, part) for part in parts if part is not None]
+    if trainer.train_dataset is None or not all(has_length(part) for part in given):
+        raise HoldfastError(f"{TRIM} looks up which tokens the rows have: give the trainer datasets with a length")
+    rows = (part[row] for part in given for row in range(len(part)))
+    return TrimVocabulary(occurring_tokens(rows, cast(nn.Module, trainer.model), trainer.processing_class))
 
 
 def _refuse_other_tasks(trainer: Trainer) -> None:
