@@ -64,7 +64,8 @@ rank = trainer.args.process_index
 monitor = watched(trainer, stop=0.5)
 if rank == 1:
     # Of another mind than the first process, which has to be followed.
-    monitor.monitor.look = lambda step, look=monitor.monitor.look: look(step).__class__(step, *[None] * 5)
+    nothing = dict.fromkeys(["cka", "effective_rank", "participation_ratio", "mean_cosine", "distance"])
+    monitor.monitor.look = lambda step, look=monitor.monitor.look: look(step).model_copy(update=nothing)
 trainer.add_callback(At(3, one_direction))
 trainer.train()
 found = [trainer.args.world_size, trainer.state.global_step, [look.effective_rank for look in monitor.looks]]
