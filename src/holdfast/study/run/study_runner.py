@@ -1,5 +1,6 @@
 """A study from its plan to its results, going on from whatever is already there."""
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,13 +44,13 @@ def _do_runs(store: Store, prepared: Prepared, callback: StudyCallback, retry_fa
     records = store.records()
     if retry_failed:
         records = {run: record for run, record in records.items() if record.status != "error"}
-    executor = _executor(prepared)
-    progress = StudyProgress(prepared.policy.planned(records), prepared.names, records.values(), executor.slots)
-    events = _RunEvents(store, prepared.policy, records, progress, callback)
-    events.look_ahead()
-    while specs := prepared.policy.next(records):
-        executor.execute(specs, store, events)
+    with closing(_executor(prepared)) as executor:
+        progress = StudyProgress(prepared.policy.planned(records), prepared.names, records.values(), executor.slots)
+        events = _RunEvents(store, prepared.policy, records, progress, callback)
         events.look_ahead()
+        while specs := prepared.policy.next(records):
+            executor.execute(specs, store, events)
+            events.look_ahead()
 
 
 def _executor(prepared: Prepared) -> Executor:

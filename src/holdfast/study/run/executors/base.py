@@ -32,3 +32,6 @@ class Executor(Protocol):
         Stopped by an exception, ``KeyboardInterrupt`` included, it leaves nothing running, and unfinished runs
         without a record.
         """
+
+    def close(self) -> None:
+        """Let go of what was kept for further runs; called once no more will come."""

@@ -26,6 +26,9 @@ class InProcess:
         for spec in specs:
             self._run(spec, store, callback)
 
+    def close(self) -> None:
+        """Keep nothing, as there is nothing."""
+
     def _run(self, spec: RunSpec, store: Store, callback: ExecutorCallback) -> None:
         folder = store.begin(spec)
         callback.started(spec)

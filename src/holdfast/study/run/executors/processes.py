@@ -1,16 +1,21 @@
-"""Runs in processes of their own, so that a crash or an out-of-memory kill costs one run."""
+"""Runs in worker processes, so that a crash or an out-of-memory kill costs one run.
+
+A worker stays for the runs to come: it imports what runs need once. After a run that failed, the next one gets a new
+worker, since nobody knows what the failure left behind.
+"""
 
 import contextlib
 import json
 import os
-import selectors
+import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,112 +28,185 @@ from holdfast.study.store.atomic import write_text
 from holdfast.study.store.run_store import Store, write_record
 
 _POLL = 0.1
-"""Seconds between looks at whether a worker has ended."""
+"""Seconds between looks at whether something came in, in which Ctrl-C is noticed on all systems."""
 _GRACE = 5.0
 """Seconds a worker has to end after SIGTERM."""
 _TAIL = 60
 """Lines of a worker's output kept in ``error.txt``."""
 
+Message = dict[str, Any] | None
+"""What a worker says; None when it is gone."""
+
 
 @dataclass
-class _Worker:
+class _Run:
+    """A run that a worker is doing."""
+
     spec: RunSpec
     folder: Path
-    slot: int
-    process: subprocess.Popen[bytes]
-    pipe: int
-    since: float
-    started: str
-    unread: bytes = b""
+    since: float = field(default_factory=time.monotonic)
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
-    def read(self) -> Iterator[dict[str, Any]]:
-        """Yield the progress that has come in."""
-        data = os.read(self.pipe, 65536)
-        *lines, self.unread = (self.unread + data).split(b"\n")
-        for line in lines:
-            yield json.loads(line)
+
+class _Worker:
+    """A worker process in a slot; ``messages`` gets what it says, with it."""
+
+    def __init__(
+        self, slot: int, command: Sequence[str], environment: dict[str, str], log: Path, messages: "Messages"
+    ) -> None:
+        self.slot = slot
+        self.run: _Run | None = None
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                # Until its first run begins, which says where.
+                stderr=output,
+                env=environment,
+                # The terminal's Ctrl-C is for this process, which then stops its workers in order.
+                **_APART,
+            )
+        self._reader = threading.Thread(target=self._read, args=(messages,), daemon=True)
+        self._reader.start()
+
+    def begin(self, run: _Run, task_name: str) -> None:
+        """Let the worker do ``run``. A worker that is gone says so by itself."""
+        self.run = run
+        assert self.process.stdin is not None
+        request = json.dumps({"folder": str(run.folder), "task_name": task_name}) + "\n"
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(request.encode())
+            self.process.stdin.flush()
+
+    def send_away(self) -> None:
+        """Tell the worker that no more runs will come."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the worker and whatever it started."""
+        with contextlib.suppress(ProcessLookupError):
+            if sys.platform == "win32":
+                self.process.kill() if number != signal.SIGTERM else self.process.terminate()
+            else:
+                os.killpg(self.process.pid, number)
+
+    def _read(self, messages: "Messages") -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            messages.put((self, json.loads(line)))
+        self.process.stdout.close()
+        messages.put((self, None))
+
+
+Messages = queue.Queue[tuple[_Worker, Message]]
+
+_APART: dict[str, Any] = (
+    {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
+    if sys.platform == "win32"
+    else {"start_new_session": True}
+)
 
 
 class Processes:
-    """An executor that starts one worker process a run, ``workers`` of them at a time."""
+    """An executor with ``workers`` processes that do a run at a time each."""
 
     def __init__(
         self, workers: int, threads: int | None = None, data_dir: Path | None = None, runner: str | None = None
     ) -> None:
         self.slots = workers
-        self.data_dir = data_dir
-        self.runner = runner or run_one.RUNNER
         self.threads = threads_per_worker(workers, threads, os.environ)
         self.gpus = visible_gpus(os.environ)
+        # -P: a file named like a library in the user's folder must not be imported in its place.
+        self.command = [sys.executable, "-P", "-m", "holdfast.study.run.worker", "--runner", runner or run_one.RUNNER]
+        if data_dir is not None:
+            self.command += ["--data-dir", str(data_dir)]
+        self._workers: dict[int, _Worker] = {}
+        """By slot, those that are there."""
+        self._leaving: list[_Worker] = []
+        """Those that were sent away."""
+        self._messages: Messages = queue.Queue()
 
     def execute(self, specs: Sequence[RunSpec], store: Store, callback: ExecutorCallback) -> None:
         """Do all runs, as many at a time as there are slots; stop the workers when interrupted."""
-        waiting, free, running = deque(specs), deque(range(self.slots)), list[_Worker]()
-        with selectors.DefaultSelector() as selector:
-            try:
-                while waiting or running:
-                    while waiting and free:
-                        worker = self._start(waiting.popleft(), free.popleft(), store, running)
-                        selector.register(worker.pipe, selectors.EVENT_READ, worker)
-                        callback.started(worker.spec)
-                    for key, _ in selector.select(_POLL):
-                        for line in key.data.read():
-                            callback.moved(key.data.spec, **line)
-                    for worker in [worker for worker in running if worker.process.poll() is not None]:
-                        selector.unregister(worker.pipe)
-                        running.remove(worker)
-                        free.append(worker.slot)
-                        callback.ended(_close(worker, store))
-            finally:
-                _stop(running)
-
-    def _start(self, spec: RunSpec, slot: int, store: Store, running: list[_Worker]) -> _Worker:
-        folder = store.begin(spec)
-        reading, writing = os.pipe()
-        # -P: a file named like a library in the user's folder must not be imported in its place.
-        command = [sys.executable, "-P", "-m", "holdfast.study.run.worker", str(folder)]
-        command += ["--task-name", store.task_name(spec), "--progress", str(writing), "--runner", self.runner]
-        if self.data_dir is not None:
-            command += ["--data-dir", str(self.data_dir)]
+        waiting, free, running = deque(specs), deque(range(self.slots)), 0
         try:
-            with (folder / "log.txt").open("wb") as log:
-                process = subprocess.Popen(
-                    command,
-                    # Never written to: it closes when this process ends, however that happens.
-                    stdin=subprocess.PIPE,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    pass_fds=(writing,),
-                    env=worker_environment(os.environ, self.threads, self.gpus, slot),
-                    # The terminal's Ctrl-C is for this process, which then stops its workers in order.
-                    start_new_session=True,
-                )
-        finally:
-            os.close(writing)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        worker = _Worker(spec, folder, slot, process, reading, time.monotonic(), now)
-        running.append(worker)
-        return worker
+            while waiting or running:
+                while waiting and free:
+                    self._begin(waiting.popleft(), free.popleft(), store, callback)
+                    running += 1
+                with contextlib.suppress(queue.Empty):
+                    worker, message = self._messages.get(timeout=_POLL)
+                    if message is not None and "ended" not in message:
+                        assert worker.run is not None
+                        callback.moved(worker.run.spec, **message)
+                    elif (record := self._end(worker, message, store)) is not None:
+                        free.append(worker.slot)
+                        running -= 1
+                        callback.ended(record)
+        except BaseException:
+            _stop([*self._workers.values(), *self._leaving])
+            self._workers.clear()
+            self._leaving.clear()
+            raise
 
+    def close(self) -> None:
+        """Send the workers away."""
+        for worker in self._workers.values():
+            worker.send_away()
+        workers = [*self._workers.values(), *self._leaving]
+        self._workers.clear()
+        self._leaving.clear()
+        deadline = time.monotonic() + _GRACE
+        for worker in workers:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.process.wait(max(0.0, deadline - time.monotonic()))
+        _stop([worker for worker in workers if worker.process.poll() is None])
 
-def _close(worker: _Worker, store: Store) -> RunRecord:
-    """Return the record of a worker that ended, making one when it left none."""
-    _release(worker)
-    record = store.record(worker.spec.id)
-    if record is not None:
+    def _begin(self, spec: RunSpec, slot: int, store: Store, callback: ExecutorCallback) -> None:
+        run = _Run(spec, store.begin(spec))
+        worker = self._workers.get(slot)
+        if worker is None or worker.process.poll() is not None:
+            environment = worker_environment(os.environ, self.threads, self.gpus, slot)
+            worker = _Worker(slot, self.command, environment, run.folder / "log.txt", self._messages)
+            self._workers[slot] = worker
+        worker.begin(run, store.task_name(spec))
+        callback.started(spec)
+
+    def _end(self, worker: _Worker, message: Message, store: Store) -> RunRecord | None:
+        """Return the record of the run that ``worker`` ended, or died in; None where it did none."""
+        run, worker.run = worker.run, None
+        gone = message is None
+        if gone:
+            worker.process.wait()
+        record = None if run is None else store.record(run.spec.id)
+        if run is not None and record is None:
+            record = _failure(run, worker.process.returncode, store)
+        if gone or (record is not None and record.status == "error"):
+            worker.send_away()
+            self._leaving.append(worker)
+            if self._workers.get(worker.slot) is worker:
+                del self._workers[worker.slot]
         return record
-    log = (worker.folder / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()
-    write_text(worker.folder / "error.txt", "\n".join(log[-_TAIL:]) + "\n")
+
+
+def _failure(run: _Run, code: int, store: Store) -> RunRecord:
+    """Return, and keep, the record of a run whose worker left none."""
+    path = run.folder / "log.txt"
+    log = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    write_text(run.folder / "error.txt", "\n".join(log[-_TAIL:]) + "\n")
     record = RunRecord(
-        id=worker.spec.id,
-        spec=worker.spec,
+        id=run.spec.id,
+        spec=run.spec,
         status="error",
-        error=_cause(worker.process.returncode, log),
-        task_name=store.task_name(worker.spec),
-        started=worker.started,
-        seconds=time.monotonic() - worker.since,
+        error=_cause(code, log),
+        task_name=store.task_name(run.spec),
+        started=run.started,
+        seconds=time.monotonic() - run.since,
     )
-    write_record(worker.folder, record)
+    write_record(run.folder, record)
     return record
 
 
@@ -144,28 +222,18 @@ def _cause(code: int, log: Sequence[str]) -> str:
     return f"the worker process was killed by {name}{meaning.get(name, '')}"
 
 
-def _release(worker: _Worker) -> None:
-    os.close(worker.pipe)
-    if worker.process.stdin is not None:
-        worker.process.stdin.close()
-
-
-def _stop(running: Sequence[_Worker]) -> None:
+def _stop(workers: Iterable[_Worker]) -> None:
     """End workers and whatever they started: politely, then not; a second Ctrl-C skips the politeness."""
+    workers = list(workers)
     try:
-        for worker in running:
-            _signal(worker, signal.SIGTERM)
+        for worker in workers:
+            worker.signal(signal.SIGTERM)
         deadline = time.monotonic() + _GRACE
-        for worker in running:
+        for worker in workers:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.process.wait(max(0.0, deadline - time.monotonic()))
     finally:
-        for worker in running:
-            _signal(worker, signal.SIGKILL)
+        for worker in workers:
+            worker.signal(signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
             worker.process.wait()
-            _release(worker)
-
-
-def _signal(worker: _Worker, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(worker.process.pid, number)
+            worker.send_away()
