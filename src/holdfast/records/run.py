@@ -92,7 +92,7 @@ class OtherTask(BaseModel):
     """``OodSpec.labels``; probes have none."""
 
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of what ``RunSpec.id`` hashes: raised with every change of the fields, of their defaults or their meaning."""
 
 Role = Literal["compared", "search", "perturbed", "reference"]
@@ -303,6 +303,9 @@ class RunRecord(BaseModel):
     """Wall time of the whole run."""
     train_seconds: float = 0.0
     """Wall time of training without evaluation and saving; with what methods do before the first step."""
+    phases: dict[str, float] = {}
+    """Wall time by what it went to: ``loading``, ``encoding``, ``training`` with evaluation and saving in it,
+    ``scoring``, ``comparing`` with the pre-trained model, ``saving``."""
     peak_memory_bytes: int | None = None
     """Peak accelerator memory; None on CPU."""
     device: str = ""

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from writers import END, PAD, START, of, save, spec, split, task, tokenizer
 
 from holdfast import HoldfastError
-from holdfast.study.run.layer_drift import tuned_layers
+from holdfast.study.run.train_and_measure import run as run_and_measure
 from holdfast.training.run.check import check_run
 from holdfast.training.run.train_run import run
 from holdfast.training.task_models import task_model_of
@@ -103,7 +103,7 @@ def test_the_epoch_with_the_best_rouge_is_the_one_that_is_scored(decoder, tmp_pa
 def test_layers_are_read_at_the_prompt_s_last_token(decoder, tmp_path):
     given = task()
     wanted = spec(decoder)
-    run(wanted, given, tmp_path)
+    record = run_and_measure(wanted, given, tmp_path, lambda progress: None, {})
     held = np.load(tmp_path / "representations.npz")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "model").eval()
     for row, text in enumerate(given.splits["validation"].texts):
@@ -111,7 +111,7 @@ def test_layers_are_read_at_the_prompt_s_last_token(decoder, tmp_path):
             layers = model(torch.tensor([[START, *of(text)]]), output_hidden_states=True).hidden_states
         states = held["states"][:, row].astype(np.float32) * held["scales"][:, None]
         assert np.allclose(states, torch.stack([layer[0, -1] for layer in layers]), atol=1e-2)
-    layers = tuned_layers(wanted, given, tmp_path)
+    layers = record.layers
     assert [one.layer for one in layers] == [0, 1, 2]
     assert all(one.weight_distance > 0 for one in layers)
 

@@ -16,7 +16,7 @@ from transformers import (
 from writers import END, START, of, plainly_written, save, spec, split, task, tokenizer
 
 from holdfast import HoldfastError
-from holdfast.study.run.layer_drift import tuned_layers
+from holdfast.study.run.train_and_measure import run as run_and_measure
 from holdfast.training.run.check import check_run
 from holdfast.training.run.train_run import run
 from holdfast.training.task_models import task_model_of
@@ -125,7 +125,7 @@ def test_the_checkpoint_s_own_way_of_writing_does_not_stay(tmp_path):
 def test_layers_are_the_encoder_s_mean_over_the_text_that_was_read(bart, tmp_path):
     given = task(validation=split(8, 1))
     wanted = spec(bart, settings={"epochs": 4})
-    run(wanted, given, tmp_path)
+    record = run_and_measure(wanted, given, tmp_path, lambda progress: None, {})
     held = np.load(tmp_path / "representations.npz")
     model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "model").eval()
     read = AutoTokenizer.from_pretrained(tmp_path / "model")
@@ -135,7 +135,7 @@ def test_layers_are_the_encoder_s_mean_over_the_text_that_was_read(bart, tmp_pat
             layers = model.get_encoder()(**inputs, output_hidden_states=True).hidden_states
         states = held["states"][:, row].astype(np.float32) * held["scales"][:, None]
         assert np.allclose(states, torch.stack([layer[0].mean(0) for layer in layers]), atol=1e-2)
-    layers = tuned_layers(wanted, given, tmp_path)
+    layers = record.layers
     assert [one.layer for one in layers] == [0, 1]
     start, tuned = AutoModelForSeq2SeqLM.from_pretrained(bart), model
     pairs = zip(tuned.model.encoder.layers[0].parameters(), start.model.encoder.layers[0].parameters(), strict=True)

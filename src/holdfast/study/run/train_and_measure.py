@@ -17,11 +17,15 @@ from holdfast.records.run import Monitored, OtherTask, ProbeScore, RunRecord, Ru
 from holdfast.study.run.layer_drift import tuned_layers
 from holdfast.tasks.task import Task
 from holdfast.training.run.progress import OnProgress, Progress
+from holdfast.training.run.run_cache import RunCache
 from holdfast.training.run.train_run import RunContext
 from holdfast.training.run.train_run import run as train
 
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerCallback
+
+_CACHE = RunCache()
+"""Of this process, which does several runs of a study."""
 
 
 def run(
@@ -43,11 +47,16 @@ def run(
             monitors.append(CollapseMonitor(trainer, every=spec.monitor))
         return monitors
 
-    context = RunContext(start=_start(spec, folder), eval_tasks=eval_tasks, callbacks=watch)
+    context = RunContext(
+        start=_start(spec, folder),
+        eval_tasks=eval_tasks,
+        callbacks=watch,
+        compare_layers=lambda tuned, pretrained, states: tuned_layers(spec, task, tuned, pretrained, states, _CACHE),
+        cache=_CACHE,
+    )
     record = train(spec, task, folder, on_progress, context=context)
     on_progress(Progress(record.steps, record.steps, "probing", None))
     measured: dict[str, Any] = {
-        "layers": tuned_layers(spec, task, folder),
         "monitored": [
             Monitored(**look.model_dump(exclude={"layers"})) for monitor in monitors for look in monitor.looks
         ],

@@ -81,8 +81,7 @@ def pooled_states(
     attention mask. Raises ``HoldfastError`` for ``cls`` on models without such a token, and ``NoStatesError`` for
     models without hidden states and for layers of different lengths, unless they are read at the first or last place.
     """
-    takes = inspect.signature(model.forward).parameters.values()
-    if not any(one.name == "output_hidden_states" or one.kind is one.VAR_KEYWORD for one in takes):
+    if not gives_hidden_states(model):
         raise NoStatesError(f"{type(model).__name__} cannot return hidden states")
     read: Place | None = None
     with evaluating(model):
@@ -90,10 +89,16 @@ def pooled_states(
             inputs = {name: value for name, value in batch.items() if name != "labels"}
             # Not around the yield: whoever takes the states may want gradients of their own.
             with torch.no_grad():
-                read = read or _place(model, inputs, pooling)
+                read = read or place_of(model, inputs, pooling)
                 # Nothing of the batch but its pooled states is kept while the next one runs.
                 states = _states(model, inputs, read)
             yield states
+
+
+def gives_hidden_states(model: nn.Module) -> bool:
+    """Return whether ``model`` can be asked for its hidden states."""
+    takes = inspect.signature(model.forward).parameters.values()
+    return any(one.name == "output_hidden_states" or one.kind is one.VAR_KEYWORD for one in takes)
 
 
 def write_states(path: Path, states: NDArray[np.float32], ids: list[str]) -> None:
@@ -102,14 +107,23 @@ def write_states(path: Path, states: NDArray[np.float32], ids: list[str]) -> Non
     Each layer is divided by its scale, its largest absolute value, since massive activations would overflow
     float16, and measures of similarity do not depend on scale. A layer that is not finite stays so.
     """
-    scales = np.abs(states).max(axis=(1, 2))
-    scales = np.where(np.isfinite(scales) & (scales > 0), scales, 1.0).astype(np.float32)
-    with np.errstate(over="ignore"):
-        scaled = (states / scales[:, None, None]).astype(np.float16)
+    scaled, scales = _scaled(states)
     np.savez(path, states=scaled, scales=scales, ids=np.asarray(ids))
 
 
-def _place(model: nn.Module, inputs: Mapping[str, Any], pooling: Pooling) -> Place:
+def as_written(states: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Return ``states`` as ``write_states`` keeps them."""
+    return _scaled(states)[0]
+
+
+def _scaled(states: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
+    scales = np.abs(states).max(axis=(1, 2))
+    scales = np.where(np.isfinite(scales) & (scales > 0), scales, 1.0).astype(np.float32)
+    with np.errstate(over="ignore"):
+        return (states / scales[:, None, None]).astype(np.float16), scales
+
+
+def place_of(model: nn.Module, inputs: Mapping[str, Any], pooling: Pooling) -> Place:
     """Return where ``pooling`` is in this model."""
     is_pair = bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
     if pooling in ("mean", "last"):
@@ -133,8 +147,13 @@ def _place(model: nn.Module, inputs: Mapping[str, Any], pooling: Pooling) -> Pla
 
 
 def _states(model: nn.Module, inputs: Mapping[str, Any], read: Place) -> list[Tensor]:
-    layers = _hidden_layers(model, model(**inputs, output_hidden_states=True))
-    return [layer.float().cpu() for layer in _pool(model, layers, inputs, read)]
+    outputs = model(**inputs, output_hidden_states=True)
+    return [layer.float().cpu() for layer in pooled_layers(model, outputs, inputs, read)]
+
+
+def pooled_layers(model: nn.Module, outputs: Any, inputs: Mapping[str, Any], read: Place) -> list[Tensor]:
+    """Return each layer of ``outputs`` at ``read``, (rows, width). Raises ``NoStatesError`` where there are none."""
+    return _pool(model, _hidden_layers(model, outputs), inputs, read)
 
 
 def _hidden_layers(model: nn.Module, outputs: Any) -> list[Tensor]:

@@ -2,26 +2,14 @@
 
 import logging
 import math
-from collections.abc import Callable
 
 from torch import nn
 
 from holdfast.errors import HoldfastError
 from holdfast.measures.weights import weight_distance
 from holdfast.methods.parts.model.layers import body_of
-from holdfast.training.quiet import quiet
 
 logger = logging.getLogger(__name__)
-
-
-def distance_from(model: nn.Module, load: Callable[[], nn.Module]) -> float | None:
-    """Return the distance of ``model`` from what ``load`` loads, as ``body_distance`` does.
-
-    Loading a second time is cheap beside a copy kept through training, and says nothing new, so it is silent.
-    """
-    with quiet():
-        start = load()
-    return body_distance(model, start)
 
 
 def body_distance(model: nn.Module, start: nn.Module) -> float | None:

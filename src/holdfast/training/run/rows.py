@@ -11,6 +11,7 @@ from holdfast.tasks.encode import EncodedSplit
 from holdfast.tasks.sampling.holdout import hold_out
 from holdfast.tasks.sampling.removal import remove_rows
 from holdfast.tasks.task import Split, Task
+from holdfast.training.run.run_cache import RunCache
 from holdfast.training.task_models import TaskModel
 
 HELD_OUT = 0.1
@@ -54,18 +55,53 @@ class RunData:
         return self.task.scored_split != "validation"
 
 
-def encode_run(task_model: TaskModel, tokenizer: Any, methods: Sequence[Method]) -> RunData:
+def encode_run(task_model: TaskModel, tokenizer: Any, methods: Sequence[Method], cache: RunCache) -> RunData:
     """Return the rows of a run. Raises ``HoldfastError`` as ``training_rows`` and ``TaskModel.encode`` do."""
-    task = task_model.task
+    task, spec = task_model.task, task_model.spec
     splits = dict(task.splits)
-    splits["train"], held_out = training_rows(task_model.spec, task, methods)
+    splits["train"], held_out = training_rows(spec, task, methods)
+    drawn = (spec.train_size, spec.subset_seed, spec.perturb, held_out is not None)
+
+    def encode(name: str, split: Split) -> tuple[EncodedSplit, int]:
+        key = (
+            "rows",
+            spec.source,
+            task.fingerprint,
+            name,
+            _lengths(spec),
+            drawn if split is not task.splits.get(name) else (),
+        )
+        return cache.get(key, lambda: task_model.encode(split, tokenizer, training=name == "train"))
+
     encoded, truncated = {}, {}
     for name, split in splits.items():
         if split.labels is not None:
-            encoded[name], truncated[name] = task_model.encode(split, tokenizer, training=name == "train")
+            encoded[name], truncated[name] = encode(name, split)
     choosing = None
     if held_out is not None:
-        choosing = task_model.encode(held_out, tokenizer, training=False)[0], held_out
+        choosing = _longest_first(encode("held out", held_out)[0], held_out)
     elif task.scored_split != "validation":
-        choosing = encoded["validation"], splits["validation"]
+        choosing = _longest_first(encoded["validation"], splits["validation"])
     return RunData(task, splits, encoded, truncated, choosing)
+
+
+def by_length(rows: EncodedSplit) -> list[int]:
+    """Return the places of ``rows``, the longest first: batches are padded least, and the largest is the first."""
+
+    def length(row: int) -> int:
+        ids = rows[row].get("input_ids", rows[row].get("prompt", ()))
+        # Choices have a list of tokens each.
+        return max(map(len, ids), default=0) if ids and isinstance(ids[0], list) else len(ids)
+
+    return sorted(range(len(rows)), key=lambda row: -length(row))
+
+
+def _longest_first(rows: EncodedSplit, split: Split) -> tuple[EncodedSplit, Split]:
+    order = by_length(rows)
+    return EncodedSplit([rows[row] for row in order]), split.take(order)
+
+
+def _lengths(spec: RunSpec) -> tuple[object, ...]:
+    """Return what of a run decides how its texts become tokens, beside its model and task."""
+    settings = spec.settings
+    return settings.max_length, settings.max_target_length, spec.seq2seq_from_encoder

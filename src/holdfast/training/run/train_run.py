@@ -14,25 +14,29 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from numpy.typing import NDArray
 from torch import nn
-from torch.utils.data import Subset
 from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
 
 import holdfast
 from holdfast.methods import parse
 from holdfast.methods.base import Method
-from holdfast.records.run import OtherTask, RunRecord, RunSpec
+from holdfast.records.run import LayerState, OtherTask, RunRecord, RunSpec
 from holdfast.tasks.scoring.metrics import constant_score
-from holdfast.tasks.task import Task
+from holdfast.tasks.task import Split, Task
 from holdfast.training.models.hidden_states import spread_rows, write_states
 from holdfast.training.models.loading import fill_padding, load_tokenizer, take_body
-from holdfast.training.models.weight_distance import distance_from
+from holdfast.training.models.weight_distance import body_distance
+from holdfast.training.quiet import quiet
 from holdfast.training.run.check import check_run
+from holdfast.training.run.phases import Phases
 from holdfast.training.run.progress import OnProgress, Progress
 from holdfast.training.run.rows import RunData, encode_run
+from holdfast.training.run.run_cache import RunCache
 from holdfast.training.run.scoring import Predictor, Scores
 from holdfast.training.run.trainer_arguments import trainer_arguments
 from holdfast.training.run.training_log import TrainingLog
+from holdfast.training.session.vocabulary import trimming_problem
 from holdfast.training.task_models import TaskModel, task_model_of
 from holdfast.training.task_models.base import Outputs
 from holdfast.training.trainer.attach import attach
@@ -48,6 +52,12 @@ class RunContext:
     """The loaded tasks of ``RunSpec.ood``."""
     callbacks: Callable[[Trainer], Sequence[TrainerCallback]] = lambda trainer: ()
     """Returns further callbacks for the trainer, whose model no method has changed yet."""
+    compare_layers: Callable[[nn.Module, nn.Module, NDArray[np.float32] | None], list[LayerState]] = (
+        lambda tuned, pretrained, states: []
+    )
+    """Returns what tuning did to every layer, given the tuned model, the pre-trained one and the former's states."""
+    cache: RunCache = field(default_factory=RunCache)
+    """Of the process."""
 
 
 def run(
@@ -81,45 +91,58 @@ def run(
     """
     context = context or RunContext()
     began, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
+    phases = Phases()
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
     on_progress(Progress(0, 0, "preparing", None))
-    check_run(spec, task)
     _be_deterministic()
-    set_seed(spec.seed)
-    tokenizer = load_tokenizer(spec.source)
-    task_model = task_model_of(spec, task)
-    model = task_model.load()
-    if context.start is not None:
-        take_body(model, context.start, spec.remote_code)
-    fill_padding(model, tokenizer)
+    with phases("loading"):
+        check_run(spec, task)
+        set_seed(spec.seed)
+        tokenizer = load_tokenizer(spec.source)
+        task_model = task_model_of(spec, task)
+        model = task_model.load()
+        if context.start is not None:
+            take_body(model, context.start, spec.remote_code)
+        fill_padding(model, tokenizer)
     methods = parse(spec.method)
-    data = encode_run(task_model, tokenizer, methods)
+    with phases("encoding"):
+        data = encode_run(task_model, tokenizer, methods, context.cache)
 
     log = TrainingLog(on_progress, [method.name for method in methods])
     learning_rate = spec.settings.learning_rate
     for method in methods:
         learning_rate *= method.requires.lr_scale
-    trainer = _trainer(model, task_model, tokenizer, data, learning_rate, log, folder)
-    # Before methods change the model, which the pre-trained one is to be compared with.
-    for callback in context.callbacks(trainer):
-        trainer.add_callback(callback)
-    attach(trainer, *methods)
-    chosen_step = _train(trainer, data.best_epoch)
+    with phases("training"):
+        trainer = _trainer(model, task_model, tokenizer, data, learning_rate, log, folder)
+        # Before methods change the model, which the pre-trained one is to be compared with.
+        for callback in context.callbacks(trainer):
+            trainer.add_callback(callback)
+        attach(trainer, *methods, trim_vocabulary=not trimming_problem(model))
+        chosen_step = _train(trainer, data.best_epoch)
 
     on_progress(Progress(trainer.state.global_step, trainer.state.max_steps, "scoring", log.loss))
-    predictor = Predictor(trainer, task_model, tokenizer)
-    scored = data.splits[task.scored_split]
-    outputs = predictor.outputs(data.encoded[task.scored_split])
-    metrics = task_model.score(outputs, scored, task.metrics)
-    extra_metrics = _extra_metrics(predictor, data, {target: context.eval_tasks[target] for target in spec.ood})
-    validation = predictor.score(data, "validation") if data.best_epoch else metrics
-    _write(folder, model, predictor, data, outputs)
-    if keep_model:
-        model.save_pretrained(folder / "model")
-        tokenizer.save_pretrained(folder / "model")
-    _free_training_memory(trainer, model)
-    # What the checkpoint lacks, and the head, are drawn as they were at the start.
-    set_seed(spec.seed)
-    distance = distance_from(model, task_model.load)
+    with phases("scoring"):
+        predictor = Predictor(trainer, task_model, tokenizer)
+        scored = data.splits[task.scored_split]
+        kept = spread_rows(len(scored))
+        outputs, states = predictor.outputs_and_states(data.encoded[task.scored_split], kept)
+        metrics = task_model.score(outputs, scored, task.metrics)
+        extra_metrics = _extra_metrics(predictor, data, {target: context.eval_tasks[target] for target in spec.ood})
+        selection = _selection(predictor, data, methods, log, chosen_step) if data.best_epoch else metrics
+    with phases("saving"):
+        _write(folder, task_model, scored, outputs, states, kept)
+        if keep_model:
+            model.save_pretrained(folder / "model")
+            tokenizer.save_pretrained(folder / "model")
+        _free_training_memory(trainer, model)
+    with phases("comparing"):
+        # What the checkpoint lacks, and the head, are drawn as they were at the start.
+        set_seed(spec.seed)
+        with quiet():
+            pretrained = task_model.load()
+        distance = body_distance(model, pretrained)
+        layers = context.compare_layers(model, pretrained, states)
     return RunRecord(
         id=spec.id,
         spec=spec,
@@ -129,7 +152,7 @@ def run(
         scored_split=task.scored_split,
         metrics=metrics,
         primary=task.metrics[0],
-        selection_score=validation[task.metrics[0]],
+        selection_score=selection[task.metrics[0]],
         constant_scores={name: constant_score(name, scored.labels or []) for name in task.metrics},
         dominant_share=task_model.dominant_share(outputs),
         diverged=log.diverged or not task_model.finite(outputs),
@@ -148,6 +171,8 @@ def run(
         start_distance=next((v for name, v in log.facts.items() if name.endswith("/start_distance")), distance),
         seconds=time.perf_counter() - began,
         train_seconds=log.seconds,
+        phases=phases.seconds,
+        layers=layers,
         started=started,
         **_environment(),
     )
@@ -217,19 +242,32 @@ def _extra_metrics(predictor: Predictor, data: RunData, others: Mapping[OtherTas
     return scores | {other.name: predictor.score_other(target, other) for target, other in others.items()}
 
 
-def _write(folder: Path, model: nn.Module, predictor: Predictor, data: RunData, outputs: Outputs) -> None:
-    """Write what was predicted for the scored split, and what the model's layers made of its rows."""
+def _selection(
+    predictor: Predictor, data: RunData, methods: Sequence[Method], log: TrainingLog, chosen_step: int
+) -> Scores:
+    """Return the scores of the final model on the validation rows, which chose the epoch."""
+    at_step = {evaluation.step: evaluation.metrics for evaluation in log.evaluations}
+    # What a method chose after that epoch, nobody has scored yet.
+    if chosen_step in at_step and not any(method.requires.validation for method in methods):
+        return at_step[chosen_step]
+    return predictor.score(data, "validation")
+
+
+def _write(
+    folder: Path,
+    task_model: TaskModel,
+    scored: Split,
+    outputs: Outputs,
+    states: NDArray[np.float32] | None,
+    kept: Sequence[int],
+) -> None:
+    """Write what was predicted for the scored split, and what the model's layers made of its rows ``kept``."""
     folder.mkdir(parents=True, exist_ok=True)
-    task_model = predictor.task_model
-    scored = data.splits[data.task.scored_split]
     arrays: dict[str, Any] = task_model.prediction_arrays(scored, outputs)
     # Texts have as many places in the file as the longest of them.
     np.savez_compressed(folder / "predictions.npz", **arrays)
-    rows = spread_rows(len(scored))
-    batches = predictor.trainer.get_test_dataloader(Subset(data.encoded[data.task.scored_split], rows))
-    states = task_model.states(model, batches)
     if states is not None:
-        write_states(folder / "representations.npz", states, [scored.ids[row] for row in rows])
+        write_states(folder / "representations.npz", states, [scored.ids[row] for row in kept])
 
 
 def _free_training_memory(trainer: Trainer, model: nn.Module) -> None:

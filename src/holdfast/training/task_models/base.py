@@ -12,7 +12,7 @@ from transformers import Trainer, TrainingArguments
 from holdfast.records.run import RunSpec
 from holdfast.tasks.encode import EncodedSplit
 from holdfast.tasks.task import Split, Task
-from holdfast.training.models.hidden_states import layer_states
+from holdfast.training.models.hidden_states import Pooling, layer_states
 from holdfast.training.models.loading import empty_model, load_weights
 
 Outputs = Any
@@ -43,6 +43,8 @@ class TaskModel(ABC):
     """Class with ``from_pretrained`` and ``from_config`` that gives a model its head."""
     ability: ClassVar[str]
     """What it does, as a verb: models without such a head cannot."""
+    pooling: ClassVar[Pooling | None] = "auto"
+    """Where the hidden states of the passes that predict are read; None where ``states`` needs others."""
 
     @abstractmethod
     def config(self) -> Any:
@@ -105,4 +107,10 @@ class TaskModel(ABC):
 
     def states(self, model: Any, batches: Iterable[Mapping[str, Any]]) -> NDArray[np.float32] | None:
         """Return (layers, rows, width): hidden states, one vector a row; None where there are none to line up."""
-        return layer_states(model, batches)
+        assert self.pooling is not None
+        states = layer_states(model, batches, self.pooling)
+        return None if states is None else self.states_of_rows(states)
+
+    def states_of_rows(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (layers, rows, width) of what the model gives for the rows."""
+        return states

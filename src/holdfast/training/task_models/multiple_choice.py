@@ -1,6 +1,5 @@
 """Texts that one of several choices follows."""
 
-from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,7 +8,6 @@ from transformers import AutoModelForMultipleChoice, DataCollatorForMultipleChoi
 
 from holdfast.tasks.encode import EncodedSplit, are_cut, encode
 from holdfast.tasks.task import Split
-from holdfast.training.models.hidden_states import layer_states
 from holdfast.training.task_models.classifier import Classifier
 from holdfast.training.task_models.scoring import Scorer
 
@@ -48,11 +46,8 @@ class MultipleChoice(Classifier):
     def collator(self, tokenizer: Any, model: Any) -> Any:  # noqa: D102
         return DataCollatorForMultipleChoice(tokenizer)
 
-    def states(self, model: Any, batches: Iterable[Mapping[str, Any]]) -> NDArray[np.float32] | None:
+    def states_of_rows(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (layers, rows, width): of each row the mean over its choices' vectors."""
-        states = layer_states(model, batches)
-        if states is None:
-            return None
         layers, _, width = states.shape
         choices = states.reshape(layers, -1, len(self.task.label_names), width)
         return np.asarray(choices.mean(2))

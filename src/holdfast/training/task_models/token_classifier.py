@@ -1,6 +1,6 @@
 """Words with a class each."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +16,6 @@ from holdfast.errors import HoldfastError
 from holdfast.tasks.encode import EncodedSplit
 from holdfast.tasks.scoring.entities import entity_f1
 from holdfast.tasks.task import Split
-from holdfast.training.models.hidden_states import layer_states
 from holdfast.training.task_models.base import IGNORED
 from holdfast.training.task_models.scoring import Scorer
 
@@ -32,6 +31,8 @@ class TokenClassifier(Scorer):
     """A token classifier; a word's class is read at its first piece, the others count nowhere."""
 
     auto_class: ClassVar[Any] = AutoModelForTokenClassification
+    # As the head reads every token.
+    pooling = "mean"
     ability = "classify words"
 
     def encode(self, split: Split, tokenizer: Any, *, training: bool) -> tuple[EncodedSplit, int]:
@@ -101,10 +102,6 @@ class TokenClassifier(Scorer):
             "labels": np.asarray([tag for _, tags, logits in rows for tag in tags[: len(logits)]]),
             "logits": np.concatenate(outputs).astype(np.float32),
         }
-
-    def states(self, model: Any, batches: Iterable[Mapping[str, Any]]) -> NDArray[np.float32] | None:
-        """Return (layers, rows, width): of each row the mean over its tokens, as the head reads every one."""
-        return layer_states(model, batches, "mean")
 
     def _words(self, split: Split, tokenizer: Any) -> Iterator[list[str]]:
         """Give each row's words as the tokenizer takes them."""

@@ -19,6 +19,9 @@ from holdfast.training.task_models.base import IGNORED, TaskModel
 class Writer(TaskModel):
     """Writes a text. Outputs are the texts."""
 
+    # A pass writes one token.
+    pooling = None
+
     def read(self, prediction: Any, tokenizer: Any) -> list[str]:  # noqa: D102
         ids = np.asarray(prediction.predictions)
         ids = np.where(ids == IGNORED, tokenizer.pad_token_id, ids)
