@@ -73,6 +73,7 @@ def test_every_option_reaches_the_study(fakes, tickets, tmp_path, holdfast):
     }
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
     arguments += ["--method", "vanilla", "--method", "r3f", "--activation-checkpointing", "--remote-code"]
+    arguments += ["--group-by-length"]
     told = holdfast("compare", tickets, "--out", "out", "--text", "text", "--label", "label", *arguments)
     assert told.code == 0
     written = yaml.safe_load((tmp_path / "out" / "study.yaml").read_text())
@@ -101,7 +102,7 @@ def test_every_option_reaches_the_study(fakes, tickets, tmp_path, holdfast):
         "pickled_weights": False,
     }
     defaults = {"adam_beta2": 0.999, "adam_epsilon": 1e-8, "max_target_length": 64, "num_beams": 1}
-    defaults["activation_checkpointing"] = True
+    defaults["activation_checkpointing"] = defaults["group_by_length"] = True
     for name, value in settings.items():
         given = options.get(name.replace("_", "-"))
         expected = defaults.get(name)

@@ -49,6 +49,7 @@ class TrainingOptions(TypedDict, total=False):
     num_beams: int
     precision: Literal["fp32", "bf16", "fp16"]
     activation_checkpointing: bool
+    group_by_length: bool
 
 
 class RunOptions(ReadingOptions, TrainingOptions, total=False):
@@ -84,7 +85,7 @@ _NAMES = (
     | CompareOptions.__optional_keys__
 )
 _OPTION = re.compile(rf"(?<![\w-])--({'|'.join(name.replace('_', '-') for name in _NAMES)})(?![\w-])")
-_FLAGS = "remote_code|pickled_weights|retry_failed|activation_checkpointing"
+_FLAGS = "remote_code|pickled_weights|retry_failed|activation_checkpointing|group_by_length"
 
 
 def source(data: Data) -> str | TaskSpec:

@@ -161,6 +161,9 @@ Precision = Annotated[
 ActivationCheckpointing = Annotated[
     bool, flag("--activation-checkpointing", "Save memory by computing activations twice.")
 ]
+GroupByLength = Annotated[
+    bool, flag("--group-by-length", "Make batches of rows of about the same length, with less padding.")
+]
 RemoteCode = Annotated[bool, flag("--remote-code", "Run code that comes with the model. Only for models you trust.")]
 PickledWeights = Annotated[
     bool, flag("--pickled-weights", "Load pickled weights, which may run code. Only from people you trust.")
@@ -204,14 +207,18 @@ TRAINING: dict[str, Any] = {
     "num_beams": NumBeams,
 }
 """How a run trains."""
-ARITHMETIC: dict[str, Any] = {"precision": Precision, "activation_checkpointing": ActivationCheckpointing}
-"""In what arithmetic, and with what memory."""
+ARITHMETIC: dict[str, Any] = {
+    "precision": Precision,
+    "activation_checkpointing": ActivationCheckpointing,
+    "group_by_length": GroupByLength,
+}
+"""In what arithmetic, with what memory, and with how much padding."""
 RUNS: dict[str, Any] = {"workers": Workers, "threads": Threads, "dry_run": DryRun, "retry_failed": RetryFailed}
 """Where the runs of a study happen, and which."""
 TRUST: dict[str, Any] = {"remote_code": RemoteCode, "pickled_weights": PickledWeights}
 """What may run code."""
 
-_FLAGS = ("activation_checkpointing", "dry_run", "retry_failed", "remote_code", "pickled_weights")
+_FLAGS = ("activation_checkpointing", "group_by_length", "dry_run", "retry_failed", "remote_code", "pickled_weights")
 
 
 def taking(*groups: Mapping[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -42,6 +42,8 @@ class TrainingSettings(BaseModel):
     """Texts that the search for the likeliest text to write keeps in view; 1 takes the likeliest token each time."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     activation_checkpointing: bool = False
+    group_by_length: bool = False
+    """Whether a batch has rows of about the same length, with less padding; ``data_seed`` decides the order still."""
 
     def total_steps(self, rows: int) -> int:
         """Return the optimizer steps of a run on ``rows`` training rows, in one process."""

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, TrainingArguments
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, TrainerCallback, TrainingArguments
 
 from holdfast import HoldfastError
 from holdfast.records.run import Perturbation, ProbeSettings, RunSpec, TrainingSettings
@@ -17,7 +17,7 @@ from holdfast.tasks.task import Split, Task
 from holdfast.training.pretraining.self_supervised import StageProgress
 from holdfast.training.run.check import check_run
 from holdfast.training.run.progress import Progress
-from holdfast.training.run.train_run import run
+from holdfast.training.run.train_run import RunContext, run
 from holdfast.training.run.training_log import TrainingLog
 from holdfast.training.task_models.base import on_one_gpu
 from tiny import WORDS, save_model
@@ -350,3 +350,58 @@ def test_a_run_takes_one_gpu_of_several(tmp_path):
     arguments._n_gpu = 3
     assert arguments.train_batch_size == 12
     assert on_one_gpu(arguments).train_batch_size == 4
+
+
+@pytest.mark.slow
+def test_what_is_shared_between_runs_of_a_process_changes_nothing(model, tmp_path):
+    """A run after others, with what they left in the cache, is the run alone."""
+    given, context = task(test=split(30, 2)), RunContext()
+    for at, method in enumerate(("r3f", "mixout(drop=0.5)")):
+        run(spec(model, method, seed=at + 5), given, tmp_path / f"before{at}", context=context)
+    alone = run(spec(model), given, tmp_path / "alone")
+    after = run(spec(model), given, tmp_path / "after", context=context)
+    timed = {"seconds", "train_seconds", "started", "phases"}
+    assert after.model_dump(exclude=timed) == alone.model_dump(exclude=timed)
+    first, second = (np.load(tmp_path / name / "predictions.npz") for name in ("alone", "after"))
+    assert np.array_equal(first["logits"], second["logits"])
+
+
+@pytest.mark.slow
+def test_the_validation_score_is_that_of_the_epoch_chosen(model, tmp_path):
+    """It is not computed again, and is what the saved model scores."""
+    given = task(test=split(30, 2))
+    record = run(spec(model), given, tmp_path)
+    tuned = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model").eval()
+    read = AutoTokenizer.from_pretrained(tmp_path / "model")
+    rows = given.splits["validation"]
+    right = 0
+    for text, label in zip(rows.texts, rows.labels, strict=True):
+        with torch.no_grad():
+            right += int(tuned(**read(text, return_tensors="pt")).logits.argmax()) == label
+    assert record.selection_score == right / len(rows)
+    assert record.chosen_step in {one.step for one in record.evaluations}
+
+
+def test_batches_of_like_length_follow_the_data_seed_alone(model, tmp_path, monkeypatch):
+    """Whatever the seed, and whatever a method draws."""
+    orders = []
+
+    class Order(TrainerCallback):
+        def on_step_begin(self, args, state, control, train_dataloader=None, **kwargs):
+            orders[-1] = list(train_dataloader.batch_sampler.sampler) if not orders[-1] else orders[-1]
+
+    given = task(train=split(200, 0))
+    lengths = [len(text.split()) for text in given.splits["train"].texts]
+    context = RunContext(callbacks=lambda trainer: [Order()])
+    for seed, data_seed, method in ((0, 0, "vanilla"), (1, 0, "r3f(sigma=0.1)"), (0, 1, "vanilla")):
+        orders.append([])
+        wanted = spec(model, method, seed=seed, data_seed=data_seed, settings={"group_by_length": True, "max_steps": 1})
+        run(wanted, given, tmp_path / f"{seed}{data_seed}", keep_model=False, context=context)
+    assert sorted(orders[0]) == list(range(200))
+    assert orders[0] == orders[1] != orders[2]
+
+    def spread(order):
+        batches = [[lengths[row] for row in order[at : at + 8]] for at in range(0, 200, 8)]
+        return np.mean([max(batch) - min(batch) for batch in batches])
+
+    assert spread(orders[0]) < spread(range(200)) / 2

@@ -1,6 +1,6 @@
 """The rows of a run as its model takes them, and which of them methods choose by."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,12 +88,13 @@ def encode_run(task_model: TaskModel, tokenizer: Any, methods: Sequence[Method],
 def by_length(rows: EncodedSplit) -> list[int]:
     """Return the places of ``rows``, the longest first: batches are padded least, and the largest is the first."""
 
-    def length(row: int) -> int:
-        ids = rows[row].get("input_ids", rows[row].get("prompt", ()))
-        # Choices have a list of tokens each.
-        return max(map(len, ids), default=0) if ids and isinstance(ids[0], list) else len(ids)
+    return sorted(range(len(rows)), key=lambda row: -length_of(rows[row]))
 
-    return sorted(range(len(rows)), key=lambda row: -length(row))
+
+def length_of(row: Mapping[str, Any]) -> int:
+    """Return the number of tokens of an encoded row, of the longest of its choices where it has some."""
+    ids = row.get("input_ids", row.get("prompt", ()))
+    return max(map(len, ids), default=0) if ids and isinstance(ids[0], list) else len(ids)
 
 
 def _longest_first(rows: EncodedSplit, split: Split) -> tuple[EncodedSplit, Split]:

@@ -17,11 +17,13 @@ import transformers
 from numpy.typing import NDArray
 from torch import nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
+from transformers.trainer_pt_utils import LengthGroupedSampler
 
 import holdfast
 from holdfast.methods import parse
 from holdfast.methods.base import Method
 from holdfast.records.run import LayerState, OtherTask, RunRecord, RunSpec
+from holdfast.tasks.encode import EncodedSplit
 from holdfast.tasks.scoring.metrics import constant_score
 from holdfast.tasks.task import Split, Task
 from holdfast.training.models.hidden_states import spread_rows, write_states
@@ -31,7 +33,7 @@ from holdfast.training.quiet import quiet
 from holdfast.training.run.check import check_run
 from holdfast.training.run.phases import Phases
 from holdfast.training.run.progress import OnProgress, Progress
-from holdfast.training.run.rows import RunData, encode_run
+from holdfast.training.run.rows import RunData, encode_run, length_of
 from holdfast.training.run.run_cache import RunCache
 from holdfast.training.run.scoring import Predictor, Scores
 from holdfast.training.run.trainer_arguments import trainer_arguments
@@ -220,7 +222,23 @@ def _trainer(
         callbacks=[log],
     )
     trainer.remove_callback(PrinterCallback)
+    if task_model.spec.settings.group_by_length:
+        _group_by_length(trainer, data.encoded["train"], task_model.spec.data_seed)
     return trainer
+
+
+def _group_by_length(trainer: Trainer, rows: EncodedSplit, data_seed: int) -> None:
+    """Let batches have rows of about the same length, in an order that depends on ``data_seed`` alone.
+
+    The Trainer's own way draws from the global generator, as dropout and the methods' noise do.
+    """
+    arguments = trainer.args
+    sampler = LengthGroupedSampler(
+        arguments.train_batch_size * arguments.gradient_accumulation_steps,
+        lengths=[length_of(row) for row in rows.rows],
+        generator=torch.Generator().manual_seed(data_seed),
+    )
+    trainer._get_train_sampler = lambda train_dataset=None: sampler  # type: ignore[method-assign]
 
 
 def _train(trainer: Trainer, best_epoch: bool) -> int:

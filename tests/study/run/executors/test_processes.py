@@ -120,3 +120,34 @@ def test_an_executor_of_one_slot_never_runs_two_at_a_time(fakes, tickets, tmp_pa
     order = [move[:2] for move in heard.moves]
     assert order == sorted(order, key=order.index)
     assert Processes(1, data_dir=None).slots == 1
+
+
+@pytest.mark.slow
+def test_a_worker_stays_until_one_of_its_runs_fails(fakes, tickets, tmp_path, monkeypatch):
+    """One process for the runs before the failure, another for those after it; both are gone at the end."""
+    script(fakes, **{"vanilla:1": "raise"})
+    started = []
+    popen = subprocess.Popen
+
+    def remember(*arguments, **options):
+        started.append(popen(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", remember)
+    summary = run(prepared(tickets, seeds=3), tmp_path / "out")
+    assert [error["error"] for error in summary.errors] == ["ValueError: the loss is a tensor of"]
+    assert len(begun(fakes)) == 6
+    assert len(started) == 2
+    assert all(process.poll() is not None for process in started)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_what_a_run_prints_goes_to_its_own_log(fakes, tickets, tmp_path):
+    script(fakes, **{"r3f:0": "print", "vanilla:1": "print"})
+    plan = prepared(tickets, seeds=2)
+    run(plan, tmp_path / "out")
+    said = {(s.method, s.seed): (tmp_path / "out" / "runs" / s.id / "log.txt").read_text() for s in plan.grid}
+    for (method, seed), text in said.items():
+        expected = f"{method} {seed}" if (method, seed) in (("r3f", 0), ("vanilla", 1)) else ""
+        assert text.split() == expected.split() * 2, "from Python and from below it"

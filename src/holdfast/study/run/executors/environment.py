@@ -1,6 +1,7 @@
 """What a worker process finds in its environment before it imports anything."""
 
 import os
+import platform
 from collections.abc import Mapping
 
 _THREADS = (
@@ -27,6 +28,14 @@ def use_threads(count: int | None) -> None:
         import torch
 
         torch.set_num_threads(count)
+
+
+_KEEP_MEMORY = {
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
+    "MALLOC_TOP_PAD_": str(1 << 26),
+}
+"""Lets glibc keep between steps what the next one asks for again; the threshold for maps is the largest it takes."""
 
 
 def cores() -> int:
@@ -62,8 +71,9 @@ def visible_gpus(environment: Mapping[str, str]) -> list[str]:
 
 
 def worker_environment(environment: Mapping[str, str], threads: int, gpus: list[str], slot: int) -> dict[str, str]:
-    """Return the environment of the worker in ``slot``: its threads, its one GPU, quiet libraries."""
-    own = {**environment, **QUIET, **dict.fromkeys(_THREADS, str(threads))}
+    """Return the environment of the worker in ``slot``: its threads, its one GPU, memory kept, quiet libraries."""
+    memory = _KEEP_MEMORY if platform.libc_ver()[0] == "glibc" else {}
+    own = {**memory, **environment, **QUIET, **dict.fromkeys(_THREADS, str(threads))}
     # A crash in native code then leaves the Python stack in the log.
     own["PYTHONFAULTHANDLER"] = "1"
     if gpus:
