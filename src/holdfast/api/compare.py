@@ -111,7 +111,7 @@ def compare(
     from holdfast.methods import describe
     from holdfast.report.outputs import OUTPUTS
     from holdfast.study.plan.prepare import prepare
-    from holdfast.study.run.study_runner import run_study
+    from holdfast.study.run.study_runner import run_study, warm_workers
     from holdfast.study.store.run_store import Store
 
     check_options({**options, "data": data, "methods": methods, "seeds": seeds, "train_size": train_size}, _KNOWN)
@@ -132,12 +132,13 @@ def compare(
         study, file = read_data([source(item) for item in items], study_keys(given))
         if study.sequence is not None:
             raise HoldfastError(f"{file}: it tunes one model on tasks in turn; run it with `holdfast compare {file}`")
-        with quiet():
-            prepared = prepare(study, None if data_dir is None else Path(data_dir))
+        place = None if data_dir is None else Path(data_dir)
+        with quiet(), warm_workers(study, place) as executor:
+            prepared = prepare(study, place)
             folder = default_out(file, [task.name for task in prepared.tasks]) if out is None else Path(out)
             Store(folder).check(prepared.study, prepared.stored)
             log_remarks(prepared)
-            summary = run_study(prepared, folder, Logged(), OUTPUTS, retry_failed=retry_failed)
+            summary = run_study(prepared, folder, Logged(), OUTPUTS, executor=executor, retry_failed=retry_failed)
     assert not isinstance(summary, SequenceSummary)
     if all(row.n == 0 for row in summary.results):
         first = summary.errors[0]

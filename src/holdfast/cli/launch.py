@@ -1,5 +1,6 @@
 """From a study to its results: what every command that does many runs does."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from holdfast.study.define.study_file import StudyFile
 
 if TYPE_CHECKING:
     from holdfast.study.plan.prepare import Prepared
+    from holdfast.study.run.executors.base import Executor
 
 
 def launch(
@@ -27,13 +29,17 @@ def launch(
     ``study_file``: where the study came from, if from a file. Stopped, it tells how to go on.
     """
     from holdfast.study.plan.prepare import prepare
+    from holdfast.study.run.study_runner import warm_workers
 
-    prepared = prepare(study, data_dir)
-    target = out or default_out(study_file, [task.name for task in prepared.tasks])
-    do(prepared, target, dry_run=dry_run, retry_failed=retry_failed)
+    with nullcontext() if dry_run else warm_workers(study, data_dir) as executor:
+        prepared = prepare(study, data_dir)
+        target = out or default_out(study_file, [task.name for task in prepared.tasks])
+        do(prepared, target, executor, dry_run=dry_run, retry_failed=retry_failed)
 
 
-def do(prepared: "Prepared", target: Path, *, dry_run: bool, retry_failed: bool) -> None:
+def do(
+    prepared: "Prepared", target: Path, executor: "Executor | None" = None, *, dry_run: bool, retry_failed: bool
+) -> None:
     """Do the runs of a checked study in ``target`` and show the results, as ``launch`` does."""
     from holdfast.cli import display
     from holdfast.cli.outputs import show_results
@@ -50,7 +56,7 @@ def do(prepared: "Prepared", target: Path, *, dry_run: bool, retry_failed: bool)
     typer.echo(f"results go to {target}", err=True)
     try:
         with display.listening() as callback:
-            summary = run_study(prepared, target, callback, OUTPUTS, retry_failed=retry_failed)
+            summary = run_study(prepared, target, callback, OUTPUTS, executor=executor, retry_failed=retry_failed)
     except KeyboardInterrupt as stop:
         typer.echo(how_to_go_on(prepared, target), err=True)
         raise typer.Exit(exit_code(stop)) from None

@@ -1,12 +1,14 @@
 """A study from its plan to its results, going on from whatever is already there."""
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from holdfast.records.run import RunRecord, RunSpec
 from holdfast.records.summary import SequenceSummary, Summary
 from holdfast.study.analysis.conclude import Outputs, conclude
+from holdfast.study.define.study_file import StudyFile
 from holdfast.study.plan.policy import Policy
 from holdfast.study.plan.prepare import Prepared
 from holdfast.study.run.executors.base import Executor
@@ -17,18 +19,47 @@ from holdfast.study.store.best import prune
 from holdfast.study.store.run_store import Store
 
 
+@contextmanager
+def warm_workers(study: StudyFile, data_dir: Path | None) -> Iterator[Executor | None]:
+    """Within the block, have workers for the runs of ``study``, which get ready while it is prepared.
+
+    None where its runs are done in this process.
+    """
+    if study.workers == 0:
+        yield None
+        return
+    with closing(Processes(study.workers, study.threads, data_dir)) as workers:
+        workers.warm_up(len(study.methods) * len(study.seeds) * len(study.tasks))
+        yield workers
+
+
 def run_study(
-    prepared: Prepared, out: Path, callback: StudyCallback, outputs: Outputs, *, retry_failed: bool = False
+    prepared: Prepared,
+    out: Path,
+    callback: StudyCallback,
+    outputs: Outputs,
+    *,
+    executor: Executor | None = None,
+    retry_failed: bool = False,
 ) -> Summary | SequenceSummary:
     """Do the runs that ``out`` lacks, write the results there, and return them.
 
-    ``retry_failed`` also does those again that stopped with an error. Raises ``HoldfastError`` when ``out``
-    holds something else or is in use, before anything is written. ``KeyboardInterrupt`` stops the runs under
-    way and leaves a folder from which the same call goes on.
+    Args:
+        prepared: The study, checked.
+        out: Its folder.
+        callback: Told what its runs do.
+        outputs: What writes the results.
+        executor: What does the runs, which stays open; None makes one.
+        retry_failed: Also do those again that stopped with an error.
+
+    Raises:
+        HoldfastError: When ``out`` holds something else or is in use, before anything is written.
+        KeyboardInterrupt: Stops the runs under way and leaves a folder from which the same call goes on.
     """
     store = Store(out)
     with store.open(prepared.study, prepared.stored, prepared.grid):
-        _do_runs(store, prepared, callback, retry_failed)
+        with nullcontext(executor) if executor else closing(_executor(prepared)) as at_work:
+            _do_runs(store, prepared, at_work, callback, retry_failed)
         return conclude(store, prepared.study, prepared.stored, outputs)
 
 
@@ -40,17 +71,16 @@ def remake_results(out: Path, outputs: Outputs) -> Summary | SequenceSummary:
         return conclude(store, study, stored, outputs)
 
 
-def _do_runs(store: Store, prepared: Prepared, callback: StudyCallback, retry_failed: bool) -> None:
+def _do_runs(store: Store, prepared: Prepared, executor: Executor, callback: StudyCallback, retry_failed: bool) -> None:
     records = store.records()
     if retry_failed:
         records = {run: record for run, record in records.items() if record.status != "error"}
-    with closing(_executor(prepared)) as executor:
-        progress = StudyProgress(prepared.policy.planned(records), prepared.names, records.values(), executor.slots)
-        events = _RunEvents(store, prepared.policy, records, progress, callback)
+    progress = StudyProgress(prepared.policy.planned(records), prepared.names, records.values(), executor.slots)
+    events = _RunEvents(store, prepared.policy, records, progress, callback)
+    events.look_ahead()
+    while specs := prepared.policy.next(records):
+        executor.execute(specs, store, events)
         events.look_ahead()
-        while specs := prepared.policy.next(records):
-            executor.execute(specs, store, events)
-            events.look_ahead()
 
 
 def _executor(prepared: Prepared) -> Executor:

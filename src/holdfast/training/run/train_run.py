@@ -1,5 +1,6 @@
 """One run: a RunSpec and its loaded task in, a RunRecord out."""
 
+import copy
 import math
 import os
 import platform
@@ -104,6 +105,7 @@ def run(
         tokenizer = load_tokenizer(spec.source)
         task_model = task_model_of(spec, task)
         model = task_model.load()
+        pretrained = copy.deepcopy(model) if _bytes(model) <= _COPIED else None
         if context.start is not None:
             take_body(model, context.start, spec.remote_code)
         fill_padding(model, tokenizer)
@@ -139,10 +141,11 @@ def run(
             tokenizer.save_pretrained(folder / "model")
         _free_training_memory(trainer, model)
     with phases("comparing"):
-        # What the checkpoint lacks, and the head, are drawn as they were at the start.
-        set_seed(spec.seed)
-        with quiet():
-            pretrained = task_model.load()
+        if pretrained is None:
+            # What the checkpoint lacks, and the head, are drawn as they were at the start.
+            set_seed(spec.seed)
+            with quiet():
+                pretrained = task_model.load()
         distance = body_distance(model, pretrained)
         layers = context.compare_layers(model, pretrained, states)
     return RunRecord(
@@ -178,6 +181,14 @@ def run(
         started=started,
         **_environment(),
     )
+
+
+_COPIED = 1 << 30
+"""Bytes of the largest model that is copied before it is tuned; larger ones are loaded again to compare with."""
+
+
+def _bytes(model: nn.Module) -> int:
+    return sum(p.numel() * p.element_size() for p in model.parameters())
 
 
 def _be_deterministic() -> None:

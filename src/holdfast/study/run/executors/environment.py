@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 from collections.abc import Mapping
 
 _THREADS = (
@@ -38,6 +39,10 @@ _KEEP_MEMORY = {
 """Lets glibc keep between steps what the next one asks for again; the threshold for maps is the largest it takes."""
 
 
+_GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+"""One of which Linux has where there is a GPU that torch can use: NVIDIA's, AMD's, and either in Windows' Linux."""
+
+
 def cores() -> int:
     """Return how many CPU cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -65,6 +70,9 @@ def visible_gpus(environment: Mapping[str, str]) -> list[str]:
         # CUDA ignores whatever follows the first name that is no device.
         end = next((at for at, name in enumerate(names) if name in ("", "-1")), len(names))
         return names[:end]
+    if sys.platform == "linux" and not any(map(os.path.exists, _GPU_DEVICES)):
+        # Importing torch to count none takes seconds.
+        return []
     import torch
 
     return [str(index) for index in range(torch.cuda.device_count())]

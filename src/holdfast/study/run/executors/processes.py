@@ -11,6 +11,7 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -51,22 +52,20 @@ class _Run:
 class _Worker:
     """A worker process in a slot; ``messages`` gets what it says, with it."""
 
-    def __init__(
-        self, slot: int, command: Sequence[str], environment: dict[str, str], log: Path, messages: "Messages"
-    ) -> None:
+    def __init__(self, slot: int, command: Sequence[str], environment: dict[str, str], messages: "Messages") -> None:
         self.slot = slot
         self.run: _Run | None = None
-        with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                # Until its first run begins, which says where.
-                stderr=output,
-                env=environment,
-                # The terminal's Ctrl-C is for this process, which then stops its workers in order.
-                **_APART,
-            )
+        self.output = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the worker
+        """What it prints before its first run, which says where to."""
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.output,
+            env=environment,
+            # The terminal's Ctrl-C is for this process, which then stops its workers in order.
+            **_APART,
+        )
         self._reader = threading.Thread(target=self._read, args=(messages,), daemon=True)
         self._reader.start()
 
@@ -79,11 +78,20 @@ class _Worker:
             self.process.stdin.write(request.encode())
             self.process.stdin.flush()
 
+    def log(self, run: _Run) -> list[str]:
+        """Return the lines printed in ``run``, or before it where it never began."""
+        path = run.folder / "log.txt"
+        if not path.exists():
+            self.output.seek(0)
+            return self.output.read().decode("utf-8", errors="replace").splitlines()
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+
     def send_away(self) -> None:
         """Tell the worker that no more runs will come."""
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
+        self.output.close()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the worker and whatever it started."""
@@ -129,6 +137,11 @@ class Processes:
         """Those that were sent away."""
         self._messages: Messages = queue.Queue()
 
+    def warm_up(self, count: int) -> None:
+        """Start ``count`` workers, as far as there are slots: they import what runs need while others prepare these."""
+        for slot in range(min(count, self.slots)):
+            self._worker(slot)
+
     def execute(self, specs: Sequence[RunSpec], store: Store, callback: ExecutorCallback) -> None:
         """Do all runs, as many at a time as there are slots; stop the workers when interrupted."""
         waiting, free, running = deque(specs), deque(range(self.slots)), 0
@@ -167,13 +180,15 @@ class Processes:
 
     def _begin(self, spec: RunSpec, slot: int, store: Store, callback: ExecutorCallback) -> None:
         run = _Run(spec, store.begin(spec))
+        self._worker(slot).begin(run, store.task_name(spec))
+        callback.started(spec)
+
+    def _worker(self, slot: int) -> _Worker:
         worker = self._workers.get(slot)
         if worker is None or worker.process.poll() is not None:
             environment = worker_environment(os.environ, self.threads, self.gpus, slot)
-            worker = _Worker(slot, self.command, environment, run.folder / "log.txt", self._messages)
-            self._workers[slot] = worker
-        worker.begin(run, store.task_name(spec))
-        callback.started(spec)
+            self._workers[slot] = worker = _Worker(slot, self.command, environment, self._messages)
+        return worker
 
     def _end(self, worker: _Worker, message: Message, store: Store) -> RunRecord | None:
         """Return the record of the run that ``worker`` ended, or died in; None where it did none."""
@@ -183,7 +198,7 @@ class Processes:
             worker.process.wait()
         record = None if run is None else store.record(run.spec.id)
         if run is not None and record is None:
-            record = _failure(run, worker.process.returncode, store)
+            record = _failure(run, worker.process.returncode, worker.log(run), store)
         if gone or (record is not None and record.status == "error"):
             worker.send_away()
             self._leaving.append(worker)
@@ -192,10 +207,8 @@ class Processes:
         return record
 
 
-def _failure(run: _Run, code: int, store: Store) -> RunRecord:
+def _failure(run: _Run, code: int, log: Sequence[str], store: Store) -> RunRecord:
     """Return, and keep, the record of a run whose worker left none."""
-    path = run.folder / "log.txt"
-    log = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     write_text(run.folder / "error.txt", "\n".join(log[-_TAIL:]) + "\n")
     record = RunRecord(
         id=run.spec.id,

@@ -1,0 +1,1 @@
+"""What a study is compared with: scripts of their own, started by ``benchmarks/study.py``."""
