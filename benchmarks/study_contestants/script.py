@@ -40,7 +40,7 @@ for seed in range(runs):
         model,
         TrainingArguments(
             output_dir=str(told.with_suffix("")),
-            num_train_epochs=settings.epochs,
+            max_steps=settings.total_steps(len(data["train"])),
             per_device_train_batch_size=settings.batch_size,
             per_device_eval_batch_size=settings.eval_batch_size,
             learning_rate=settings.learning_rate,

@@ -27,7 +27,7 @@ for seed in range(runs):
     loader = torch.utils.data.DataLoader(
         train, settings.batch_size, shuffle=True, collate_fn=DataCollatorWithPadding(tokenizer)
     )
-    batches = [batch for _ in range(int(settings.epochs) + 1) for batch in loader][:total]
+    batches = [batch for _ in range(-(-total // len(loader))) for batch in loader][:total]
     engine = Engine(
         model,
         [Vanilla()],

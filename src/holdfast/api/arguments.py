@@ -31,7 +31,8 @@ class ReadingOptions(TypedDict, total=False):
 class TrainingOptions(TypedDict, total=False):
     """How a run trains: the fields of ``TrainingSettings``, which say what they mean."""
 
-    epochs: float
+    epochs: float | None
+    validation_size: int | None
     max_steps: int | None
     batch_size: int
     eval_batch_size: int

@@ -124,7 +124,14 @@ DataDir = Annotated[
 TrainSize = Annotated[int | None, option("Rows drawn from the training split. Default: all.")]
 SubsetSeed = Annotated[int | None, option("Which rows --train-size draws. Default: 0.")]
 
-Epochs = Annotated[float | None, option(f"Passes over the training rows. Default: {_SETTINGS.epochs:g}.")]
+Epochs = Annotated[
+    float | None,
+    option("Passes over the training rows. Default: 10, but at least 200 and at most 2,000 optimizer steps."),
+]
+ValidationSize = Annotated[
+    int | None,
+    option("Validation rows that checkpoints are chosen by, at most. Default: half as many as training rows."),
+]
 MaxSteps = Annotated[int | None, option("Optimizer steps, in place of --epochs.")]
 BatchSize = Annotated[int | None, option(f"Rows in a forward pass. Default: {_SETTINGS.batch_size}.")]
 EvalBatchSize = Annotated[
@@ -192,6 +199,7 @@ PROBING: dict[str, Any] = {
 """How probes are trained."""
 TRAINING: dict[str, Any] = {
     "epochs": Epochs,
+    "validation_size": ValidationSize,
     "max_steps": MaxSteps,
     "batch_size": BatchSize,
     "eval_batch_size": EvalBatchSize,

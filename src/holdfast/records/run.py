@@ -10,13 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from holdfast.records.model_source import ModelSource
 from holdfast.records.task import TaskSpec
 
+_EPOCHS, _STEPS, _EVALUATIONS = 10, (200, 2000), 10
+
 
 class TrainingSettings(BaseModel):
     """How a run trains, apart from the method."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    epochs: float = Field(default=3.0, gt=0)
+    epochs: float | None = Field(default=None, gt=0)
+    """Passes over the training rows; None: 10, but at least 200 and at most 2,000 optimizer steps."""
     max_steps: int | None = Field(default=None, gt=0)
     """Optimizer steps; overrides ``epochs``."""
     batch_size: int = Field(default=16, gt=0)
@@ -42,6 +45,8 @@ class TrainingSettings(BaseModel):
     """Texts that the search for the likeliest text to write keeps in view; 1 takes the likeliest token each time."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     activation_checkpointing: bool = False
+    validation_size: int | None = Field(default=None, gt=0)
+    """Validation rows that a checkpoint is chosen by, at most; None: half as many as there are training rows."""
     group_by_length: bool = False
     """Whether a batch has rows of about the same length, with less padding; ``data_seed`` decides the order still."""
 
@@ -49,7 +54,17 @@ class TrainingSettings(BaseModel):
         """Return the optimizer steps of a run on ``rows`` training rows, in one process."""
         if self.max_steps is not None:
             return self.max_steps
+        if self.epochs is None:
+            return min(max(_EPOCHS * self.pass_steps(rows), _STEPS[0]), _STEPS[1])
         return math.ceil(self.epochs * self.pass_steps(rows))
+
+    def evaluation_steps(self, rows: int) -> int:
+        """Return after how many optimizer steps a run that keeps its best checkpoint scores the next: ten a run."""
+        return math.ceil(self.total_steps(rows) / _EVALUATIONS)
+
+    def selection_rows(self, train_rows: int, validation_rows: int) -> int:
+        """Return how many of the validation rows choose the checkpoint."""
+        return min(validation_rows, self.validation_size or max(1, train_rows // 2))
 
     def pass_steps(self, rows: int) -> int:
         """Return the optimizer steps of one pass over ``rows`` rows, in one process."""

@@ -17,8 +17,11 @@ from holdfast.tasks.task import Split, Task
 from holdfast.training.pretraining.self_supervised import StageProgress
 from holdfast.training.run.check import check_run
 from holdfast.training.run.progress import Progress
+from holdfast.training.run.rows import encode_run
+from holdfast.training.run.run_cache import RunCache
 from holdfast.training.run.train_run import RunContext, run
 from holdfast.training.run.training_log import TrainingLog
+from holdfast.training.task_models import task_model_of
 from holdfast.training.task_models.base import on_one_gpu
 from tiny import WORDS, save_model
 
@@ -81,9 +84,9 @@ def test_with_test_labels_validation_selects_and_test_scores(model, tmp_path):
     record = run(spec(model), given, tmp_path)
     assert (record.scored_split, record.scored_rows) == ("test", 30)
     scores = [entry.metrics["accuracy"] for entry in record.evaluations]
-    assert [entry.step for entry in record.evaluations] == [5, 10]
+    assert [entry.step for entry in record.evaluations] == list(range(1, 11)), "ten times a run"
     assert record.selection_score == max(scores)
-    assert record.chosen_step == [5, 10][scores.index(max(scores))]
+    assert record.chosen_step == 1 + scores.index(max(scores))
     assert set(record.extra_metrics) == {"ood"}
     assert not (tmp_path / "checkpoints").exists()
 
@@ -109,7 +112,7 @@ def test_the_saved_model_gives_the_stored_logits_without_holdfast(model, tmp_pat
 
 def test_representations_and_distances_are_those_of_the_saved_model(model, tmp_path):
     given = task(test=split(600, 2))
-    record = run(spec(model, settings={"max_steps": 3}), given, tmp_path)
+    record = run(spec(model, settings={"max_steps": 30}), given, tmp_path)
     tuned = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model").eval()
     held = np.load(tmp_path / "representations.npz")
     at = [row * 600 // 512 for row in range(512)]
@@ -405,3 +408,31 @@ def test_batches_of_like_length_follow_the_data_seed_alone(model, tmp_path, monk
         return np.mean([max(batch) - min(batch) for batch in batches])
 
     assert spread(orders[0]) < spread(range(200)) / 2
+
+
+def test_by_default_a_run_has_ten_passes_but_neither_too_few_steps_nor_too_many():
+    """Of 16 rows a step: 80 rows have 5 steps a pass, 1,000 have 63, 10,000 have 625."""
+    settings = TrainingSettings()
+    assert [settings.total_steps(rows) for rows in (80, 320, 1000, 10_000)] == [200, 200, 630, 2000]
+    assert [settings.evaluation_steps(rows) for rows in (80, 1000, 10_000)] == [20, 63, 200]
+    assert TrainingSettings(epochs=2).total_steps(80) == 10
+    assert TrainingSettings(max_steps=7).total_steps(80) == 7
+    assert [settings.selection_rows(train, 1000) for train in (1, 200, 5000)] == [1, 100, 1000]
+    assert TrainingSettings(validation_size=30).selection_rows(200, 1000) == 30
+
+
+def test_a_checkpoint_is_chosen_by_half_as_many_rows_as_are_trained_on(model, tmp_path):
+    """The same for every run of a study: ``subset_seed`` draws them, stratified."""
+    rows = split(300, 1)
+    given = task(test=split(30, 2), validation=rows)
+    wanted = spec(model, settings={"max_steps": 20})
+    data = encode_run(task_model_of(wanted, given), AutoTokenizer.from_pretrained(model), [], RunCache())
+    encoded, chosen = data.choosing
+    assert len(encoded) == len(chosen) == 20
+    assert abs(sum(chosen.labels) / 20 - sum(rows.labels) / 300) < 0.1
+    by_id = dict(zip(rows.ids, rows.texts, strict=True))
+    assert [by_id[name] for name in chosen.ids] == list(chosen.texts)
+    lengths = [len(row["input_ids"]) for row in encoded.rows]
+    assert lengths == sorted(lengths, reverse=True)
+    record = run(wanted, given, tmp_path, keep_model=False)
+    assert all(score * 20 == round(score * 20) for one in record.evaluations for score in [one.metrics["accuracy"]])

@@ -258,7 +258,7 @@ def _info(task: Task, study: StudyFile, size: int | None, eval_tasks: LoadedTask
     metric = task.metrics[0]
     constant = constant_score(metric, scored.labels) if scored.labels is not None else 0.0
     selection = (
-        f"of every run the checkpoint with the best validation {metric}"
+        _selection(metric, len(train), len(task.splits["validation"]), study)
         if task.scored_split == "test"
         else "of every run the last checkpoint"
     )
@@ -277,6 +277,12 @@ def _info(task: Task, study: StudyFile, size: int | None, eval_tasks: LoadedTask
         base=task.name,
         targets=targets_of(task, train, study, eval_tasks),
     )
+
+
+def _selection(metric: str, train_rows: int, validation_rows: int, study: StudyFile) -> str:
+    rows = study.settings.selection_rows(train_rows, validation_rows)
+    of = "" if rows == validation_rows else f" on {rows} of {validation_rows} rows (--validation-size)"
+    return f"of every run the checkpoint with the best validation {metric}{of}"
 
 
 def _cut_texts(task: Task, labelled: Mapping[str, Split], run: RunSpec) -> list[str]:

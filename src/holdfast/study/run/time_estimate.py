@@ -90,7 +90,7 @@ def estimate(prepared: Prepared, specs: Sequence[RunSpec]) -> Estimate:
             continue
         rows = info.train_rows - (rows_removed(info.train_rows, spec.perturb.remove) if spec.perturb else 0)
         training = timings[spec.method].training(spec.settings, rows) * timing.step / plain[first].step
-        scoring = _scoring(tasks[spec.task], spec.settings, timing)
+        scoring = _scoring(tasks[spec.task], spec.settings, timing, rows)
         runs[spec.id] = start + timing.around + training + scoring + evaluation
     return Estimate(runs, max(1, study.workers))
 
@@ -148,14 +148,15 @@ def _gaps(times: Sequence[float]) -> list[float]:
     return [later - earlier for earlier, later in itertools.pairwise(times)]
 
 
-def _scoring(task: Task, settings: TrainingSettings, timing: _Timing) -> float:
+def _scoring(task: Task, settings: TrainingSettings, timing: _Timing, train_rows: int) -> float:
     """Return the seconds of scoring: a forward pass costs about a third of a training step a row."""
     a_row = timing.step / (settings.batch_size * settings.accumulation) / 3
     labelled = {name: len(split) for name, split in task.splits.items() if split.labels is not None}
     rows = sum(rows for name, rows in labelled.items() if name != "train")
     if task.scored_split != "validation":
-        # Every epoch is scored on the validation split to choose one.
-        rows += math.ceil(settings.epochs) * labelled["validation"]
+        # Checkpoints are scored on validation rows to choose one.
+        evaluations = math.ceil(settings.total_steps(train_rows) / settings.evaluation_steps(train_rows))
+        rows += evaluations * settings.selection_rows(train_rows, labelled["validation"])
     return rows * a_row
 
 

@@ -47,11 +47,11 @@ class RunData:
     truncated: dict[str, int]
     """Rows of each that were cut."""
     choosing: tuple[EncodedSplit, Split] | None
-    """What the best epoch, or a method, is chosen by; None where nothing is."""
+    """What the best step, or a method, is chosen by; None where nothing is."""
 
     @property
-    def best_epoch(self) -> bool:
-        """Whether the best epoch is scored: not where the validation rows, which choose it, are what is scored."""
+    def best_step(self) -> bool:
+        """Whether the best step is scored: not where the validation rows, which choose it, are what is scored."""
         return self.task.scored_split != "validation"
 
 
@@ -81,8 +81,19 @@ def encode_run(task_model: TaskModel, tokenizer: Any, methods: Sequence[Method],
     if held_out is not None:
         choosing = _longest_first(encode("held out", held_out)[0], held_out)
     elif task.scored_split != "validation":
-        choosing = _longest_first(encoded["validation"], splits["validation"])
+        choosing = _longest_first(*_selection(encoded["validation"], splits["validation"], splits["train"], task_model))
     return RunData(task, splits, encoded, truncated, choosing)
+
+
+def _selection(rows: EncodedSplit, split: Split, train: Split, task_model: TaskModel) -> tuple[EncodedSplit, Split]:
+    """Return the validation rows that choose the checkpoint: as few as a user with these training rows has."""
+    spec = task_model.spec
+    size = spec.settings.selection_rows(len(train), len(split))
+    if size == len(split):
+        return rows, split
+    place = {name: row for row, name in enumerate(split.ids)}
+    chosen = draw_subset(split, size, spec.subset_seed, task_model.task.kind)
+    return EncodedSplit([rows[place[name]] for name in chosen.ids]), chosen
 
 
 def by_length(rows: EncodedSplit) -> list[int]:

@@ -123,7 +123,7 @@ def run(
         for callback in context.callbacks(trainer):
             trainer.add_callback(callback)
         attach(trainer, *methods, trim_vocabulary=not trimming_problem(model))
-        chosen_step = _train(trainer, data.best_epoch)
+        chosen_step = _train(trainer, data.best_step)
 
     on_progress(Progress(trainer.state.global_step, trainer.state.max_steps, "scoring", log.loss))
     with phases("scoring"):
@@ -133,7 +133,7 @@ def run(
         outputs, states = predictor.outputs_and_states(data.encoded[task.scored_split], kept)
         metrics = task_model.score(outputs, scored, task.metrics)
         extra_metrics = _extra_metrics(predictor, data, {target: context.eval_tasks[target] for target in spec.ood})
-        selection = _selection(predictor, data, methods, log, chosen_step) if data.best_epoch else metrics
+        selection = _selection(predictor, data, methods, log, chosen_step) if data.best_step else metrics
     with phases("saving"):
         _write(folder, task_model, scored, outputs, states, kept)
         if keep_model:
@@ -222,7 +222,7 @@ def _trainer(
             rows=len(data.splits["train"]),
             learning_rate=learning_rate,
             metric=task.metrics[0],
-            best_epoch=data.best_epoch,
+            best_step=data.best_step,
             folder=folder / "checkpoints",
         ),
         model=model,
@@ -252,7 +252,7 @@ def _group_by_length(trainer: Trainer, rows: EncodedSplit, data_seed: int) -> No
     trainer._get_train_sampler = lambda train_dataset=None: sampler  # type: ignore[method-assign]
 
 
-def _train(trainer: Trainer, best_epoch: bool) -> int:
+def _train(trainer: Trainer, best_step: bool) -> int:
     """Train; return the step whose weights the model has now."""
     try:
         trainer.train()
@@ -261,7 +261,7 @@ def _train(trainer: Trainer, best_epoch: bool) -> int:
     # From here on splits are scored as they are predicted.
     trainer.compute_metrics = None
     last = trainer.state.global_step
-    return int(trainer.state.best_global_step or last) if best_epoch else last
+    return int(trainer.state.best_global_step or last) if best_step else last
 
 
 def _extra_metrics(predictor: Predictor, data: RunData, others: Mapping[OtherTask, Task]) -> dict[str, Scores]:

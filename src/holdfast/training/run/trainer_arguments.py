@@ -7,9 +7,9 @@ import torch
 
 from holdfast.records.run import RunSpec
 
-_BEST_EPOCH: dict[str, Any] = {
-    "eval_strategy": "epoch",
-    "save_strategy": "epoch",
+_BEST_STEP: dict[str, Any] = {
+    "eval_strategy": "steps",
+    "save_strategy": "steps",
     "save_total_limit": 1,
     "save_only_model": True,
     "load_best_model_at_end": True,
@@ -18,7 +18,7 @@ _LAST_STEP: dict[str, Any] = {"eval_strategy": "no", "save_strategy": "no"}
 
 
 def trainer_arguments(
-    spec: RunSpec, *, rows: int, learning_rate: float, metric: str, best_epoch: bool, folder: Path
+    spec: RunSpec, *, rows: int, learning_rate: float, metric: str, best_step: bool, folder: Path
 ) -> dict[str, Any]:
     """Return the arguments of ``TrainingArguments`` for a run.
 
@@ -26,15 +26,15 @@ def trainer_arguments(
         spec: The run.
         rows: Training rows, for logging some fifty times.
         learning_rate: What it trains with; some methods scale that of the settings.
-        metric: Metric that the best epoch is chosen by.
-        best_epoch: Keep the epoch with the best score, else the last step.
+        metric: Metric that the best step is chosen by.
+        best_step: Keep the evaluated step with the best score, else the last step.
         folder: Where checkpoints are kept meanwhile.
     """
     settings = spec.settings
+    every = settings.evaluation_steps(rows)
     return dict(
         output_dir=str(folder),
-        num_train_epochs=settings.epochs,
-        max_steps=settings.max_steps or -1,
+        max_steps=settings.total_steps(rows),
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=settings.eval_batch_size,
         gradient_accumulation_steps=settings.accumulation,
@@ -60,5 +60,5 @@ def trainer_arguments(
         report_to="none",
         disable_tqdm=True,
         label_smoothing_factor=settings.label_smoothing,
-        **(_BEST_EPOCH if best_epoch else _LAST_STEP),
+        **(_BEST_STEP | {"eval_steps": every, "save_steps": every} if best_step else _LAST_STEP),
     )
