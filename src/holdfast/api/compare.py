@@ -89,7 +89,7 @@ def compare(
         train_size: Rows drawn from the training split; several give a learning curve; None takes all.
         out: Folder for the results; None takes ``holdfast-runs/<tasks>``.
         data_dir: As in ``holdfast.load_task``.
-        workers: Runs at a time, each in a process of its own; 0 runs in this process; None takes 1.
+        workers: Runs at a time, each in a worker process; 0 runs in this process; None takes 1.
         retry_failed: Do runs again that stopped with an error.
         **options: How data are read, as in ``holdfast.load_task``; how runs train, as in ``TrainingSettings``
             (``epochs``, ``learning_rate``, …); ``data_seeds``, ``max_seeds``, ``perturb``, ``delta``, ``ood``,

@@ -90,7 +90,7 @@ Delta = Annotated[
     float | None, option("Smallest difference that matters, in points, decided before the runs. Default: 1.")
 ]
 Out = Annotated[Path | None, option("Folder for the results. Default: holdfast-runs/<tasks>.")]
-Workers = Annotated[int | None, option("Runs at a time, each in a process of its own; 0: in this process. Default: 1.")]
+Workers = Annotated[int | None, option("Runs at a time, each in a worker process; 0: in this process. Default: 1.")]
 Threads = Annotated[int | None, option("CPU threads of a run. Default: the cores shared by the workers.")]
 AllThreads = Annotated[int | None, option("CPU threads. Default: all cores.")]
 DryRun = Annotated[bool, flag("--dry-run", "Show the runs and roughly how long they take, then stop.")]

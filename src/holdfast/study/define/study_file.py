@@ -64,7 +64,7 @@ class StudyFile(BaseModel):
     max_seeds: int | None = None
     """Declares that seeds may be added once, up to so many: both looks then use 97.5 % intervals."""
     workers: int = Field(default=1, ge=0)
-    """Runs at a time, each in a process of its own; 0 runs in this process."""
+    """Runs at a time, each in a worker process; 0 runs in this process."""
     threads: int | None = Field(default=None, gt=0)
     """CPU threads of a run; None shares the cores among the workers."""
     remote_code: bool = False
