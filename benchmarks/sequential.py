@@ -109,6 +109,23 @@ def _levels(shape: float) -> NDArray[np.float64]:
     return np.array([levels.get(n, -1.0) for n in range(1, CAP + 1)])
 
 
+def calibration(repetitions: int) -> list[dict[str, object]]:
+    """The constants of the boundaries, and the share of false alarms with them, over 30 times as many repetitions."""
+    caps = (30, 50)
+    levels = {(name, cap): nominal_levels(cap, ALPHA, shape) for cap in caps for name, shape in SHAPES.items()}
+    crossed = dict.fromkeys(levels, 0)
+    for part in range(30):
+        gaps = np.random.default_rng((STREAM, part)).normal(size=(repetitions, max(caps)))
+        p_values = prefix_p_values(gaps)
+        for plan, by_seeds in levels.items():
+            seeds, nominal = np.array(list(by_seeds)), np.array(list(by_seeds.values()))
+            crossed[plan] += int(np.any(p_values[:, seeds - 1] <= nominal, axis=1).sum())
+    return [
+        {"shape": name, "cap": cap, "c": levels[name, cap][cap], "false alarms": crossed[name, cap] / repetitions / 30}
+        for name, cap in levels
+    ]
+
+
 def false_alarms(repetitions: int) -> list[dict[str, object]]:
     """Share of sequences with a false alarm by 30 seeds, a row for each way in which scores come about."""
     rows = []
@@ -210,9 +227,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Simulate, print and save; return the exit code."""
     given = _options().parse_args(arguments)
     times = given.repetitions
-    levels = {name: nominal_levels(CAP, ALPHA, shape)[CAP] for name, shape in SHAPES.items()}
     found = {
-        "last_level": levels,
+        "calibration": calibration(times),
         "false_alarms": false_alarms(times),
         "failure_alarms": failure_alarms(times),
         "power": power(times),
@@ -220,8 +236,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "finding": finding(times),
     }
     print(f"{times} repetitions; a share of 5 % has a standard error of {100 * (0.05 * 0.95 / times) ** 0.5:.1f}.\n")
-    print(", ".join(f"{name}: {level:.5f} at {CAP} seeds" for name, level in levels.items()) + "\n")
     for title, rows in (
+        ("Levels of the last look, and false alarms by then in %, 30 times as many repetitions", found["calibration"]),
         ("False alarms by 30 seeds, %", found["false_alarms"]),
         ("A gap of 1 SD declared by 10 / 20 / 30 seeds, %", found["power"]),
         ("Seeds until settled, δ = 1 SD; the rest in %", found["settling"]),
@@ -234,7 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-_COUNTED = {"methods", "runs", "pairing", "true difference", "mean seeds", "90 % settled by"}
+_COUNTED = {"methods", "runs", "pairing", "true difference", "mean seeds", "90 % settled by", "cap", "c"}
 """Columns that are no shares."""
 
 
@@ -252,7 +268,7 @@ def _cell(name: str, value: object) -> str:
         return value
     if isinstance(value, list):
         return " / ".join(f"{100 * one:.1f}" for one in value)
-    return f"{value:.3g}" if name in _COUNTED else f"{100 * value:.1f}"
+    return f"{value:.3g}" if name in _COUNTED else f"{100 * value:.{2 if name == 'false alarms' else 1}f}"
 
 
 def _options() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ def test_few_repetitions_give_all_tables(tmp_path, capsys):
     assert sequential.main(["--repetitions", "60", "--json", str(file)]) == 0
     found = json.loads(file.read_text())
     told = capsys.readouterr().out
-    assert told.count("\n| --- |") == 4
+    assert told.count("\n| --- |") == 5
     assert [row["scores"] for row in found["false_alarms"]] == list(sequential.NULLS)
     for row in found["power"]:
         # More seeds and more pairing never hurt.
