@@ -6,7 +6,7 @@ Three contestants take turns, each in processes of its own, on the same rows, st
 
 steps   the optimizer steps of all runs alone, as the study does them, the model loaded once
 script  what people write: ``for seed in ...: Trainer(...).train(); evaluate()`` in one process
-study   ``holdfast compare``
+study   ``holdfast compare`` without its references, which are no part of the others
 
 ``--study COMMAND`` times another command in the place of the last, such as that of an earlier version. Below the table
 stands where the study's seconds went, by what its runs say of themselves.
@@ -149,7 +149,11 @@ def _options() -> argparse.ArgumentParser:
     add("--rounds", type=int, default=3, help="turns of each contestant")
     add("--task", default="playground/agreement", help="generated task that the rows come from")
     add("--model", default="minilm", help="model, as holdfast compare takes it")
-    add("--study", default=f"{Path(sys.executable).with_name('holdfast')} compare", help="command of the study")
+    add(
+        "--study",
+        default=f"{Path(sys.executable).with_name('holdfast')} compare --no-references",
+        help="command of the study",
+    )
     add("--json", type=Path, help="file for the results")
     return parser
 

@@ -73,7 +73,7 @@ def test_every_option_reaches_the_study(fakes, tickets, tmp_path, holdfast):
     }
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
     arguments += ["--method", "vanilla", "--method", "r3f", "--activation-checkpointing", "--remote-code"]
-    arguments += ["--group-by-length"]
+    arguments += ["--group-by-length", "--no-references"]
     told = holdfast("compare", tickets, "--out", "out", "--text", "text", "--label", "label", *arguments)
     assert told.code == 0
     written = yaml.safe_load((tmp_path / "out" / "study.yaml").read_text())
@@ -93,6 +93,7 @@ def test_every_option_reaches_the_study(fakes, tickets, tmp_path, holdfast):
         "probed": [{"source": str(tickets), "holdout": 0.2}],
         "probe": {"rows": 9, "seeds": 2, "layer": 1, "pooling": "mean"},
         "monitor": 5,
+        "references": False,
         "cycles": 3,
         "delta": 0.5,
         "max_seeds": 9,

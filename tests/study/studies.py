@@ -37,6 +37,8 @@ def use_fakes(monkeypatch, folder):
     monkeypatch.setattr("holdfast.training.run.preview.load_notes", lambda run, task: [])
     monkeypatch.setattr("holdfast.training.run.preview.decoded_rows", lambda run, task, rows: [])
     monkeypatch.setattr("holdfast.training.run.preview.reading_notes", lambda run, task, splits: ([], []))
+    # They have tests of their own, tests/study/run/test_references.py.
+    monkeypatch.setattr("holdfast.study.plan.prepare.reference_runs", lambda study, tasks, train_rows: [])
     monkeypatch.setattr("holdfast.training.run.check.check_run", lambda spec, task: None)
     monkeypatch.setattr("holdfast.training.models.loading.check_model", lambda source: None)
     monkeypatch.setattr("holdfast.training.models.loading.load_tokenizer", lambda source: None)

@@ -78,6 +78,7 @@ class CompareOptions(RunOptions, total=False):
     probe_layer: int
     pooling: Literal["auto", "cls", "mean", "last"]
     monitor: int | None
+    no_references: bool
 
 
 _NAMES = (
@@ -86,7 +87,7 @@ _NAMES = (
     | CompareOptions.__optional_keys__
 )
 _OPTION = re.compile(rf"(?<![\w-])--({'|'.join(name.replace('_', '-') for name in _NAMES)})(?![\w-])")
-_FLAGS = "remote_code|pickled_weights|retry_failed|activation_checkpointing|group_by_length"
+_FLAGS = "remote_code|pickled_weights|retry_failed|activation_checkpointing|group_by_length|no_references"
 
 
 def source(data: Data) -> str | TaskSpec:

@@ -141,9 +141,9 @@ def compare(
             summary = run_study(prepared, folder, Logged(), OUTPUTS, executor=executor, retry_failed=retry_failed)
     assert not isinstance(summary, SequenceSummary)
     if all(row.n == 0 for row in summary.results):
-        first = summary.errors[0]
+        first, runs = summary.errors[0], sum(spec.reference is None for spec in prepared.grid)
         raise HoldfastError(
-            f"{folder}: none of {len(prepared.grid)} runs finished; the first stopped with: {first['error']} "
+            f"{folder}: none of {runs} runs finished; the first stopped with: {first['error']} "
             f"({folder / 'runs' / first['run'] / 'error.txt'} tells more; `retry_failed=True` does them again)"
         )
     return Study(folder, summary)

@@ -45,6 +45,7 @@ def compare(
     ood: o.Ood = None,
     probed: o.Probed = None,
     monitor: o.Monitor = None,
+    no_references: o.NoReferences = False,
     delta: o.Delta = None,
     out: o.Out = None,
     train_size: o.TrainSizes = None,

@@ -78,6 +78,12 @@ Pooling = Annotated[
 Monitor = Annotated[
     int | None, option("Look at the representation every so many steps of training. Default: only at its end.")
 ]
+NoReferences = Annotated[
+    bool,
+    flag(
+        "--no-references", "Leave out what stands beside the methods: TF-IDF and frozen embeddings, which take seconds."
+    ),
+]
 ScoredRows = Annotated[
     int | None, option("Score at most so many rows of each task, drawn once and for all. Default: all.")
 ]

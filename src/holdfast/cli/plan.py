@@ -11,7 +11,7 @@ from holdfast.study.plan.prepare import Prepared
 from holdfast.study.run.time_estimate import estimate
 from holdfast.study.store.run_store import Store
 from holdfast.tasks.show import show_task, two_rows
-from holdfast.wording import roughly
+from holdfast.wording import count, roughly
 
 
 def show_plan(prepared: Prepared, target: Path) -> None:
@@ -23,10 +23,12 @@ def show_plan(prepared: Prepared, target: Path) -> None:
     grid, least = plan.runs, "" if plan.complete else "at least "
     missing = [spec for spec in grid if spec.id not in records]
     perturbed = [spec.perturb for spec in grid if spec.perturb]
+    references = [spec for spec in grid if spec.reference is not None]
     typer.echo(
         f"{least}{len(grid)} runs: {_what(study)} x {len(study.methods)} methods x {len(study.seeds)} seeds"
         + (", and as many on perturbed data" if perturbed else "")
-        + (", and the pre-trained model" if any(spec.untrained for spec in grid) else "")
+        + (", and the pre-trained model" if any(spec.untrained and not spec.reference for spec in grid) else "")
+        + (f", and {count(len(references), 'reference')} that take seconds" if references else "")
         + (f", {len(records)} of them done in {target}" if records else f", to be written to {target}")
     )
     typer.echo(f"model    {study.model}")

@@ -117,6 +117,13 @@ Role = Literal["compared", "search", "perturbed", "reference"]
 given, or to have something to hold the others against."""
 
 
+Reference = Literal["tfidf", "embeddings"]
+"""What a reference that takes seconds is fitted on: TF-IDF of the words, or the pre-trained model's own states."""
+
+REFERENCE_NAMES: dict[Reference, str] = {"tfidf": "TF-IDF", "embeddings": "frozen embeddings"}
+"""What references are called in sentences."""
+
+
 def _role_of(fields: dict[str, Any]) -> Role:
     if not fields.get("method"):
         return "reference"
@@ -163,6 +170,8 @@ class RunSpec(BaseModel):
     """Set where ``probed`` has tasks."""
     monitor: int | None = Field(default=None, gt=0)
     """Optimizer steps between looks at the representation during training; None: none."""
+    reference: Reference | None = None
+    """Set where a linear model of frozen features is fitted, and nothing is tuned. Part of the identity where set."""
     role: Role = Field(default_factory=_role_of)
     """No part of the identity. By default what the other fields suggest, which is never ``search``."""
 
@@ -178,13 +187,17 @@ class RunSpec(BaseModel):
 
     @property
     def untrained(self) -> bool:
-        """Whether nothing is trained: the pre-trained model is probed as it is, for the others to be seen against."""
+        """Whether no model is tuned: it is probed as it is, or a reference is fitted, to see the others against."""
         return not self.method
 
     @property
     def id(self) -> str:
-        """First 16 hex digits of the SHA-256 of the canonical JSON of ``SCHEMA`` and of all fields but ``role``."""
-        fields = {"schema": SCHEMA, **self.model_dump(mode="json", exclude={"role"})}
+        """First 16 hex digits of the SHA-256 of the canonical JSON of ``SCHEMA`` and of all fields but ``role``.
+
+        A ``reference`` that is not set has no part in it.
+        """
+        left_out = {"role"} if self.reference else {"role", "reference"}
+        fields = {"schema": SCHEMA, **self.model_dump(mode="json", exclude=left_out)}
         text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -301,7 +314,8 @@ class RunRecord(BaseModel):
     """Logged training terms: ``step``, ``loss``, ``loss/task``, one ``loss/<method>`` each."""
     evaluations: list[Checkpoint] = []
     facts: dict[str, float] = {}
-    """What methods told about the training (``Method.facts``), by ``<method>/<name>``."""
+    """What methods told about the training (``Method.facts``), by ``<method>/<name>``; of a reference ``folds`` and
+    ``strength``, as in ``ReferenceRow``."""
     chosen_step: int | None = None
     """Step of the checkpoint that was scored."""
     steps: int = 0

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from holdfast.records.run import LayerState
+from holdfast.records.run import LayerState, Reference
 
 Verdict = Literal["baseline", "better", "worse", "practically equal", "cannot be told apart", "too few runs"]
 
@@ -62,6 +62,25 @@ class Row(_Model):
     scores: list[float | None]
     """Score of each seed in the order of ``Settings.seeds``; null where missing."""
     failed_seeds: list[int]
+
+
+class ReferenceRow(_Model):
+    """A linear model that takes seconds, fitted on the training rows of one task; it has no seed, and no verdict."""
+
+    task: str
+    reference: Reference
+    """``tfidf``: words and pairs of words; ``embeddings``: the mean of the pre-trained model's last layer."""
+    score: float | None
+    """Points of the task's metric; null where it is undefined, or the reference could not be fitted."""
+    metrics: dict[str, float | None]
+    """Points, by metric of the task."""
+    strength: float | None
+    """scikit-learn's ``C``, for regression ``alpha``; null where there was nothing to learn."""
+    folds: int
+    """Of the cross-validation that chose it; 0 where none did."""
+    seconds: float
+    note: str
+    """Why it is otherwise than usual, or is missing; empty where nothing is to be said."""
 
 
 class MetricRow(_Model):
@@ -315,6 +334,8 @@ class Summary(_Model):
     """By task, method and layer."""
     metrics: list[MetricRow] = []
     """By task, metric and method; the primary metric's are ``results``."""
+    references: list[ReferenceRow] = []
+    """By task: what models score that take seconds to fit."""
     reproduction: Reproduction | None = None
     """For a study that follows a recipe."""
 

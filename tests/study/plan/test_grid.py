@@ -86,7 +86,14 @@ CHANGES = {
     "probed": (OtherTask(task=TaskSpec(source="cola"), data="rows"),),
     "probe": ProbeSettings(),
     "monitor": 5,
+    "reference": "tfidf",
 }
+
+
+def test_a_reference_that_is_set_is_part_of_the_identity_of_a_run():
+    fields = SPEC.model_dump(exclude={"role", "method"})
+    ids = [RunSpec(**{**fields, "method": "", "reference": name}).id for name in (None, "tfidf", "embeddings")]
+    assert len(set(ids)) == 3
 
 
 def test_whatever_a_run_computes_is_its_identity_and_what_it_is_for_is_not():

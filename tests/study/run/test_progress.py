@@ -1,7 +1,7 @@
 import pytest
 
 from holdfast.study.plan.policy import Planned
-from holdfast.study.run.progress import StudyProgress
+from holdfast.study.run.progress import StudyProgress, ended_line
 from study.run_records import run_record, run_spec
 
 NAMES = {("rte", None): "rte", ("cola", None): "cola"}
@@ -90,3 +90,23 @@ def test_probing_the_pretrained_model_says_nothing_of_how_long_runs_take():
     ended = run_record(spec=reference, seconds=2.0)
     progress = StudyProgress(Planned([reference, spec]), {spec.dataset_key: "rte"}, [ended], 1, lambda: 0.0)
     assert (progress.done, progress.seconds_left()) == (1, None)
+
+
+def test_references_take_no_time_of_the_runs_and_tell_nothing_of_it():
+    references = [run_spec(method="", reference=name) for name in ("tfidf", "embeddings")]
+    grid = [run_spec(seed=0), run_spec(seed=1), *references]
+    progress, clock = progress_of(grid)
+    end(progress, clock, references[0], 3.0)
+    progress.start(references[1])
+    assert progress.seconds_left() is None
+    end(progress, clock, grid[0], 10.0)
+    assert progress.seconds_left() == pytest.approx(10.0), "of the other run"
+    assert (progress.done, progress.total) == (2, 4)
+
+
+def test_the_line_of_a_reference_has_its_score():
+    spec = run_spec(method="", reference="tfidf", train_size=20)
+    progress = StudyProgress(Planned([spec]), {("rte", 20): "rte"}, (), 1, lambda: 0.0)
+    progress.start(spec)
+    line = ended_line(progress, run_record(0.7, spec=spec), progress.end(run_record(0.7, spec=spec)))
+    assert line == "[1/1] rte (20 rows)  TF-IDF  accuracy 70.0  0 s"

@@ -56,6 +56,17 @@ def test_a_run_takes_its_start_its_steps_and_its_scoring(machine, tickets, tmp_p
     assert guess.total([]) == 0.0
 
 
+def test_a_reference_takes_a_pass_over_its_rows_where_a_model_reads_them(machine, tickets):
+    plan = prepared(tickets, settings={"batch_size": 5, "accumulation": 2}, threads=1)
+    words, states = (
+        plan.grid[0].model_copy(update={"method": "", "reference": one}) for one in ("tfidf", "embeddings")
+    )
+    guess = estimate(plan, [*plan.grid, words, states])
+    # 32 training and 8 scored rows, each a millisecond to fit, and 10 rows a step to read.
+    assert guess.runs[words.id] == pytest.approx(2 + 40 * 1e-3)
+    assert guess.runs[states.id] == pytest.approx(2 + 40 * 1e-3 + 3 + 40 * 0.1 / 10 / 3)
+
+
 RETRAINING = {"surt(epochs=3)": (3, 0.5), "surt(epochs=1)+r3f": (1, 0.5)}
 """Passes before the task's own training, and seconds of a step of theirs on the first task."""
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from holdfast.records.run import RunRecord
+from holdfast.records.run import REFERENCE_NAMES, RunRecord
 from holdfast.records.summary import Row as Result
 from holdfast.records.summary import Settings, Summary, TaskInfo
 from holdfast.report.block import Block, Cell, Heading, Row, Table
-from holdfast.report.rows import rows_of, troubles
+from holdfast.report.rows import CONSTANT, rows_of, troubles
 from holdfast.wording import (
     ABSENT,
     clean,
@@ -22,6 +22,10 @@ from holdfast.wording import (
     times,
 )
 
+REFERENCES = (
+    "Rows in brackets are references, without seeds and without a verdict: the best constant, and linear models of "
+    "words and pairs of words (TF-IDF) and of the pre-trained model's last layer (frozen embeddings)."
+)
 FURTHER = "further metrics, mean ± std, not judged"
 
 
@@ -34,16 +38,17 @@ def blocks(summary: Summary, records: Sequence[RunRecord]) -> list[Block]:
             f"{count(info.scored_rows, f'{clean(info.scored_split)} row')}",
             intro=f"Trained on {count(info.train_rows, 'row')}; scored: {clean(info.selection)}; "
             f"the best constant prediction scores {points(info.constant_score, digits)}.",
-            table=result_table(rows_of(summary, info.task), summary.settings),
+            table=result_table(rows_of(summary, info.task), summary.settings, _references(summary, info)),
+            notes=_reference_notes(summary, info),
             parts=_further(summary, info),
         )
         for info in summary.tasks
     ]
-    return [Block("Results", parts=tuple(parts))] if parts else []
+    return [Block("Results", intro=REFERENCES if summary.references else "", parts=tuple(parts))] if parts else []
 
 
-def result_table(results: Sequence[Result], settings: Settings) -> Table:
-    """Return the results of one task, a row a method."""
+def result_table(results: Sequence[Result], settings: Settings, references: Sequence[Row] = ()) -> Table:
+    """Return the results of one task, a row a method, and below them what to hold them against."""
     headings = (
         Heading("method", "left"),
         Heading("runs"),
@@ -55,7 +60,7 @@ def result_table(results: Sequence[Result], settings: Settings) -> Table:
         Heading("training time", aside=True),
         Heading("cost"),
     )
-    return Table(headings, tuple(_row(result, settings) for result in results))
+    return Table(headings, (*(_row(result, settings) for result in results), *references))
 
 
 def _row(row: Result, settings: Settings) -> Row:
@@ -81,6 +86,43 @@ def _row(row: Result, settings: Settings) -> Row:
         Cell(times(row.cost_ratio)),
     )
     return Row(clean(row.method), cells, "baseline" if baseline else "method")
+
+
+def _references(summary: Summary, info: TaskInfo) -> tuple[Row, ...]:
+    """Return a row for each reference of a task, the constant first; none where nothing was fitted."""
+    fitted = [row for row in summary.references if row.task == info.task]
+    if not fitted:
+        return ()
+    digits = decimals(summary.settings.delta)
+    baseline = next((row.seconds for row in rows_of(summary, info.task) if row.verdict == "baseline"), None)
+    return (
+        _reference(CONSTANT, points(info.constant_score, digits), None, None),
+        *(
+            _reference(
+                f"({REFERENCE_NAMES[row.reference]})",
+                points(row.score, digits),
+                row.seconds,
+                row.seconds / baseline if baseline else None,
+            )
+            for row in fitted
+        ),
+    )
+
+
+def _reference(name: str, score: str, seconds: float | None, ratio: float | None) -> Row:
+    """Return the row of what has one score and no verdict; in the latter's place stands what it took."""
+    took = "" if seconds is None else duration(seconds)
+    cost = "" if ratio is None else times(ratio)
+    cells = ("", score, "", "", "", f"reference, {took}" if took else "reference", took, cost)
+    return Row(name, tuple(map(Cell, cells)), "reference")
+
+
+def _reference_notes(summary: Summary, info: TaskInfo) -> tuple[str, ...]:
+    return tuple(
+        f"{REFERENCE_NAMES[row.reference]}: {clean(row.note)}."
+        for row in summary.references
+        if row.task == info.task and row.note
+    )
 
 
 def ends(row: Result, digits: int) -> str:

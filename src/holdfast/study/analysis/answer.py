@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from holdfast.records.summary import Row, SequenceSummary, Summary, TaskInfo
+from holdfast.study.analysis.beaten import beaten_references
 from holdfast.study.analysis.choice import CHEAPER, Choice, Reason, choose, idle
 from holdfast.study.analysis.undecided import advice
 from holdfast.study.statistics.intervals import Interval, wilson
@@ -18,19 +19,22 @@ TOO_FEW_SEEDS = "Run at least 3 seeds, better 5 or more (--seeds 5): with fewer 
 
 @dataclass(frozen=True)
 class Answer:
-    """Three to five lines."""
+    """Three to six lines."""
 
     use: str
     expect: str
     """Empty where nothing can be expected."""
     next_steps: tuple[str, ...]
     """Three at most, the most urgent first."""
+    references: str = ""
+    """Whether tuning beats what takes seconds; empty where that is not known."""
 
 
 def answer(summary: Summary) -> Answer:
     """Return the answer to which method to use, from what ``summary`` knows."""
     choices = [choose(summary, info) for info in summary.tasks]
-    return Answer(_use(choices, summary), _expect(choices, summary), tuple(_next(choices, summary)[:_STEPS]))
+    steps = tuple(_next(choices, summary)[:_STEPS])
+    return Answer(_use(choices, summary), _expect(choices, summary), steps, beaten_references(summary))
 
 
 def _use(choices: Sequence[Choice], summary: Summary) -> str:

@@ -11,6 +11,7 @@ from holdfast.errors import HoldfastError
 from holdfast.records.run import DatasetKey, RunRecord, RunSpec
 from holdfast.records.summary import Best, InstabilityRow, Overall, Representation, Row, Settings, Summary, TaskInfo
 from holdfast.study.analysis.columns import comparison_columns, spread_columns, without_result
+from holdfast.study.analysis.references import reference_rows
 from holdfast.study.analysis.results_grid import (
     Cell,
     PerExample,
@@ -96,7 +97,7 @@ def summarise(
     comparison = _compare(
         by_task, facts, methods, settings.baseline, settings.delta, settings.alpha, per_example or {}, analyses
     )
-    reference = next((records[spec.id] for spec in grid if spec.role == "reference" and spec.id in records), None)
+    reference = next((records[spec.id] for spec in grid if spec.probed and spec.untrained and spec.id in records), None)
     transfer_rows, transfer_sentences = transfer(by_task, tasks, settings, reference)
     return Summary(
         holdfast=holdfast.__version__,
@@ -110,9 +111,9 @@ def summarise(
             for c in cells
             if c.record is None
         ]
-        # Runs that are not there to be compared have no cells.
+        # Runs that are not there to be compared have no cells. A reference that is missing is a note.
         + without_result(
-            [spec for spec in grid if spec.role != "compared"],
+            [spec for spec in grid if spec.role != "compared" and spec.reference is None],
             records,
             {spec.id: names[spec.dataset_key] for spec in grid},
         ),
@@ -123,6 +124,7 @@ def summarise(
         transfer_sentences=transfer_sentences,
         representations=list(representations),
         metrics=further_metrics(by_task, tasks, methods),
+        references=reference_rows(grid, records, names),
     )
 
 

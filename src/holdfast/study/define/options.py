@@ -29,6 +29,7 @@ def study_keys(given: Mapping[str, Any]) -> dict[str, Any]:
         "ood": parse_ood(ood) if ood is not None else None,
         "probed": [{"source": name} for name in task_names(probed, "--probe")] if probed is not None else None,
         "probe": probe or None,
+        "references": False if given.get("no_references") else None,
     }
 
 
@@ -78,8 +79,10 @@ def read_tune(data: str | TaskSpec, given: Mapping[str, Any]) -> StudyFile:
 
 
 def study_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys of ``StudyFile`` that options set; options not given are None or False."""
+    """Return the keys of ``StudyFile`` that options set; options not given are None or, but for references, False."""
     options = {name: given[name] for name in StudyFile.model_fields if _set(given.get(name))}
+    if given.get("references") is False:
+        options["references"] = False
     encoder = options.get("seq2seq_from_encoder")
     if isinstance(encoder, str):
         if "model" in options:

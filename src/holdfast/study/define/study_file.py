@@ -51,6 +51,8 @@ class StudyFile(BaseModel):
     probe: ProbeSettings = ProbeSettings()
     monitor: int | None = Field(default=None, gt=0)
     """Optimizer steps between looks at the representation during training."""
+    references: bool = True
+    """Whether linear models on TF-IDF and on the pre-trained model's states are fitted beside the runs."""
     sequence: Literal["chain", "cycles"] | None = None
     """Tunes one model on the tasks in turn: ``chain`` probes the first task after each, ``cycles`` goes round them
     ``cycles`` times and probes each task before its own turn."""

@@ -33,9 +33,12 @@ class Policy(ABC):
         """
 
     def next(self, records: Mapping[str, RunRecord]) -> list[RunSpec]:
-        """Return the runs to do now: the planned ones that have no record and wait for none; empty when done."""
+        """Return the runs to do now: the planned ones that have no record and wait for none; empty when done.
+
+        References come first, since they take seconds and tell what is to be beaten.
+        """
         missing = [spec for spec in self.planned(records).runs if spec.id not in records]
-        return next(iter(stages(missing)), [])
+        return sorted(next(iter(stages(missing)), []), key=lambda spec: spec.reference is None)
 
 
 def stages(specs: Sequence[RunSpec]) -> list[list[RunSpec]]:

@@ -16,6 +16,7 @@ from holdfast.study.define.study_file import StudyFile
 from holdfast.study.plan.fixed_grid import FixedGrid
 from holdfast.study.plan.grid import build_grid, resolve_methods
 from holdfast.study.plan.policy import Policy
+from holdfast.study.plan.references import reference_runs, too_many_rows
 from holdfast.study.plan.targets import LoadedTasks, StoredTarget, load_targets, targets_of
 from holdfast.tasks.task import Split, Task
 
@@ -148,7 +149,8 @@ def prepare(study: StudyFile, data_dir: Path | None = None) -> Prepared:
         for size in study.train_sizes
     ]
     stored[0].info.warnings.extend(_unread_rows(eval_tasks, loaded, grid[0]))
-    return Prepared(study, tasks, stored, FixedGrid(grid), data_dir, eval_tasks)
+    references = reference_runs(study, loaded, {one.dataset_key: one.info.train_rows for one in stored})
+    return Prepared(study, tasks, stored, FixedGrid([*grid, *references]), data_dir, eval_tasks)
 
 
 def _unread_rows(eval_tasks: LoadedTasks, own: Mapping[TaskSpec, Task], run: RunSpec) -> list[str]:
@@ -272,7 +274,7 @@ def _info(task: Task, study: StudyFile, size: int | None, eval_tasks: LoadedTask
         selection=selection,
         constant_score=100 * constant,
         labels=list(task.label_names),
-        notes=[*task.notes, *load_notes(run, task), *read_notes],
+        notes=[*task.notes, *load_notes(run, task), *read_notes, *too_many_rows(study, task, len(train))],
         warnings=[*task.warnings, *_too_few_rows(train, size), *_cut_texts(task, labelled, run), *read_warnings],
         base=task.name,
         targets=targets_of(task, train, study, eval_tasks),

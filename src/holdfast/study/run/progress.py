@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from holdfast.records.run import DatasetKey, RunRecord, RunSpec
+from holdfast.records.run import REFERENCE_NAMES, DatasetKey, RunRecord, RunSpec
 from holdfast.study.plan.policy import Planned
 from holdfast.wording import roughly, score
 
@@ -74,10 +74,11 @@ class StudyProgress:
         """Return about how long the other planned runs take, from those that finished; None while nothing is known.
 
         A run is taken to last as long as the median one of its task and method, else of its task, else of all;
-        before the first has finished, as long as its steps so far suggest.
+        before the first has finished, as long as its steps so far suggest. References are taken to last no time.
         """
-        rest = [self._rest_of(run) for run in self.running.values()]
-        waiting = [spec for spec in self.planned.runs if spec.id not in self._ended and spec.id not in self.running]
+        rest = [self._rest_of(run) for run in self.running.values() if run.spec.reference is None]
+        left = [spec for spec in self.planned.runs if spec.id not in self._ended and spec.reference is None]
+        waiting = [spec for spec in left if spec.id not in self.running]
         typical = [self._typical(spec) for spec in waiting]
         known = [seconds for seconds in [*rest, *typical] if seconds is not None]
         if not known:
@@ -131,7 +132,7 @@ def ended_line(progress: StudyProgress, record: RunRecord, seconds: float) -> st
     """Return the line about a run that ended: which, its score in points, how long, what is left."""
     if record.status == "error":
         result = f"stopped with an error: {record.error}"
-    elif record.spec.untrained:
+    elif record.spec.untrained and record.spec.reference is None:
         result = f"probed  {roughly(seconds)}"
     else:
         diverged = ", diverged" if record.diverged else ""
@@ -156,7 +157,9 @@ def time_left(progress: StudyProgress) -> str:
 def name_of(spec: RunSpec, task: str) -> str:
     """Return what tells a run from the others of its study."""
     rows = "" if spec.perturb is None else f", data {spec.perturb.seed}"
+    size = "" if spec.train_size is None else f" ({spec.train_size} rows)"
+    if spec.reference is not None:
+        return f"{task}{size}  {REFERENCE_NAMES[spec.reference]}"
     if spec.untrained:
         return "the pre-trained model"
-    size = "" if spec.train_size is None else f" ({spec.train_size} rows)"
     return f"{task}{size}  {spec.method}  seed {spec.seed}{rows}"

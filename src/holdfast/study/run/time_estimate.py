@@ -23,6 +23,9 @@ STEPS = 5
 """Optimizer steps timed for each method; the first is left out, since it also warms everything up."""
 
 
+_FITTING = 1e-3
+"""Seconds a row that fitting a linear model takes, by order of magnitude."""
+
 _ALONE: dict[str, object] = {"after": None, "ood": (), "probed": (), "probe": None, "monitor": None}
 """What is left out of the runs that are timed."""
 
@@ -85,6 +88,9 @@ def estimate(prepared: Prepared, specs: Sequence[RunSpec]) -> Estimate:
     for spec in specs:
         info, timing = infos[spec.dataset_key], plain[spec.task]
         evaluation = _evaluation(spec, eval_tasks_of(spec, prepared.all_tasks), spec.settings, timing)
+        if spec.reference is not None:
+            runs[spec.id] = start + _reference(spec, info.train_rows + info.scored_rows, timing)
+            continue
         if spec.untrained:
             runs[spec.id] = start + timing.around + evaluation
             continue
@@ -168,6 +174,14 @@ def _evaluation(spec: RunSpec, tasks: Mapping[OtherTask, Task], settings: Traini
         limit = spec.probe.rows if spec.probe else None
         rows += min(limit or train, train) + len(_scored(tasks[target]))
     return rows * timing.step / (settings.batch_size * settings.accumulation) / 3
+
+
+def _reference(spec: RunSpec, rows: int, timing: _Timing) -> float:
+    """Return the seconds of fitting a reference, and of a pass over all rows where it takes a model's states."""
+    fitting = rows * _FITTING
+    if spec.reference == "tfidf":
+        return fitting
+    return timing.around + rows * timing.step / (spec.settings.batch_size * spec.settings.accumulation) / 3 + fitting
 
 
 def _scored(task: Task) -> Split:

@@ -15,6 +15,7 @@ from holdfast.errors import HoldfastError
 from holdfast.records.model_source import ModelSource
 from holdfast.records.run import Monitored, OtherTask, ProbeScore, RunRecord, RunSpec
 from holdfast.study.run.layer_drift import tuned_layers
+from holdfast.study.run.reference_run import fit_reference
 from holdfast.tasks.task import Task
 from holdfast.training.run.progress import OnProgress, Progress
 from holdfast.training.run.run_cache import RunCache
@@ -34,10 +35,12 @@ def run(
     """Do the run ``spec`` in ``folder``, a sub-folder of the store's ``runs``; return its record.
 
     ``eval_tasks``: the loaded tasks of ``spec.ood`` and ``spec.probed``. Leaves what ``training.run`` does. A run in
-    which nothing is trained probes the pre-trained model. Raises ``HoldfastError`` for what the user can mend, and
-    where the run to go on from has left no model.
+    which nothing is trained probes the pre-trained model, or fits a reference. Raises ``HoldfastError`` for what the
+    user can mend, and where the run to go on from has left no model.
     """
     began = time.perf_counter()
+    if spec.reference is not None:
+        return fit_reference(spec, task, folder, on_progress)
     if spec.untrained:
         return _probe_untrained(spec, task, folder, on_progress, eval_tasks)
     monitors: list[CollapseMonitor] = []

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _TASKS = TypeAdapter(list[StoredTask])
-_FREE = {"methods", "seeds", "data_seeds", "perturb", "workers", "threads"}
+_FREE = {"methods", "seeds", "data_seeds", "perturb", "references", "workers", "threads"}
 """Keys in which a study may grow, or which do not touch its results."""
 
 
