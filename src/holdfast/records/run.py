@@ -171,7 +171,7 @@ class RunSpec(BaseModel):
     monitor: int | None = Field(default=None, gt=0)
     """Optimizer steps between looks at the representation during training; None: none."""
     reference: Reference | None = None
-    """Set where a linear model of frozen features is fitted, and nothing is tuned. Part of the identity where set."""
+    """Set where a linear model of frozen features is fitted, and nothing is tuned."""
     role: Role = Field(default_factory=_role_of)
     """No part of the identity. By default what the other fields suggest, which is never ``search``."""
 
@@ -192,12 +192,8 @@ class RunSpec(BaseModel):
 
     @property
     def id(self) -> str:
-        """First 16 hex digits of the SHA-256 of the canonical JSON of ``SCHEMA`` and of all fields but ``role``.
-
-        A ``reference`` that is not set has no part in it.
-        """
-        left_out = {"role"} if self.reference else {"role", "reference"}
-        fields = {"schema": SCHEMA, **self.model_dump(mode="json", exclude=left_out)}
+        """First 16 hex digits of the SHA-256 of the canonical JSON of ``SCHEMA`` and of all fields but ``role``."""
+        fields = {"schema": SCHEMA, **self.model_dump(mode="json", exclude={"role"})}
         text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
