@@ -108,6 +108,7 @@ def means(folder, split):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pairs", [False, True])
 def test_frozen_embeddings_are_the_means_of_the_models_last_layer(model, tmp_path, pairs):
     train, scored = rows(90, 4, pairs), rows(60, 5, pairs)
@@ -200,6 +201,7 @@ def timeless(summary):
     return content
 
 
+@pytest.mark.slow
 def test_a_study_fits_each_reference_once_for_every_number_of_rows(study, model, tmp_path):
     plan, data, out = study
     heard = studies.Heard()
