@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader
 
 from holdfast.collapse.monitor.drift import layer_drift
 from holdfast.measures.layers import measure_layers
+from holdfast.measures.representations import LEAST_ROWS
 from holdfast.methods.parts.model.layers import body_of, is_encoder_decoder
 from holdfast.records.run import LayerState, RunSpec
 from holdfast.tasks.task import Task
@@ -25,7 +26,7 @@ def tuned_layers(
     states: NDArray[np.float32] | None,
     cache: RunCache,
 ) -> list[LayerState]:
-    """Return what tuning did to every hidden layer.
+    """Return what tuning did to every hidden layer; nothing of a model without states, or of fewer than 4 rows.
 
     Args:
         spec: The run.
@@ -36,7 +37,7 @@ def tuned_layers(
             none.
         cache: Of the process: what the pre-trained model makes of these rows is the same for all its runs.
     """
-    if states is None:
+    if states is None or states.shape[1] < LEAST_ROWS:
         return []
     drift = layer_drift(tuned, pretrained)
     weights = tuple(float(p.double().sum()) for p in body_of(pretrained).parameters())
