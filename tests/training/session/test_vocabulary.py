@@ -7,7 +7,7 @@ import torch
 from trainers import build, rows, same
 
 import loops
-from holdfast import EMA, R3F, HoldfastError, NoisyTune, Vanilla
+from holdfast import EMA, R3F, HoldfastError, NoisyTune, Plan, Vanilla
 from holdfast.methods.parts.model.embeddings import input_embedding
 from holdfast.training.session.vocabulary import TrimVocabulary, trimming_problem
 from method_table import TABLE
@@ -166,3 +166,16 @@ def test_a_frozen_embedding_stays_whole():
     engine = trained(model, NoisyTune(), True, steps=1)
     assert len(input_embedding(model).weight) == 97
     engine.finish()
+
+
+def test_padding_that_no_row_has_is_told_from_the_last_row():
+    """A table's padding row gets no gradient, and no other is to be taken for it."""
+    data = {key: value[:, :4] if value.ndim == 2 else value for key, value in few(0).items()}
+    model = classifier("bert")
+    session = TrimVocabulary(data["input_ids"].flatten().tolist()).start(model, Plan(1))
+    assert input_embedding(model).padding_idx == session.rows.row_of[1] >= 0
+    model(**data).loss.backward()
+    last = input_embedding(model).weight.grad[-1]
+    assert last.abs().sum() > 0
+    session.finish()
+    assert input_embedding(model).padding_idx == 1

@@ -99,14 +99,16 @@ class TrimSession(MethodSession[TrimVocabulary]):
     def __init__(self, method: TrimVocabulary, model: nn.Module, plan: Plan) -> None:
         super().__init__(method, model, plan)
         self.weight = input_embedding(model).get_parameter("weight")
-        tokens = torch.tensor(method.tokens, dtype=torch.long, device=self.weight.device)
-        row_of = torch.full((len(self.weight),), -1, dtype=torch.long, device=self.weight.device)
-        row_of[tokens] = torch.arange(len(tokens), device=self.weight.device)
-        self.rows = _Rows(self.weight.detach(), tokens, row_of)
         names = model.named_parameters(remove_duplicate=False)
         self.names = [name for name, parameter in names if parameter is self.weight]
         self.modules = [cast(nn.Embedding, model.get_submodule(name.rpartition(".")[0])) for name in self.names]
         self.padding = [module.padding_idx for module in self.modules]
+        # Padding gets no gradient, and has to be told from the others.
+        chosen = sorted({*method.tokens, *(one for one in self.padding if one is not None)})
+        tokens = torch.tensor(chosen, dtype=torch.long, device=self.weight.device)
+        row_of = torch.full((len(self.weight),), -1, dtype=torch.long, device=self.weight.device)
+        row_of[tokens] = torch.arange(len(tokens), device=self.weight.device)
+        self.rows = _Rows(self.weight.detach(), tokens, row_of)
         # The parameter stays the object it is: optimizers and other methods hold on to it.
         self.weight.data = self.weight.data[tokens]
         modules: list[Any] = list(self.modules)
