@@ -59,7 +59,10 @@ class TrainingSettings(BaseModel):
         return math.ceil(self.epochs * self.pass_steps(rows))
 
     def evaluation_steps(self, rows: int) -> int:
-        """Return after how many optimizer steps a run that keeps its best checkpoint scores the next: ten a run."""
+        """Return after how many optimizer steps a run that keeps its best checkpoint scores the next.
+
+        Ten a run, of which those in the warm-up are left out.
+        """
         return math.ceil(self.total_steps(rows) / _EVALUATIONS)
 
     def selection_rows(self, train_rows: int, validation_rows: int) -> int:

@@ -175,7 +175,8 @@ def test_a_run_cannot_go_on_from_one_that_left_no_model(model, tmp_path):
 
 
 def test_two_scored_rows_are_too_few_to_measure_layers_and_enough_to_be_scored(model, tmp_path):
-    few = task("words", ("entailment", "neutral", "contradiction"), validation=split(2, 3, 3))
-    record, _, _ = do(spec(model, settings=SETTINGS.model_copy(update={"max_steps": 2})), tmp_path, few)
+    few = task("few words", ("entailment", "neutral", "contradiction"), validation=split(2, 3, 3))
+    short = SETTINGS.model_copy(update={"max_steps": 2})
+    record, _, _ = do(spec(model, settings=short, data=few.fingerprint), tmp_path, few)
     assert (record.status, record.scored_rows, record.layers) == ("finished", 2, [])
     assert record.distance > 0

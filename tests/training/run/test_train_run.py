@@ -84,9 +84,9 @@ def test_with_test_labels_validation_selects_and_test_scores(model, tmp_path):
     record = run(spec(model), given, tmp_path)
     assert (record.scored_split, record.scored_rows) == ("test", 30)
     scores = [entry.metrics["accuracy"] for entry in record.evaluations]
-    assert [entry.step for entry in record.evaluations] == list(range(1, 11)), "ten times a run"
+    assert [entry.step for entry in record.evaluations] == list(range(2, 11)), "ten times a run, but not in the warm-up"
     assert record.selection_score == max(scores)
-    assert record.chosen_step == 1 + scores.index(max(scores))
+    assert record.chosen_step == 2 + scores.index(max(scores))
     assert set(record.extra_metrics) == {"ood"}
     assert not (tmp_path / "checkpoints").exists()
 
@@ -203,7 +203,7 @@ def test_a_method_that_chooses_gets_rows_that_are_neither_trained_on_nor_scored(
 def test_where_validation_rows_are_not_scored_a_method_chooses_by_those(model, tmp_path):
     record = run(spec(model, "wise_ft"), task(test=split(30, 2)), tmp_path, keep_model=False)
     assert (record.train_rows, record.facts["wise_ft/validation_rows"]) == (40, 20)
-    assert len(record.evaluations) == 2, "its own evaluations are not among those of the epochs"
+    assert len(record.evaluations) == 9, "its own evaluations are not among those of the training"
     scores = {name: value for name, value in record.facts.items() if "score" in name}
     assert record.facts[f"wise_ft/score_{record.facts['wise_ft/alpha']:g}"] == max(scores.values())
     assert record.selection_score == pytest.approx(max(scores.values()))

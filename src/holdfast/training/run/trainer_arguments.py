@@ -1,5 +1,6 @@
 """The settings of a run as arguments of Transformers' ``Trainer``."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,13 @@ def trainer_arguments(
         folder: Where checkpoints are kept meanwhile.
     """
     settings = spec.settings
-    every = settings.evaluation_steps(rows)
+    total, every = settings.total_steps(rows), settings.evaluation_steps(rows)
+    warm_up = math.ceil(settings.warmup * total) if settings.warmup < 1 else int(settings.warmup)
+    # No checkpoint of the warm-up, whose first step moves nothing, is to win by a tie.
+    best = _BEST_STEP | {"eval_steps": every, "save_steps": every, "eval_delay": min(warm_up + 1, total)}
     return dict(
         output_dir=str(folder),
-        max_steps=settings.total_steps(rows),
+        max_steps=total,
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=settings.eval_batch_size,
         gradient_accumulation_steps=settings.accumulation,
@@ -54,11 +58,11 @@ def trainer_arguments(
         data_seed=spec.data_seed,
         metric_for_best_model=metric,
         greater_is_better=True,
-        logging_steps=max(1, settings.total_steps(rows) // 50),
+        logging_steps=max(1, total // 50),
         logging_nan_inf_filter=False,
         dataloader_pin_memory=torch.cuda.is_available(),
         report_to="none",
         disable_tqdm=True,
         label_smoothing_factor=settings.label_smoothing,
-        **(_BEST_STEP | {"eval_steps": every, "save_steps": every} if best_step else _LAST_STEP),
+        **(best if best_step else _LAST_STEP),
     )
