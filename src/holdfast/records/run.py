@@ -313,8 +313,8 @@ class RunRecord(BaseModel):
     """Logged training terms: ``step``, ``loss``, ``loss/task``, one ``loss/<method>`` each."""
     evaluations: list[Checkpoint] = []
     facts: dict[str, float] = {}
-    """What methods told about the training (``Method.facts``), by ``<method>/<name>``; of a reference ``folds`` and
-    ``strength``, as in ``ReferenceRow``."""
+    """What methods told about the training (``MethodSession.finish``), by ``<method>/<name>``; of a reference
+    ``folds`` and ``strength``, as in ``ReferenceRow``."""
     chosen_step: int | None = None
     """Step of the checkpoint that was scored."""
     steps: int = 0

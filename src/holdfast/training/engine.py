@@ -2,7 +2,7 @@
 
 The loop of a step, in order::
 
-    loss = engine.loss(batch)         training mode on; views are asked for, one stacked forward, task loss + penalties
+    loss = engine.loss(batch)         training mode on; views are asked for, one stacked forward, task loss + methods'
     engine.backward(loss)             loss / accumulation, scaled for fp16
     engine.step()                     every accumulation-th call:
                                           gradients unscaled; skipped when one is not finite
@@ -27,6 +27,7 @@ from holdfast.errors import HoldfastError
 from holdfast.methods import describe
 from holdfast.methods.base import Method, Plan, SelfSupervised, TrainingData
 from holdfast.methods.forward import Step
+from holdfast.modes import same_modes
 from holdfast.training.forward.batches import check_batch, no_labels
 from holdfast.training.forward.objective import Objective
 from holdfast.training.forward.task_loss import named
@@ -36,7 +37,6 @@ from holdfast.training.session.lifecycle import (
     final_weights,
     finish,
     plain_state,
-    same_modes,
     select,
     start,
 )

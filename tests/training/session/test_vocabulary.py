@@ -179,3 +179,8 @@ def test_padding_that_no_row_has_is_told_from_the_last_row():
     assert last.abs().sum() > 0
     session.finish()
     assert input_embedding(model).padding_idx == 1
+
+
+def test_a_model_that_does_not_name_its_embedding_is_trained_whole_in_studies():
+    """A study asks first, and gets the reason in place of an error."""
+    assert "does not say which module embeds its input" in trimming_problem(torch.nn.Linear(2, 2))

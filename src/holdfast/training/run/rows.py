@@ -65,6 +65,7 @@ def encode_run(task_model: TaskModel, tokenizer: Any, methods: Sequence[Method],
     def encode(name: str, split: Split) -> tuple[EncodedSplit, int]:
         key = (
             "rows",
+            type(task_model),
             spec.source,
             task.fingerprint,
             name,

@@ -77,7 +77,7 @@ def run(
     Writes ``predictions.npz`` (of the scored split what ``TaskModel.prediction_arrays`` says) and, for models that give
     hidden states, ``representations.npz`` (see ``write_states``; of at most 512 of these rows) into ``folder``, and
     with ``keep_model`` the plain checkpoint with its tokenizer into ``folder/model``. Where the task has labelled
-    test data, the epoch with the best validation score is scored on it; otherwise the last weights are scored
+    test data, the evaluated step with the best validation score is scored on it; otherwise the last weights are scored
     on the validation split, so that no score comes from data that selected the checkpoint. A method that chooses by
     validation then gets a tenth of the training rows for it, which are not trained on (``training_rows``).
 

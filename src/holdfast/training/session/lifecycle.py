@@ -12,6 +12,7 @@ from holdfast.methods import check_combination
 from holdfast.methods.base import Method, MethodSession, Plan, SelfSupervised, TrainingData
 from holdfast.methods.parsing import check_arguments
 from holdfast.methods.requires import Order
+from holdfast.modes import same_modes
 from holdfast.training.pretraining.language_models import objective_of
 
 Session = MethodSession[Any]
@@ -175,14 +176,3 @@ def same_weights(model: nn.Module) -> Iterator[None]:
         for parameter, value in before:
             if id(parameter) in kept:
                 parameter.copy_(value)
-
-
-@contextmanager
-def same_modes(model: nn.Module) -> Iterator[None]:
-    """Put every module of ``model`` back into the mode, training or evaluation, in which it was."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

@@ -24,7 +24,10 @@ NAME = "trim_vocabulary"
 def trimming_problem(model: nn.Module) -> str:
     """Return why the vocabulary of ``model`` cannot be trimmed exactly; empty where it can, or nothing is gained."""
     kind = type(model).__name__
-    module = input_embedding(model)
+    try:
+        module = input_embedding(model)
+    except HoldfastError as problem:
+        return str(problem)
     if not isinstance(module, nn.Embedding):
         return f"the input embedding of {kind} is a {type(module).__name__}, not a table with a row a token"
     if module.max_norm is not None or module.sparse or module.scale_grad_by_freq:

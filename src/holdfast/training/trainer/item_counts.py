@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from holdfast.errors import HoldfastError
+from holdfast.modes import same_modes
 from holdfast.training.forward.task_loss import named
-from holdfast.training.session.lifecycle import same_modes
 
 
 class Uses(TorchFunctionMode):
